@@ -1,0 +1,66 @@
+"""Progress reporters: one that says nothing, and one that draws tqdm bars on stderr."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Bar(Protocol):
+    """Counts one thing that is under way; safe to call from several threads."""
+
+    def add(self, amount: int) -> None:
+        """Count ``amount`` more units as done."""
+
+    def note(self, text: str) -> None:
+        """Show ``text`` behind the bar, such as a count of rows."""
+
+
+class Progress:
+    """Says nothing: the default, so that no caller asks whether a bar exists."""
+
+    @contextmanager
+    def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
+        """Open a bar of ``total`` units (None where it is not known)."""
+        del title, total, unit
+        yield _Silent()
+
+
+class TqdmProgress(Progress):
+    """Draws bars with tqdm: on stderr in a terminal, as widgets in a notebook."""
+
+    @contextmanager
+    def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
+        """Draw a bar; bytes are scaled to kB and MB."""
+        # tqdm takes 20 ms to import: only who watches a bar pays.
+        from tqdm.auto import tqdm
+
+        scaled = unit == "B"
+        with tqdm(
+            desc=title, total=total, unit=unit, unit_scale=scaled, leave=False, dynamic_ncols=True
+        ) as drawn:
+            yield _Drawn(drawn)
+
+
+class _Silent:
+    def add(self, amount: int) -> None:
+        """Count nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+
+class _Drawn:
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def add(self, amount: int) -> None:
+        """Move the bar on."""
+        self._bar.update(amount)
+
+    def note(self, text: str) -> None:
+        """Show ``text`` behind the bar at its next redraw."""
+        self._bar.set_postfix_str(text, refresh=False)
