@@ -1,0 +1,67 @@
+"""Nested wire objects → flat names, losing nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export.normalizers.values import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WRAPPED = {"value", "desc", "sort"}
+
+Row = dict[str, Any]
+
+
+def snake_case(name: str) -> str:
+    """Spell a wire name as a column name.
+
+    >>> snake_case("createdAt"), snake_case("rootProId"), snake_case("_count")
+    ('created_at', 'root_pro_id', 'count')
+    """
+    return _HUMP.sub("_", name).lower().lstrip("_") or name
+
+
+def flatten_fields(wire: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Flatten what the server named: ``.`` between levels, snake_case, lists as JSON text."""
+    for name, value in wire.items():
+        column = prefix + snake_case(str(name))
+        if isinstance(value, dict) and value:
+            yield from flatten_fields(value, f"{column}.")
+        else:
+            yield column, _leaf(value)
+
+
+def flatten_config(wire: Mapping[str, Any], prefix: str = "config.") -> Iterator[tuple[str, Any]]:
+    """Flatten what the user named: names as they are, wrapped values unwrapped."""
+    for name, wrapped in wire.items():
+        value = _unwrap(wrapped)
+        if isinstance(value, dict) and value:
+            yield from flatten_config(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _leaf(value)
+
+
+def put(row: Row, column: str, value: Any, notes: set[str]) -> None:
+    """Set a column of ``row``; where two values meet in one name, both stay and a note says so."""
+    name, count = column, 1
+    while name in row:
+        count += 1
+        name = f"{column}__{count}"
+    if count > 1:
+        notes.add(f"two values are named {column}; the second is in {name}")
+    row[name] = value
+
+
+def _unwrap(value: Any) -> Any:
+    """``{"value": 0.1, "desc": "", "sort": 0}`` → 0.1; a dict of the user's own stays."""
+    is_wrapped = isinstance(value, dict) and len(value) > 1 and "value" in value
+    return value["value"] if is_wrapped and value.keys() <= _WRAPPED else value
+
+
+def _leaf(value: Any) -> Any:
+    """Keep scalars; spell lists and empty objects as JSON text."""
+    return as_text(value) if isinstance(value, list | dict) else value

@@ -1,0 +1,153 @@
+"""Flat rows → a table: declared columns first, then whatever else the rows hold.
+
+The type of an undeclared column is settled over all rows, so no batch can be made before the last
+row has been seen. Rows beyond a few thousand wait in a temporary file: a list of 100,000 runs
+needs no more memory than a list of 5,000.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from typing import IO, TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from swanlab_export import schemas
+from swanlab_export.normalizers.values import INT64_MAX, INT64_MIN, as_float, as_text, read_value
+from swanlab_export.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from swanlab_export.normalizers.flatten import Row
+    from swanlab_export.schemas import TableSchema
+
+_ROWS_PER_BATCH = 5000
+# Beyond this a float64 no longer holds every whole number.
+_EXACT_FLOAT = 2**53
+_BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT = 1, 2, 4, 8, 16
+
+
+def build_table(
+    declared: TableSchema,
+    rows: Iterable[Row],
+    *,
+    is_single: bool = False,
+    notes: list[str] | None = None,
+) -> Table:
+    """Gather flat rows into a table of ``declared``.
+
+    Args:
+        declared: The declared columns; they are there even for zero rows.
+        rows: Flat rows; a declared column may be missing from a row, an undeclared one may come.
+        is_single: The table is about one entity.
+        notes: Handed on to the table.
+
+    Raises:
+        ServerError: A declared column holds a value that is not of its type.
+    """
+    spool = _Spool(declared)
+    for row in rows:
+        spool.add(row)
+    spool.close()
+    return Table(declared.name, spool.schema(), spool, is_single=is_single, notes=notes)
+
+
+class _Spool:
+    """Rows in order, in memory or in a temporary file, with the kinds of their extra columns."""
+
+    def __init__(self, declared: TableSchema) -> None:
+        self._declared = declared
+        self._types = {column.name: column.arrow_type for column in declared.columns}
+        self._kinds: dict[str, int] = {}
+        self._rows: list[Row] = []
+        self._file: IO[bytes] | None = None
+        self._chunks = 0
+
+    def add(self, row: Row) -> None:
+        read: Row = {}
+        for name, value in row.items():
+            if (arrow_type := self._types.get(name)) is not None:
+                read[name] = read_value(name, arrow_type, value)
+            else:
+                self._kinds[name] = self._kinds.get(name, 0) | _kind(value)
+                read[name] = value
+        self._rows.append(read)
+        if len(self._rows) >= _ROWS_PER_BATCH:
+            self._spill()
+
+    def close(self) -> None:
+        """Say that the last row has come; a short table never touches the disk."""
+        if self._file is not None and self._rows:
+            self._spill()
+
+    def schema(self) -> pa.Schema:
+        fields = list(self._declared.arrow())
+        families = self._declared.families
+        ranked = sorted((_rank(name, families), name) for name in self._kinds)
+        extra = [pa.field(name, _settle(self._kinds[name])) for _, name in ranked]
+        return pa.schema([*fields, *extra])
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        schema = self.schema()
+        for rows in self._chunks_of_rows():
+            columns = [_column(field, rows) for field in schema]
+            yield pa.record_batch(columns, schema=schema)
+
+    def _spill(self) -> None:
+        if self._file is None:
+            # Without a name, so that nothing is left behind whatever happens.
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the table
+        pickle.dump(self._rows, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._chunks += 1
+        self._rows = []
+
+    def _chunks_of_rows(self) -> Iterator[list[Row]]:
+        if self._file is None:
+            yield self._rows
+            return
+        self._file.seek(0)
+        for _ in range(self._chunks):
+            yield pickle.load(self._file)  # noqa: S301  written above, by this very object
+
+
+def _rank(name: str, families: tuple[str, ...]) -> int:
+    """Say which family a column belongs to; strangers come last."""
+    return next((i for i, start in enumerate(families) if name.startswith(start)), len(families))
+
+
+def _kind(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool):
+        return _BOOL
+    if isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            return _TEXT
+        return _INT if abs(value) <= _EXACT_FLOAT else _INT | _WIDE_INT
+    return _FLOAT if isinstance(value, float) else _TEXT
+
+
+def _settle(kinds: int) -> pa.DataType:
+    """Find the narrowest type that holds every value exactly."""
+    if kinds == _BOOL:
+        return schemas.BOOL
+    if kinds and not kinds & ~(_INT | _WIDE_INT):
+        return schemas.INT
+    if kinds and not kinds & ~(_INT | _FLOAT):
+        return schemas.FLOAT
+    return schemas.TEXT
+
+
+def _column(field: pa.Field, rows: list[Row]) -> pa.Array:
+    convert: dict[pa.DataType, Callable[[Any], Any]] = {
+        schemas.TEXT: as_text,
+        schemas.FLOAT: as_float,
+    }
+    read = convert.get(field.type, lambda value: value)
+    values = (row.get(field.name) for row in rows)
+    return pa.array(
+        [None if value is None else read(value) for value in values],
+        type=field.type,
+    )

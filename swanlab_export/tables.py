@@ -1,0 +1,91 @@
+"""The typed table that every command answers with: an Arrow schema, and record batches.
+
+Batches are made when they are asked for, so a table of ten million points never stands in memory
+unless somebody wants it there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+METADATA_KEY = b"swanlab_export"
+
+
+class Table:
+    """A table on its way out.
+
+    Iterating yields non-empty record batches of ``schema``; a table whose data stream from a
+    server can be iterated once. An error in the middle of the stream is raised from the
+    iteration, so whoever writes must not publish before it has ended.
+
+    Args:
+        name: Which table of the documentation this is, such as ``metrics``.
+        schema: The columns, in order, with their types.
+        batches: Where the rows come from.
+        source: Where the data came from: host, path, options, time. Never a secret. It is kept
+            in the schema's metadata, and so in Parquet and Feather files.
+        is_single: The table is about one entity: text formats print one object, not a list.
+        total: How many rows the server has in all, where that is known and differs from what
+            was asked for.
+        notes: What the reader should know besides (hints, warnings); may grow during iteration.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        source: Mapping[str, Any] | None = None,
+        is_single: bool = False,
+        total: int | None = None,
+        notes: list[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.source = dict(source or {})
+        self.schema = schema
+        self.is_single = is_single
+        self.total = total
+        self.notes = [] if notes is None else notes
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return (batch for batch in self._batches if batch.num_rows)
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, columns={self.schema.names})"
+
+    @property
+    def stamped_schema(self) -> pa.Schema:
+        """The schema with the table's name and source in its metadata, as files hold it."""
+        stamp = orjson.dumps({"table": self.name, "single": self.is_single, "source": self.source})
+        return self.schema.with_metadata({METADATA_KEY: stamp})
+
+    def with_source(self, source: Mapping[str, Any]) -> Table:
+        """Say where the data came from."""
+        self.source = {**self.source, **source}
+        return self
+
+    def select(self, fields: list[str]) -> Table:
+        """Keep ``fields``, in their order; the caller has checked that they exist."""
+        schema = pa.schema([self.schema.field(name) for name in fields])
+        return Table(
+            self.name,
+            schema,
+            (batch.select(fields) for batch in self),
+            source=self.source,
+            is_single=self.is_single,
+            total=self.total,
+            notes=self.notes,
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """Gather all batches into one Arrow table, with the source in its metadata."""
+        gathered = pa.Table.from_batches(self, schema=self.schema)
+        return gathered.cast(self.stamped_schema)
