@@ -25,7 +25,7 @@ INT64_MIN = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Below this a Unix time has fewer than 13 digits, and is in seconds or something like it.
-_MILLISECONDS_FROM = 10**12
+MILLISECONDS_FROM = 10**12
 _TOKENS = {
     "nan": math.nan,
     "inf": math.inf,
@@ -86,7 +86,7 @@ def as_time_ms(value: Any) -> int:
 
 def scale_to_ms(time: int) -> int:
     """Scale a Unix time of fewer than 13 digits up to milliseconds."""
-    while 0 < time < _MILLISECONDS_FROM:
+    while 0 < time < MILLISECONDS_FROM:
         time *= 10
     return time
 

@@ -1,0 +1,47 @@
+"""Which points of each key are wanted: a range on one axis, then the first or last N."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A range query, answered here because the server only exports everything.
+
+    ``start`` and ``end`` are inclusive; on the timestamp axis they are Unix milliseconds.
+    ``head`` and ``tail`` count points **per key**, after the range.
+    """
+
+    axis: str = "step"
+    start: float | None = None
+    end: float | None = None
+    head: int | None = None
+    tail: int | None = None
+
+    def is_past(self, last_step: int) -> bool:
+        """Say whether nothing behind ``last_step`` can be wanted: the file is in step order."""
+        return self.axis == "step" and self.end is not None and last_step >= self.end
+
+    def mask(
+        self, steps: pa.Array, values: pa.Array, times: pa.Array, x: pa.Array | None
+    ) -> pa.Array:
+        """Mark the points of one key that are in range; head and tail are not applied here."""
+        axis = {"step": steps, "timestamp": times, "custom": x}[self.axis]
+        wanted = pc.is_valid(values)
+        # A null on the axis is nowhere, so it is in no range.
+        if self.start is not None:
+            wanted = pc.and_(
+                wanted, pc.fill_null(pc.greater_equal(axis, self._bound(self.start)), False)
+            )
+        if self.end is not None:
+            wanted = pc.and_(
+                wanted, pc.fill_null(pc.less_equal(axis, self._bound(self.end)), False)
+            )
+        return wanted
+
+    def _bound(self, bound: float) -> pa.Scalar:
+        return pa.scalar(bound, pa.float64()) if self.axis == "custom" else pa.scalar(int(bound))
