@@ -1,0 +1,79 @@
+"""When to repeat a request, and how long to wait before it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+RETRY_AFTER_MAX_S = 120.0
+_BASE_S = 0.5
+_CAP_S = 30.0
+
+
+def is_passing(error: requests.RequestException) -> bool:
+    """Say whether a failed connection may work the next time; a bad certificate will not."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return False
+    return isinstance(
+        error,
+        requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
+    )
+
+
+def never_arrived(error: requests.RequestException) -> bool:
+    """Say whether the request surely did not reach the server: no connection was made."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    return "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+
+
+def backoff_s(attempt: int) -> float:
+    """How long to wait after failed attempt number ``attempt``, from 0, before jitter."""
+    return min(_CAP_S, _BASE_S * 2.0**attempt)
+
+
+def with_jitter(seconds: float) -> float:
+    """Spread the waits of many clients; never shorter than half."""
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311  not a secret
+
+
+def retry_after_s(header: str | None, now_s: float) -> float | None:
+    """Read a Retry-After header, in seconds or as a date; None where it says nothing."""
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now_s)
+    except ValueError:
+        return None
+
+
+class Pause:
+    """A pause that all workers keep, from the moment that one of them is told to slow down."""
+
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        self._sleep = sleep
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def extend(self, seconds: float) -> None:
+        """Pause for ``seconds`` from now, or longer where somebody already does."""
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Wait until the pause is over, however often it is extended."""
+        while (left := self._until - time.monotonic()) > 0:
+            self._sleep(left)

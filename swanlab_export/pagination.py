@@ -1,0 +1,176 @@
+"""Lists: by page, by cursor, by log shard. Whole or an error.
+
+A list can change while its pages are read. Every item comes once; where pages disagree about the
+total, or fewer items came than announced, the list is read again, and what is new is added. So an
+item that was there all the time is never missing; one that came or went meanwhile may be in or not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from swanlab_export.errors import IncompleteError, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from swanlab_export.client import Request
+    from swanlab_export.progress import Progress
+
+PAGE_SIZES = (10, 12, 15, 20, 24, 27, 50, 100)
+_FULL_SIZE = 100
+_READS_MAX = 4
+
+
+class Sender(Protocol):
+    """What pagination needs of the client."""
+
+    def send(self, request: Request, /) -> Any: ...
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]: ...
+
+
+class Pages:
+    """The items of a list: one page of it, or all.
+
+    Attributes:
+        total: How many items the server announced; known once iteration has begun.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        build: Callable[[int, int], Request],
+        identify: Callable[[Any], Any],
+        *,
+        page: int,
+        size: int,
+        is_full: bool,
+        title: str,
+        progress: Progress,
+    ) -> None:
+        self.total: int | None = None
+        self._sender = sender
+        self._build = build
+        self._identify = identify
+        self._page = page
+        self._size = size
+        self._is_full = is_full
+        self._title = title
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._is_full:
+            yield from self._all()
+            return
+        request = self._build(self._page, self._size)
+        items, self.total, _ = read_page(request, self._sender.send(request))
+        yield from items
+
+    def _all(self) -> Iterator[Any]:
+        seen: set[Any] = set()
+        for _ in range(_READS_MAX):
+            totals: set[int] = set()
+            before = len(seen)
+            for item in self._read_once(totals):
+                if (identity := self._identify(item)) not in seen:
+                    seen.add(identity)
+                    yield item
+            # Pages that agree, and all they announced: nothing can have slipped through. A read
+            # that had to be repeated also ends when it found nothing new.
+            is_steady = len(totals) == 1 and len(seen) >= max(totals)
+            if is_steady and (before == 0 or len(seen) == before or len(seen) == max(totals)):
+                return
+        raise IncompleteError(
+            f"the list of {self._title} kept changing while it was read: "
+            f"total is {self.total}, {len(seen)} came in {_READS_MAX} reads"
+        )
+
+    def _read_once(self, totals: set[int]) -> Iterator[Any]:
+        """Read every page; the first says how many there are, the rest come side by side."""
+        first = self._build(1, _FULL_SIZE)
+        items, self.total, pages = read_page(first, self._sender.send(first))
+        totals.add(self.total)
+        with self._progress.bar(self._title, total=self.total, unit=self._title) as bar:
+            bar.add(len(items))
+            yield from items
+            requests = [self._build(page, _FULL_SIZE) for page in range(2, pages + 1)]
+            for request, answer in self._sender.map(self._fetch, requests):
+                items, total, _ = read_page(request, answer)
+                totals.add(total)
+                bar.add(len(items))
+                yield from items
+
+    def _fetch(self, request: Request) -> tuple[Request, Any]:
+        return request, self._sender.send(request)
+
+
+def read_page(request: Request, answer: Any) -> tuple[list[Any], int, int]:
+    """Read a page: its items, the total, and the number of pages.
+
+    Raises:
+        ServerError: The answer is not a page; the message names the missing field.
+    """
+    if not isinstance(answer, dict):
+        raise ServerError(f"{request} was not answered with a page but with {_kind(answer)}")
+    numbers = []
+    for name in ("total", "pages"):
+        number = answer.get(name)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ServerError(f"{request}: the page's {name} is {_kind(number)}, not a count")
+        numbers.append(number)
+    items = answer.get("list")
+    if items is not None and not isinstance(items, list):
+        raise ServerError(f"{request}: the page's list is {_kind(items)}")
+    return [item for item in items or [] if item is not None], numbers[0], numbers[1]
+
+
+def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator[dict[str, Any]]:
+    """Yield the pages of a list that names its next page by a cursor.
+
+    Raises:
+        IncompleteError: The server says that there is more, but not where, or where it already was.
+    """
+    cursor = ""
+    visited = {cursor}
+    while True:
+        request = build(cursor)
+        answer = sender.send(request)
+        if not isinstance(answer, dict):
+            raise ServerError(f"{request} was answered with {_kind(answer)}, not with a page")
+        yield answer
+        if not answer.get("hasMore"):
+            return
+        cursor = answer.get("nextCursor") or ""
+        if cursor in visited:
+            raise IncompleteError(f"{request}: hasMore is set, but nextCursor leads nowhere new")
+        visited.add(cursor)
+
+
+def fetch_log_shards(
+    sender: Sender, build: Callable[[int], Request], *, size: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the shards of a log, from the first one, until all lines announced have come.
+
+    Raises:
+        IncompleteError: A shard came back empty before that.
+    """
+    shard = received = 0
+    while True:
+        request = build(shard)
+        answer = sender.send(request)
+        if not isinstance(answer, dict):
+            raise ServerError(f"{request} was answered with {_kind(answer)}, not with a shard")
+        lines = answer.get("logs") or []
+        count = answer.get("count") or 0
+        received += len(lines)
+        yield answer
+        if received >= count and len(lines) < size:
+            return
+        if not lines:
+            raise IncompleteError(f"{request}: {count} lines announced, {received} came")
+        shard += 1
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
