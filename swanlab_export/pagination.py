@@ -25,9 +25,11 @@ _READS_MAX = 4
 class Sender(Protocol):
     """What pagination needs of the client."""
 
-    def send(self, request: Request, /) -> Any: ...
+    def send(self, request: Request, /) -> Any:
+        """Send a request and decode its answer."""
 
-    def map(self, work: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]: ...
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+        """Do ``work`` on ``items`` side by side, results in order."""
 
 
 class Pages:

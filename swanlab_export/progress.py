@@ -15,6 +15,9 @@ class Bar(Protocol):
     def add(self, amount: int) -> None:
         """Count ``amount`` more units as done."""
 
+    def expect(self, amount: int) -> None:
+        """Raise the total by ``amount``: one more part has said how big it is."""
+
     def note(self, text: str) -> None:
         """Show ``text`` behind the bar, such as a count of rows."""
 
@@ -49,6 +52,9 @@ class _Silent:
     def add(self, amount: int) -> None:
         """Count nothing."""
 
+    def expect(self, amount: int) -> None:
+        """Expect nothing."""
+
     def note(self, text: str) -> None:
         """Show nothing."""
 
@@ -60,6 +66,10 @@ class _Drawn:
     def add(self, amount: int) -> None:
         """Move the bar on."""
         self._bar.update(amount)
+
+    def expect(self, amount: int) -> None:
+        """Lengthen the bar."""
+        self._bar.total = (self._bar.total or 0) + amount
 
     def note(self, text: str) -> None:
         """Show ``text`` behind the bar at its next redraw."""

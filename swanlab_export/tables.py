@@ -34,6 +34,10 @@ class Table:
         total: How many rows the server has in all, where that is known and differs from what
             was asked for.
         notes: What the reader should know besides (hints, warnings); may grow during iteration.
+
+    Attributes:
+        failures: Parts that were left out because they failed, one line each. A table with any is
+            not whole, and the command line ends with the exit code of ``IncompleteError``.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Table:
         self.is_single = is_single
         self.total = total
         self.notes = [] if notes is None else notes
+        self.failures: list[str] = []
         self._batches = batches
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -75,7 +80,7 @@ class Table:
     def select(self, fields: list[str]) -> Table:
         """Keep ``fields``, in their order; the caller has checked that they exist."""
         schema = pa.schema([self.schema.field(name) for name in fields])
-        return Table(
+        chosen = Table(
             self.name,
             schema,
             (batch.select(fields) for batch in self),
@@ -84,6 +89,8 @@ class Table:
             total=self.total,
             notes=self.notes,
         )
+        chosen.failures = self.failures
+        return chosen
 
     def to_arrow(self) -> pa.Table:
         """Gather all batches into one Arrow table, with the source in its metadata."""

@@ -85,13 +85,15 @@ def columns_page(
 ) -> Request:
     """Ask for a page of a run's columns: ``GET /experiment/{id}/column``."""
     wanted = (("search", search), ("class", column_class), ("type", column_type))
-    params = (("page", page), ("size", size), *((k, v) for k, v in wanted if v))
+    extra = tuple((name, value) for name, value in wanted if value)
+    params = (("page", page), ("size", size), *extra)
     return Request("GET", f"/experiment/{run_id}/column", params=params)
 
 
-def keys_page(source: RunSource, metric_type: str, cursor: str) -> Request:
+def keys_page(sources: Sequence[RunSource], metric_type: str, cursor: str) -> Request:
     """Ask for the keys behind ``cursor``: ``POST /house/metrics/{scalar,media}/keys``."""
-    body = {"experiments": [source.origin()], "limit": KEYS_PER_PAGE, "cursor": cursor}
+    experiments = [source.origin() for source in sources]
+    body = {"experiments": experiments, "limit": KEYS_PER_PAGE, "cursor": cursor}
     return Request("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
 
 
@@ -123,7 +125,8 @@ def logs_page(source: RunSource, shard: int, level: str) -> Request:
         "epoch": shard,
         "level": level,
         "createdAt": source.created_at_s,
-    } | source.root_ids()
+        **source.root_ids(),
+    }
     return Request("GET", "/house/metrics/log", params=tuple(params.items()))
 
 

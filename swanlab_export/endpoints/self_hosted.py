@@ -33,7 +33,8 @@ def projects_page(
 ) -> Request:
     """Ask for a page of all projects: ``GET /self_hosted/projects``."""
     wanted = (("search", search), ("creator", creator), ("group", workspace))
-    params = (("page", page), ("size", size), *((k, v) for k, v in wanted if v))
+    extra = tuple((name, value) for name, value in wanted if value)
+    params = (("page", page), ("size", size), *extra)
     return Request("GET", "/self_hosted/projects", params=params)
 
 

@@ -20,7 +20,7 @@ from swanlab_export.normalizers.values import MILLISECONDS_FROM
 from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # The first block is small so that the first rows of a long file are seen at once; the largest is
 # big enough that parsing, not bookkeeping, takes the time.
@@ -31,7 +31,11 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 def read_export(
-    chunks: Iterable[bytes], run_id: str, keys: Sequence[str], *, ends_with_newline: bool
+    chunks: Iterable[bytes],
+    run_id: str,
+    keys: Sequence[str],
+    *,
+    must_end_line: Callable[[], bool],
 ) -> Iterator[pa.RecordBatch]:
     """Read an export as blocks with the columns step, v0, t0, v1, t1, … in the order of ``keys``.
 
@@ -41,15 +45,15 @@ def read_export(
         chunks: The file's bytes, cut anywhere.
         run_id: What the header calls the run.
         keys: The keys to read; further columns are skipped.
-        ends_with_newline: Insist on a final newline: with neither a length nor chunks, nothing
-            else tells a whole last line from a cut one.
+        must_end_line: Asked at the end whether to insist on a final newline: for a body with
+            neither length nor chunks, nothing else tells a whole last line from a cut one.
 
     Raises:
         IncompleteError: The file is empty, lacks a column of ``keys``, or its last line is cut.
         ServerError: A row has too few or too many cells, or one that is not a number, or the
             steps are not in order.
     """
-    blocks = _whole_lines(iter(chunks), ends_with_newline=ends_with_newline)
+    blocks = _whole_lines(iter(chunks), must_end_line=must_end_line)
     header, rest = _split_header(blocks)
     parse = _Parser(header, run_id, keys)
     last_step = None
@@ -96,7 +100,7 @@ class _Parser:
         return pa.record_batch(scaled, names=table.column_names)
 
 
-def _whole_lines(chunks: Iterator[bytes], *, ends_with_newline: bool) -> Iterator[bytes]:
+def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) -> Iterator[bytes]:
     """Cut the bytes anew, into growing blocks that end where a line ends."""
     wanted = _FIRST_BLOCK_BYTES
     held: list[bytes] = []
@@ -113,7 +117,7 @@ def _whole_lines(chunks: Iterator[bytes], *, ends_with_newline: bool) -> Iterato
             wanted = min(2 * wanted, _BLOCK_BYTES)
         held, size = [text[end:]], len(text) - end
     text = b"".join(held)
-    if ends_with_newline and text and not text.endswith(b"\n"):
+    if text and must_end_line() and not text.endswith(b"\n"):
         raise IncompleteError("the download ended in the middle of a line")
     if text:
         yield text

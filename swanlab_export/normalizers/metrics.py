@@ -133,6 +133,7 @@ class ExportFilter:
 
     def _select(self, block: pa.RecordBatch) -> pa.RecordBatch:
         steps = block["step"]
+        is_everything = self._selection.is_everything()
         x = block[f"v{self._x_place}"] if self._x_place is not None else None
         columns = {"step": steps}
         if x is not None:
@@ -140,6 +141,9 @@ class ExportFilter:
         for i in range(len(self.keys)):
             values, times = block[f"v{i}"], block[f"t{i}"]
             self._note_last(i, steps, values)
+            if is_everything:
+                columns[f"v{i}"], columns[f"t{i}"] = values, times
+                continue
             mask = self._limit(i, self._selection.mask(steps, values, times, x))
             columns[f"v{i}"] = pc.if_else(mask, values, None)
             columns[f"t{i}"] = pc.if_else(mask, times, None)
@@ -303,20 +307,35 @@ def _read_points(
 
 
 def sample_block(by_key: Mapping[str, pa.RecordBatch], keys: Sequence[str]) -> pa.RecordBatch:
-    """Put the sampled points of one run side by side, on their step or x."""
+    """Put the sampled points of one run side by side, on their step or x.
+
+    Several points of a key may share an x (an epoch, say): they stay apart, in their order.
+    """
     axis = "x" if any("x" in points.schema.names for points in by_key.values()) else "step"
-    found = [by_key[key][axis] for key in keys if key in by_key]
-    places = pc.unique(pa.chunked_array(found)) if found else pa.nulls(0, schemas.INT)
-    places = places.take(pc.sort_indices(places))
-    columns: dict[str, pa.Array] = {axis: places}
+    places = {key: _numbered(by_key[key][axis].to_pylist()) for key in keys if key in by_key}
+    rows = sorted(
+        {place for of_key in places.values() for place in of_key},
+        key=lambda place: (place[0] is None, place[0] if place[0] is not None else 0, place[1]),
+    )
+    kind = by_key[next(iter(places))][axis].type if places else schemas.INT
+    columns: dict[str, pa.Array] = {axis: pa.array([row[0] for row in rows], kind)}
     for i, key in enumerate(keys):
-        points = by_key.get(key)
-        at = None if points is None else pc.index_in(places, value_set=points[axis])
+        of_key = places.get(key, {})
+        at = pa.array([of_key.get(row) for row in rows], pa.int64())
         for name, column, kind in (("v", "value", schemas.FLOAT), ("t", "timestamp", schemas.INT)):
-            columns[f"{name}{i}"] = (
-                pa.nulls(len(places), kind) if points is None else points[column].take(at)
-            )
+            source = by_key[key][column] if key in by_key else pa.nulls(0, kind)
+            columns[f"{name}{i}"] = source.take(at)
     return pa.record_batch(columns)
+
+
+def _numbered(axis: list[Any]) -> dict[tuple[Any, int], int]:
+    """Give each point a place of its own: its x, and how many of that x came before it."""
+    counts: dict[Any, int] = {}
+    places = {}
+    for row, x in enumerate(axis):
+        counts[x] = counts.get(x, -1) + 1
+        places[x, counts[x]] = row
+    return places
 
 
 def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

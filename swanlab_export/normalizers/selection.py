@@ -22,6 +22,10 @@ class Selection:
     head: int | None = None
     tail: int | None = None
 
+    def is_everything(self) -> bool:
+        """Say whether every point is wanted; ``tail`` is applied elsewhere."""
+        return self.start is None and self.end is None and self.head is None
+
     def is_past(self, last_step: int) -> bool:
         """Say whether nothing behind ``last_step`` can be wanted: the file is in step order."""
         return self.axis == "step" and self.end is not None and last_step >= self.end
