@@ -6,8 +6,8 @@ import csv
 import difflib
 import fnmatch
 from dataclasses import dataclass
-from itertools import batched
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.api.filters import Where, filter_rules
 from swanlab_export.endpoints import project as project_endpoint
@@ -27,8 +27,251 @@ from swanlab_export.pagination import Pages, fetch_by_cursor
 from swanlab_export.refs import ProjectRef, RunRef, escape, parse_project, parse_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from swanlab_export.api.context import Context
 
 RUNS_PER_REQUEST = 200
+_SHOWN_NAMES = 5
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that exists: its path, what the server says of it, and how data requests name it."""
+
+    path: str
+    wire: Any
+    source: RunSource
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.source.run_id
+
+
+def find_run(context: Context, path: str) -> FoundRun:
+    """Fetch a run and, side by side, the project that it is in."""
+    return next(iter(find_runs(context, [path])))
+
+
+def find_runs(context: Context, paths: Sequence[str]) -> list[FoundRun]:
+    """Fetch runs by their paths, each project once; all side by side."""
+    refs = [parse_run(path) for path in dict.fromkeys(paths)]
+    projects = list(dict.fromkeys(ref.project for ref in refs))
+    wanted: list[RunRef | ProjectRef] = [*projects, *refs]
+
+    def fetch(ref: RunRef | ProjectRef) -> Any:
+        if isinstance(ref, RunRef):
+            return run_endpoint.fetch_run(context.client, ref)
+        return project_endpoint.fetch_project(context.client, ref)
+
+    context.client.login()
+    wire = dict(zip(wanted, context.client.map(fetch, wanted), strict=True))
+    ids = {ref: project_id_of(wire[ref]) for ref in projects}
+    return [
+        FoundRun(str(ref), wire[ref], source_of_run(wire[ref], ids[ref.project])) for ref in refs
+    ]
+
+
+def find_project_runs(context: Context, project: str, where: Where) -> list[FoundRun]:
+    """Fetch the runs of a project, or those that pass the filter."""
+    ref = parse_project(project)
+    rules = filter_rules(where)
+    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
+    runs: Iterable[Any]
+    if rules:
+        runs = flatten_groups(run_endpoint.fetch_filtered_runs(context.client, ref, rules))
+    else:
+        runs = run_pages(context, ref, page=1, size=100, is_full=True)
+    return [
+        FoundRun(f"{ref}/{run.get('cuid')}", run, source_of_run(run, project_id))
+        for run in runs
+        if isinstance(run, dict)
+    ]
+
+
+def run_pages(context: Context, ref: ProjectRef, *, page: int, size: int, is_full: bool) -> Pages:
+    """The runs of a project, one page of them or all."""
+    return Pages(
+        context.client,
+        lambda page, size: run_endpoint.runs_page(ref, page, size),
+        identity("cuid"),
+        page=page,
+        size=size,
+        is_full=is_full,
+        title="runs",
+        progress=context.progress,
+    )
+
+
+def identity(name: str) -> Any:
+    """Tell items of a list apart by their field ``name``, else by all that they hold."""
+
+    def identify(item: Any) -> Any:
+        found = item.get(name) if isinstance(item, dict) else None
+        return found if found is not None else repr(item)
+
+    return identify
+
+
+def project_id_of(wire: Any) -> str:
+    """Read the id of a project off what the server says of it."""
+    found = wire.get("cuid") if isinstance(wire, dict) else None
+    if not isinstance(found, str) or not found:
+        raise ServerError("the server sent a project without an id")
+    return found
+
+
+def source_of_run(wire: Any, project_id: str) -> RunSource:
+    """Read off a run what data requests need to name it."""
+    if not isinstance(wire, dict) or not isinstance(wire.get("cuid"), str):
+        raise ServerError("the server sent a run without an id")
+    try:
+        created_at_s = as_time_ms(wire.get("createdAt")) // 1000
+    except (TypeError, ValueError, OverflowError):
+        shown = escape(str(wire.get("createdAt")))
+        message = f"run {wire['cuid']} was created at {shown}, and its data need that time"
+        raise ServerError(message) from None
+    return RunSource(
+        wire["cuid"],
+        project_id,
+        created_at_s,
+        wire.get("rootExpId") or "",
+        wire.get("rootProId") or "",
+    )
+
+
+def parse_keys(keys: str | Sequence[str]) -> list[str]:
+    """Read ``loss,acc`` or a list of keys; quotes protect a comma, each key counts once.
+
+    >>> parse_keys('loss,"a,b",loss')
+    ['loss', 'a,b']
+    """
+    if isinstance(keys, str):
+        try:
+            rows = list(csv.reader([keys], skipinitialspace=True, strict=True))
+        except csv.Error:
+            rows = []
+        found = [key.strip() for row in rows for key in row]
+    else:
+        found = list(keys)
+    if not found or not all(isinstance(key, str) and key.strip() for key in found):
+        raise UsageError(f"{argument('keys')} {escape(str(keys))} holds no key, or an empty one")
+    return list(dict.fromkeys(found))
+
+
+def find_keys(
+    context: Context, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
+) -> tuple[list[str], dict[str, set[str]]]:
+    """Match keys and patterns against what the runs hold.
+
+    Returns:
+        The keys in the order asked for, and for each the ids of the runs that have it.
+
+    Raises:
+        NotFoundError: No run has a key, or nothing matches a pattern; names the closest keys.
+    """
+    keys: list[str] = []
+    if any(is_pattern(pattern) for pattern in patterns):
+        known = fetch_keys(context, runs, metric_type)
+        for pattern in patterns:
+            matches = [pattern] if pattern in known else fnmatch.filter(known, pattern)
+            if not matches:
+                raise _no_such_key(context, runs, pattern, metric_type)
+            keys.extend(matches)
+    else:
+        keys.extend(patterns)
+    keys = list(dict.fromkeys(keys))
+    having = _availability(context, runs, keys, metric_type)
+    for key in keys:
+        if runs and not having[key]:
+            raise _no_such_key(context, runs, key, metric_type)
+    return keys, having
+
+
+def is_pattern(key: str) -> bool:
+    """Say whether a key is meant as a glob pattern."""
+    return any(sign in key for sign in "*?[")
+
+
+def fetch_keys(context: Context, runs: Sequence[FoundRun], metric_type: str) -> list[str]:
+    """Fetch all keys that any of the runs has, each once."""
+    found: dict[str, None] = {}
+    for some in in_batches(runs, RUNS_PER_REQUEST):
+        sources = [run.source for run in some]
+        for page in fetch_by_cursor(
+            context.client,
+            lambda cursor, sources=sources: run_endpoint.keys_page(sources, metric_type, cursor),
+        ):
+            found.update(dict.fromkeys(key for key in page.get("keys") or [] if key is not None))
+    return list(found)
+
+
+def fetch_summaries(
+    context: Context, runs: Iterable[FoundRun], keys: Sequence[str] | None
+) -> Iterator[tuple[FoundRun, Any]]:
+    """Yield each run with its summary, one request per few hundred runs, side by side."""
+
+    def fetch(some: list[FoundRun]) -> list[tuple[FoundRun, Any]]:
+        sources = [run.source for run in some]
+        wire = run_endpoint.fetch_summaries(context.client, sources, keys)
+        by_id = wire if isinstance(wire, dict) else {}
+        found = [(run, by_id.get(run.run_id)) for run in some]
+        return [(run, each if isinstance(each, dict) else None) for run, each in found]
+
+    for found in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
+        yield from found
+
+
+def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Cut a stream into lists of at most ``size``."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _availability(
+    context: Context, runs: Sequence[FoundRun], keys: Sequence[str], metric_type: str
+) -> dict[str, set[str]]:
+    """Ask which runs have which keys; a clone has what its original has."""
+
+    def fetch(some: list[FoundRun]) -> dict[str, set[str]]:
+        sources = [run.source for run in some]
+        wire = run_endpoint.fetch_availability(context.client, sources, keys, metric_type)
+        by_key = wire if isinstance(wire, dict) else {}
+        ids = {key: set(by_key.get(key) or []) for key in keys}
+        return {
+            key: {s.run_id for s in sources if ids[key] & {s.run_id, s.root_run_id} - {""}}
+            for key in keys
+        }
+
+    having: dict[str, set[str]] = {key: set() for key in keys}
+    for found in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
+        for key, ids in found.items():
+            having[key] |= ids
+    return having
+
+
+def _no_such_key(
+    context: Context, runs: Sequence[FoundRun], key: str, metric_type: str
+) -> NotFoundError:
+    """Say which keys there are instead; costs requests, but only now."""
+    whose = runs[0].path if len(runs) == 1 else f"any of {len(runs)} runs"
+    message = f"no {metric_type.lower()} key {escape(key)} in {whose}"
+    other = "MEDIA" if metric_type == "SCALAR" else "SCALAR"
+    try:
+        if key in fetch_keys(context, runs, other):
+            command = "run medias" if other == "MEDIA" else "run metrics"
+            return NotFoundError(f"{message}: it is a {other.lower()} key, see `{command}`")
+        known = fetch_keys(context, runs, metric_type)
+    except SwanlabExportError:
+        known = []
+    closest = difflib.get_close_matches(key, known, _SHOWN_NAMES, 0.4) or known[:_SHOWN_NAMES]
+    names = f"; there are {', '.join(map(escape, closest))}" if closest else ""
+    return NotFoundError(f"{message}{names}; `run series` lists all")
+
+
+def one_failed(path: str, error: SwanlabExportError) -> IncompleteError:
+    """Name the run of many that failed."""
+    return IncompleteError(f"{path}: {error.message}")

@@ -1,0 +1,163 @@
+"""Which runs are wanted: one parser for the command line's rules and Python's.
+
+Three spellings, all meaning the same::
+
+    state=FINISHED                  config.lr>=0.001        the shorthand
+    {"state": "FINISHED", "config.lr >=": 1e-3}             a Python mapping
+    [{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]    the server's own rules
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from swanlab_export.errors import UsageError, argument
+from swanlab_export.refs import escape
+
+Where = str | Sequence[Any] | Mapping[str, Any] | None
+Rule = dict[str, Any]
+
+TYPES = ("STABLE", "CONFIG", "SCALAR")
+OPERATORS = (*("EQ", "NEQ", "GT", "LT", "GTE", "LTE", "IN", "NOT IN", "CONTAIN", "NOT_CONTAIN"),)
+# The server's names of a run's own fields, and what the runs table calls them.
+_STABLE = {
+    **{name: name for name in ("state", "name", "description", "show", "pin", "baseline")},
+    **{name: name for name in ("colors", "cluster", "job", "labels")},
+    **{name: name for name in ("createdAt", "updatedAt", "finishedAt", "pinnedAt")},
+    "group": "cluster",
+    "job_type": "job",
+    "created_at": "createdAt",
+    "updated_at": "updatedAt",
+    "finished_at": "finishedAt",
+}
+_PREFIXES = {"config.": "CONFIG", "summary.": "SCALAR", "scalar.": "SCALAR"}
+_SIGNS = {
+    "==": "EQ",
+    "=": "EQ",
+    "!=": "NEQ",
+    ">=": "GTE",
+    "<=": "LTE",
+    ">": "GT",
+    "<": "LT",
+    "!~": "NOT_CONTAIN",
+    "~": "CONTAIN",
+    "not in": "NOT IN",
+    "in": "IN",
+}
+_SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|\s+not\s+in\s+|\s+in\s+)\s*", re.IGNORECASE)
+
+
+def filter_rules(where: Where) -> list[Rule]:
+    """Read filters in any spelling as the server's rules; all of them have to hold.
+
+    Raises:
+        UsageError: A rule cannot be meant; the message gives its index.
+
+    >>> filter_rules(["state=FINISHED", "config.lr >= 0.001"])[1]
+    {'key': 'lr', 'type': 'CONFIG', 'op': 'GTE', 'value': ['0.001']}
+    >>> filter_rules({"state in": ["CRASHED", "ABORTED"]})[0]["op"]
+    'IN'
+    """
+    if where is None:
+        return []
+    parts = [where] if isinstance(where, str | Mapping) else list(where)
+    found: list[Any] = [rule for part in parts for rule in _rules_of(part)]
+    if not found:
+        raise UsageError(f"{argument('where')} holds no rule")
+    return [_checked(rule, index) for index, rule in enumerate(found)]
+
+
+def _rules_of(part: Any) -> list[Any]:
+    if isinstance(part, Mapping):
+        return [part] if {"key", "op"} <= part.keys() else _from_mapping(part)
+    if not isinstance(part, str):
+        raise UsageError(f"{argument('where')}: {escape(repr(part))} is not a rule")
+    text = part.strip()
+    if text.startswith(("[", "{")):
+        return _from_json(text, "the text")
+    if match := _SIGN.search(text):
+        return [_from_words(text[: match.start()], match.group(1), text[match.end() :], text)]
+    return _from_file(text)
+
+
+def _from_mapping(mapping: Mapping[str, Any]) -> list[Any]:
+    rules = []
+    for name, value in mapping.items():
+        key, _, sign = str(name).strip().partition(" ")
+        rules.append(_from_words(key, sign.strip() or "=", value, str(name)))
+    return rules
+
+
+def _from_words(name: str, sign: str, value: Any, shown: str) -> Rule:
+    op = _SIGNS.get(" ".join(sign.lower().split()))
+    if op is None:
+        raise UsageError(
+            f"{argument('where')}: {escape(shown)} has no operator of {', '.join(_SIGNS)}"
+        )
+    key, kind = name.strip(), "STABLE"
+    for prefix, of_prefix in _PREFIXES.items():
+        if key.startswith(prefix):
+            key, kind = key.removeprefix(prefix), of_prefix
+    if kind == "STABLE" and key not in _STABLE:
+        raise UsageError(
+            f"{argument('where')}: {escape(key)} is not a field of a run; use one of "
+            f"{', '.join(_STABLE)}, config.<key> or summary.<key>"
+        )
+    if isinstance(value, str) and op in {"IN", "NOT IN"}:
+        value = [item.strip() for item in value.split(",")]
+    values = value if isinstance(value, list | tuple | set) else [value]
+    return {"key": _STABLE.get(key, key), "type": kind, "op": op, "value": [*map(_word, values)]}
+
+
+def _word(value: Any) -> str:
+    """Spell a value as the server compares it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _from_json(text: str, where: str) -> list[Any]:
+    try:
+        rules = json.loads(text)
+    except ValueError as error:
+        message = f"{argument('where')}: {where} is not JSON: {escape(str(error))}"
+        raise UsageError(message) from None
+    return rules if isinstance(rules, list) else [rules]
+
+
+def _from_file(name: str) -> list[Any]:
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{argument('where')}: {escape(name)} is neither a rule such as config.lr>=0.001, "
+            "nor a JSON array of rules, nor a file that can be read"
+        ) from None
+    return _from_json(text, f"the file {escape(name)}")
+
+
+def _checked(rule: Any, index: int) -> Rule:
+    """Check a rule in the server's own form."""
+
+    def refuse(why: str) -> UsageError:
+        return UsageError(f"{argument('where')}: rule {index} {why}")
+
+    if not isinstance(rule, Mapping):
+        raise refuse("is not an object")
+    if missing := {"key", "type", "op", "value"} - rule.keys():
+        raise refuse(f"lacks {', '.join(sorted(missing))}")
+    if not isinstance(rule["key"], str) or not rule["key"]:
+        raise refuse("has a key that is not a name")
+    if rule["type"] not in TYPES:
+        raise refuse(f"has type {escape(str(rule['type']))}, not one of {', '.join(TYPES)}")
+    if rule["op"] not in OPERATORS:
+        raise refuse(f"has op {escape(str(rule['op']))}, not one of {', '.join(OPERATORS)}")
+    if rule["type"] == "STABLE" and rule["key"] not in _STABLE.values():
+        known = ", ".join(sorted(set(_STABLE.values())))
+        raise refuse(f"has key {escape(rule['key'])}, not one of {known}")
+    if not isinstance(rule["value"], list):
+        raise refuse("has a value that is not a list")
+    values = [_word(value) for value in rule["value"]]
+    return {"key": rule["key"], "type": rule["type"], "op": rule["op"], "value": values}
