@@ -6,6 +6,7 @@ import csv
 import difflib
 import fnmatch
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -199,11 +200,8 @@ def fetch_keys(context: Context, runs: Sequence[FoundRun], metric_type: str) -> 
     """Fetch all keys that any of the runs has, each once."""
     found: dict[str, None] = {}
     for some in in_batches(runs, RUNS_PER_REQUEST):
-        sources = [run.source for run in some]
-        for page in fetch_by_cursor(
-            context.client,
-            lambda cursor, sources=sources: run_endpoint.keys_page(sources, metric_type, cursor),
-        ):
+        ask = partial(run_endpoint.keys_page, [run.source for run in some], metric_type)
+        for page in fetch_by_cursor(context.client, ask):
             found.update(dict.fromkeys(key for key in page.get("keys") or [] if key is not None))
     return list(found)
 

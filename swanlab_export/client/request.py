@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # orjson reads integers beyond 64 bits as floats, which would round them.
 _LONG_NUMBER = re.compile(rb"\d{19}")
-_PARAMETERS = tuple[tuple[str, "str | int"], ...]
+Parameters = tuple[tuple[str, "str | int"], ...]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
 
     method: str
     path: str
-    params: _PARAMETERS = ()
+    params: Parameters = ()
     body: Any = None
     repeatable: bool = True
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
+from swanlab_export.client.request import Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def columns_page(
     """Ask for a page of a run's columns: ``GET /experiment/{id}/column``."""
     wanted = (("search", search), ("class", column_class), ("type", column_type))
     extra = tuple((name, value) for name, value in wanted if value)
-    params = (("page", page), ("size", size), *extra)
+    params: Parameters = (("page", page), ("size", size), *extra)
     return Request("GET", f"/experiment/{run_id}/column", params=params)
 
 

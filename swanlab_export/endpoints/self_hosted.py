@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swanlab_export.client import Client, Request
+from swanlab_export.client.request import Parameters
 
 
 def fetch_instance(client: Client) -> Any:
@@ -34,7 +35,7 @@ def projects_page(
     """Ask for a page of all projects: ``GET /self_hosted/projects``."""
     wanted = (("search", search), ("creator", creator), ("group", workspace))
     extra = tuple((name, value) for name, value in wanted if value)
-    params = (("page", page), ("size", size), *extra)
+    params: Parameters = (("page", page), ("size", size), *extra)
     return Request("GET", "/self_hosted/projects", params=params)
 
 

@@ -356,3 +356,9 @@ def _float_or_none(value: Any) -> float | None:
 
 def _time_or_none(value: Any) -> int | None:
     return None if value is None else scale_to_ms(int(value))
+
+
+def as_block(points: pa.RecordBatch) -> pa.RecordBatch:
+    """Dress the points of one key as a block (step, x, v0, t0) again."""
+    names = {"value": "v0", "timestamp": "t0"}
+    return points.rename_columns([names.get(name, name) for name in points.schema.names])
