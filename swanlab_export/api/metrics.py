@@ -13,14 +13,12 @@ from swanlab_export.api.resolve import (
     FoundRun,
     fetch_summaries,
     find_keys,
-    find_project_runs,
-    find_runs,
     one_failed,
     parse_keys,
 )
+from swanlab_export.api.run import find_many
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import (
-    IncompleteError,
     ServerError,
     SwanlabExportError,
     UsageError,
@@ -33,7 +31,7 @@ from swanlab_export.normalizers.spool import BatchSpool
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -89,7 +87,7 @@ def metrics(
         raise UsageError(f"{argument('sample')} must be at least 1")
     selection = plan_selection(range_query, x_axis, context.now_ms(), is_full=full)
     is_full = full or range_query is not None
-    runs = _find(context, paths, project, where)
+    runs, failures = find_many(context, paths, project, where, skip_failed=skip_failed)
     x_key = None if x_axis in {"step", "time", "relative_time"} else x_axis
     found, having = find_keys(context, runs, patterns, "SCALAR")
     if x_key is not None:
@@ -128,24 +126,10 @@ def metrics(
     wire = _full_wire if is_full else _sample_wire
     return Answer(
         plan,
-        lambda plan: _table(context, plan, notes, is_full=is_full),
+        lambda plan: _table(context, plan, notes, failures, is_full=is_full),
         source,
         raw=lambda plan: wire(context, plan),
     )
-
-
-def _find(
-    context: Context, paths: Sequence[str], project: str | None, where: Where
-) -> list[FoundRun]:
-    if bool(paths) == bool(project):
-        raise UsageError(
-            f"give {argument('path')} of one or more runs, or {argument('project')}, not both"
-        )
-    if project:
-        return find_project_runs(context, project, where)
-    if where is not None:
-        raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
-    return find_runs(context, paths)
 
 
 def _notes(plan: _Plan, sample: int, *, is_full: bool) -> list[str]:
@@ -164,8 +148,9 @@ def _notes(plan: _Plan, sample: int, *, is_full: bool) -> list[str]:
     return notes
 
 
-def _table(context: Context, plan: _Plan, notes: list[str], *, is_full: bool) -> Table:
-    failures: list[str] = []
+def _table(
+    context: Context, plan: _Plan, notes: list[str], failures: list[str], *, is_full: bool
+) -> Table:
     parts = _full_parts if is_full else _sample_parts
     table = Table("metrics", plan.layout.schema(), parts(context, plan, failures), notes=notes)
     table.failures = failures

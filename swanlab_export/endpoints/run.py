@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
-from swanlab_export.client.request import Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from swanlab_export.client.request import Parameters
     from swanlab_export.refs import ProjectRef, RunRef
 
 LOG_SHARD_ROWS = 1000

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
-from swanlab_export.client.request import Parameters
+
+if TYPE_CHECKING:
+    from swanlab_export.client.request import Parameters
 
 
 def fetch_instance(client: Client) -> Any:

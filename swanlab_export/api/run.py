@@ -1,0 +1,341 @@
+"""Runs: info, list, filter, summary, series, columns and column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export.api.context import Answer, Context, source_of
+from swanlab_export.api.filters import Where, filter_rules
+from swanlab_export.api.paging import Paging, check_choice, list_answer
+from swanlab_export.api.resolve import (
+    RUNS_PER_REQUEST,
+    FoundRun,
+    fetch_keys,
+    fetch_summaries,
+    find_keys,
+    find_project_runs,
+    find_run,
+    find_runs,
+    identity,
+    in_batches,
+    is_pattern,
+    one_failed,
+    parse_keys,
+    project_id_of,
+    run_pages,
+    source_of_run,
+)
+from swanlab_export.endpoints import project as project_endpoint
+from swanlab_export.endpoints import run as endpoint
+from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError, argument
+from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_series
+from swanlab_export.normalizers.runs import flatten_groups, normalize_runs, normalize_summaries
+from swanlab_export.pagination import Pages
+from swanlab_export.refs import ProjectRef, escape, parse_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from swanlab_export.tables import Table
+
+COLUMN_CLASSES = ("CUSTOM", "SYSTEM")
+COLUMN_TYPES = (
+    *("FLOAT", "BOOLEAN", "STRING", "IMAGE", "AUDIO", "VIDEO", "OBJECT3D", "MOLECULE"),
+    *("ECHARTS", "TABLE", "TEXT"),
+)
+METRIC_TYPES = ("SCALAR", "MEDIA")
+
+
+def info(context: Context, path: str) -> Answer:
+    """One run with config, metadata and requirements."""
+    run = find_run(context, path)
+    return Answer(
+        run.wire,
+        lambda wire: normalize_runs(
+            [(wire, None)],
+            run.path.rpartition("/")[0],
+            run.source.project_id,
+            context.web_host,
+            is_single=True,
+        ),
+        source_of(context, "run info", path),
+    )
+
+
+def list_runs(
+    context: Context, project: str, paging: Paging, *, summary: str | Sequence[str] | bool = False
+) -> Answer:
+    """Runs of a project, one row each; with ``summary`` also the latest value of each metric."""
+    ref = parse_project(project)
+    keys = _summary_keys(summary)
+    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
+    page, size = paging.check()
+    pages = run_pages(context, ref, page=page, size=size, is_full=paging.full)
+    source = source_of(context, "run list", ref, **paging.options(), summary=summary)
+    return list_answer(
+        pages, lambda runs: _runs_table(context, ref, project_id, runs, keys), source, "runs"
+    )
+
+
+def filter_runs(
+    context: Context, project: str, where: Where, *, summary: str | Sequence[str] | bool = False
+) -> Answer:
+    """Runs of a project that pass all filters, one row each; groups are flattened."""
+    ref = parse_project(project)
+    rules = filter_rules(where)
+    keys = _summary_keys(summary)
+    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
+    wire = endpoint.fetch_filtered_runs(context.client, ref, rules)
+    return Answer(
+        wire,
+        lambda wire: _runs_table(context, ref, project_id, flatten_groups(wire), keys),
+        source_of(context, "run filter", ref, where=rules, summary=summary),
+    )
+
+
+def summary(
+    context: Context,
+    paths: Sequence[str],
+    *,
+    keys: str | Sequence[str] | None = None,
+    project: str | None = None,
+    where: Where = None,
+    skip_failed: bool = False,
+) -> Answer:
+    """Latest, min, max, avg, median and std of each metric, one row per run and key."""
+    patterns = None if keys is None else parse_keys(keys)
+    runs, failures = find_many(context, paths, project, where, skip_failed=skip_failed)
+    wanted = patterns
+    if patterns is not None:
+        wanted, _ = find_keys(context, runs, patterns, "SCALAR")
+    found = [(run.run_id, wire) for run, wire in fetch_summaries(context, runs, wanted)]
+
+    def normalize(found: Any) -> Table:
+        table = normalize_summaries((run_id, _in_order(wire, wanted)) for run_id, wire in found)
+        table.failures = failures
+        return table
+
+    source = source_of(context, "run summary", ", ".join(paths) or project, keys=patterns)
+    return Answer(found, normalize, source, raw=dict)
+
+
+def series(
+    context: Context,
+    path: str,
+    *,
+    metric_type: str = "SCALAR",
+    metric_class: str | None = None,
+    search: str | None = None,
+) -> Answer:
+    """Keys that a run has, one row each."""
+    metric_type = check_choice("type", metric_type, METRIC_TYPES)
+    if metric_class is not None:
+        metric_class = check_choice("class", metric_class, COLUMN_CLASSES)
+    run = find_run(context, path)
+    keys = [
+        key
+        for key in fetch_keys(context, [run], metric_type)
+        if (metric_class is None or key_class(key, metric_type) == metric_class)
+        and (search is None or search.lower() in key.lower())
+    ]
+    source = source_of(
+        context, "run series", path, type=metric_type, metric_class=metric_class, search=search
+    )
+    return Answer(keys, lambda keys: normalize_series(keys, run.run_id, metric_type), source)
+
+
+def columns(
+    context: Context,
+    path: str,
+    paging: Paging,
+    *,
+    column_class: str | None = "CUSTOM",
+    column_type: str | None = None,
+    search: str | None = None,
+) -> Answer:
+    """Columns of a run, one row per key."""
+    page, size = paging.check()
+    column_class, column_type = _check_column(column_class, column_type)
+    run = find_run(context, path)
+    pages = _column_pages(
+        context,
+        run,
+        paging,
+        page,
+        size,
+        search=search,
+        column_class=column_class,
+        column_type=column_type,
+    )
+    source = source_of(
+        context,
+        "run columns",
+        path,
+        **paging.options(),
+        column_class=column_class,
+        column_type=column_type,
+        search=search,
+    )
+    return list_answer(pages, lambda wire: normalize_columns(wire, run.run_id), source, "columns")
+
+
+def column(
+    context: Context,
+    path: str,
+    key: str,
+    *,
+    column_class: str | None = "CUSTOM",
+    column_type: str | None = None,
+) -> Answer:
+    """One column of a run: the one whose key is exactly ``key``, else the first that matches."""
+    if not key.strip():
+        raise UsageError(f"{argument('key')} is empty")
+    column_class, column_type = _check_column(column_class, column_type)
+    run = find_run(context, path)
+    found = list(
+        _column_pages(
+            context,
+            run,
+            Paging(full=True),
+            1,
+            100,
+            search=key,
+            column_class=column_class,
+            column_type=column_type,
+        )
+    )
+    exact = next((c for c in found if isinstance(c, dict) and c.get("key") == key), None)
+    if exact is None and not found:
+        wanted = " ".join(filter(None, (column_class, column_type)))
+        raise NotFoundError(f"{path} has no {wanted} column {escape(key)}; see `run columns`")
+    chosen = exact if exact is not None else found[0]
+    source = source_of(
+        context, "run column", path, key=key, column_class=column_class, column_type=column_type
+    )
+    return Answer(
+        chosen, lambda wire: normalize_columns([wire], run.run_id, is_single=True), source
+    )
+
+
+def find_many(
+    context: Context,
+    paths: Sequence[str],
+    project: str | None,
+    where: Where,
+    *,
+    skip_failed: bool,
+) -> tuple[list[FoundRun], list[str]]:
+    """Find the runs of a call that takes many, and say which could not be found."""
+    if bool(paths) == bool(project):
+        raise UsageError(
+            f"give {argument('path')} of one or more runs, or {argument('project')}, not both"
+        )
+    if project:
+        return find_project_runs(context, project, where), []
+    if where is not None:
+        raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
+    if len(paths) == 1:
+        return find_runs(context, paths), []
+    return _find_each(context, paths, skip_failed=skip_failed)
+
+
+def _find_each(
+    context: Context, paths: Sequence[str], *, skip_failed: bool
+) -> tuple[list[FoundRun], list[str]]:
+    try:
+        return find_runs(context, paths), []
+    except UsageError:
+        raise
+    except SwanlabExportError:
+        # One of them failed, and the message has to say which.
+        found: list[FoundRun] = []
+        failures: list[str] = []
+        for path in dict.fromkeys(paths):
+            try:
+                found.append(find_run(context, path))
+            except SwanlabExportError as error:
+                named = one_failed(path, error)
+                if not skip_failed:
+                    raise named from None
+                failures.append(named.message)
+        return found, failures
+
+
+def _runs_table(
+    context: Context,
+    ref: ProjectRef,
+    project_id: str,
+    runs: Iterable[Any],
+    keys: list[str] | None,
+) -> Table:
+    pairs: Iterable[tuple[Any, Any]] = ((run, None) for run in runs)
+    if keys is not None:
+        pairs = _with_summaries(context, project_id, runs, keys)
+    return normalize_runs(pairs, str(ref), project_id, context.web_host)
+
+
+def _with_summaries(
+    context: Context, project_id: str, runs: Iterable[Any], keys: list[str]
+) -> Iterator[tuple[Any, Any]]:
+    """Join each run with its summary, a few hundred at a time."""
+    for some in in_batches(runs, RUNS_PER_REQUEST):
+        found = [FoundRun("", run, source_of_run(run, project_id)) for run in some]
+        wanted: list[str] | None = keys or None
+        if any(is_pattern(key) for key in keys):
+            wanted = find_keys(context, found, keys, "SCALAR")[0]
+        for run, wire in fetch_summaries(context, found, wanted):
+            yield run.wire, _in_order(wire, wanted)
+
+
+def _in_order(wire: Any, keys: Sequence[str] | None) -> Any:
+    """The summary in the order in which keys were asked for."""
+    if not wire or keys is None:
+        return wire
+    return {key: wire[key] for key in keys if key in wire}
+
+
+def _summary_keys(summary: str | Sequence[str] | bool) -> list[str] | None:
+    """``summary=True`` means every key: an empty list. None means no summary at all."""
+    if isinstance(summary, bool):
+        return [] if summary else None
+    return parse_keys(summary) if summary else []
+
+
+def _check_column(
+    column_class: str | None, column_type: str | None
+) -> tuple[str | None, str | None]:
+    if column_class is not None:
+        column_class = check_choice("class", column_class, COLUMN_CLASSES)
+    if column_type is not None:
+        column_type = check_choice("type", column_type, COLUMN_TYPES)
+    return column_class, column_type
+
+
+def _column_pages(
+    context: Context,
+    run: FoundRun,
+    paging: Paging,
+    page: int,
+    size: int,
+    *,
+    search: str | None,
+    column_class: str | None,
+    column_type: str | None,
+) -> Pages:
+    return Pages(
+        context.client,
+        lambda page, size: endpoint.columns_page(
+            run.run_id,
+            page,
+            size,
+            search=search,
+            column_class=column_class,
+            column_type=column_type,
+        ),
+        identity("key"),
+        page=page,
+        size=size,
+        is_full=paging.full,
+        title="columns",
+        progress=context.progress,
+    )
