@@ -143,7 +143,7 @@ def source_of_run(wire: Any, project_id: str) -> RunSource:
     )
 
 
-def parse_keys(keys: str | Sequence[str]) -> list[str]:
+def parse_keys(keys: str | Sequence[str], name: str = "keys") -> list[str]:
     """Read ``loss,acc`` or a list of keys; quotes protect a comma, each key counts once.
 
     >>> parse_keys('loss,"a,b",loss')
@@ -158,8 +158,19 @@ def parse_keys(keys: str | Sequence[str]) -> list[str]:
     else:
         found = list(keys)
     if not found or not all(isinstance(key, str) and key.strip() for key in found):
-        raise UsageError(f"{argument('keys')} {escape(str(keys))} holds no key, or an empty one")
+        raise UsageError(f"{argument(name)} {escape(str(keys))} names nothing, or holds a gap")
     return list(dict.fromkeys(found))
+
+
+def parse_names(name: str, wanted: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """Read names of columns that must exist."""
+    found = parse_keys(wanted, name)
+    for each in found:
+        if each not in known:
+            closest = difflib.get_close_matches(each, known, _SHOWN_NAMES, 0.4) or known
+            names = ", ".join(closest[:20])
+            raise UsageError(f"{argument(name)}: no column {escape(each)}; there are {names}")
+    return found
 
 
 def find_keys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -90,7 +89,7 @@ class FolderWriter:
             target = self.folder / source.relative_to(self._staging)
             try:
                 target.parent.mkdir(exist_ok=True, parents=True)
-                os.replace(source, target)
+                source.replace(target)
             except OSError as error:
                 raise OutputError(f"{escape(str(target))}: {error.strerror}") from None
 

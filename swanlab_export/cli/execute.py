@@ -1,0 +1,233 @@
+"""One command from its options to its output: the only printer, the only place that exits."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from swanlab_export.cli.options import Common, spell_option
+from swanlab_export.errors import (
+    IncompleteError,
+    OutputError,
+    SwanlabExportError,
+    UsageError,
+    argument,
+    spell_arguments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from swanlab_export.api.context import Answer, Context
+    from swanlab_export.tables import Table
+    from swanlab_export.writers import Target
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM arrived; unwinds like Ctrl-C, so that no temporary file stays."""
+
+
+def execute(
+    common: Common,
+    fetch: Callable[[Context], Answer],
+    *,
+    name: str,
+    extra_formats: Mapping[str, str] | None = None,
+    write_extra: Callable[[Context, Target], Any] | None = None,
+) -> None:
+    """Run a command: check its output, fetch, normalize, write, report.
+
+    Args:
+        common: The shared options.
+        fetch: Asks the server.
+        name: What a bare ``--save`` calls the file, without extension.
+        extra_formats: Further extensions that this command can save, with their formats.
+        write_extra: Writes one of those itself, instead of ``fetch`` and a table.
+    """
+    with _reporting(common.debug):
+        target = _target(common, name, extra_formats or {})
+        with opened(common) as context:
+            if (
+                target is not None
+                and write_extra is not None
+                and target.format in (extra_formats or {}).values()
+            ):
+                _say_saved(common, write_extra(context, target))
+                return
+            answer = fetch(context)
+            if common.raw:
+                _print_raw(answer, target, common)
+                return
+            table = _chosen(answer.to_table(), common.fields)
+            _output(table, target, common)
+            _report(table, common)
+
+
+@contextmanager
+def opened(common: Common) -> Iterator[Context]:
+    """Open the context that the options name."""
+    from swanlab_export.api.connect import open_context
+    from swanlab_export.progress import Progress, TqdmProgress
+
+    shows_bars = sys.stderr.isatty() and not common.quiet
+    with open_context(
+        common.host,
+        common.api_key,
+        progress=TqdmProgress() if shows_bars else Progress(),
+        jobs=common.jobs,
+        timeout_s=common.timeout,
+        retries=common.retries,
+    ) as context:
+        for warning in context.client.settings.warnings:
+            say(f"warning: {warning}")
+        yield context
+
+
+@contextmanager
+def _reporting(debug: bool) -> Iterator[None]:
+    """Turn whatever happens into one line and an exit code."""
+    old = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except SwanlabExportError as error:
+        _fail(error, debug=debug)
+    except BrokenPipeError:
+        # Whoever read has had enough. Python would complain when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _fail(OutputError(f"{error.strerror or error}"), debug=debug)
+    except KeyboardInterrupt:
+        _leave("interrupted", EXIT_INTERRUPTED)
+    except _TerminatedError:
+        _leave("terminated", EXIT_TERMINATED)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:  # noqa: BLE001  the boundary: a bug is one line, too
+        _fail(SwanlabExportError(f"unexpected {type(error).__name__}: {error}"), debug=debug)
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def reporting(debug: bool) -> Any:
+    """Use the boundary around a command that does not fetch a table."""
+    return _reporting(debug)
+
+
+def say(message: str) -> None:
+    """Say something on stderr, arguments spelled as options."""
+    click.echo(spell_arguments(message, spell_option), err=True)
+
+
+def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    trace_id = f" (trace id {error.trace_id})" if error.trace_id else ""
+    say(f"error: {error.message}{trace_id}")
+    sys.exit(error.exit_code)
+
+
+def _leave(why: str, exit_code: int) -> NoReturn:
+    """End at once: threads that still wait for the server would hold up a normal exit."""
+    say(why)
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
+def _terminate(_signal: int, _frame: Any) -> NoReturn:
+    raise _TerminatedError
+
+
+def _target(common: Common, name: str, extra: Mapping[str, str]) -> Target | None:
+    """Check where the output goes, before anything is asked for."""
+    if common.output_format == "plot" and "plot" not in extra.values():
+        raise UsageError(f"{argument('format')} plot is for run metrics")
+    if common.raw and (common.output_format not in {None, "json"} or common.fields):
+        raise UsageError(
+            f"{argument('raw')} prints what the server said: no {argument('format')} or "
+            f"{argument('fields')}"
+        )
+    if common.save is None:
+        return None
+    from swanlab_export.writers.formats import parse_target
+
+    if common.output_format is not None:
+        raise UsageError(
+            f"{argument('save')} goes by the extension: leave out {argument('format')}"
+        )
+    chosen = common.save or re.sub(r"[^\w.+-]+", "-", name).strip("-") + ".json"
+    target = parse_target(chosen, extra)
+    if common.raw and target.format != "json":
+        raise UsageError(f"{argument('raw')} saves as .json only")
+    return target
+
+
+def _chosen(table: Table, wanted: str | None) -> Table:
+    if wanted is None:
+        return table
+    from swanlab_export.api.resolve import parse_names
+
+    return table.select(parse_names("fields", wanted, table.schema.names))
+
+
+def _output(table: Table, target: Target | None, common: Common) -> None:
+    from swanlab_export import writers
+
+    if target is not None and target.format == "plot":
+        from swanlab_export.writers.plot import write_plot
+
+        _say_saved(common, write_plot(table, target))
+    elif target is not None:
+        _say_saved(common, writers.write_table(table, target))
+    elif common.output_format == "table":
+        width = shutil.get_terminal_size((120, 40)).columns
+        writers.write_terminal(table, sys.stdout, width=width, is_tty=sys.stdout.isatty())
+    elif common.output_format == "plot":
+        from swanlab_export.writers.plot import print_plot
+
+        print_plot(table, sys.stdout)
+    else:
+        writers.write_text(table, sys.stdout.buffer, common.output_format or "json")
+    sys.stdout.flush()
+
+
+def _print_raw(answer: Answer, target: Target | None, common: Common) -> None:
+    import orjson
+
+    from swanlab_export import writers
+
+    raw = {"ok": True, "errmsg": "", "data": answer.to_raw()}
+    text = orjson.dumps(raw, default=str, option=orjson.OPT_INDENT_2) + b"\n"
+    if target is not None:
+        _say_saved(common, writers.write_chunks([text], target))
+        return
+    sys.stdout.buffer.write(text)
+    sys.stdout.flush()
+
+
+def _say_saved(common: Common, saved: Any) -> None:
+    if not common.quiet:
+        shape = f"{saved.rows:,} rows × {saved.columns} columns, " if saved.columns else ""
+        say(f"saved {saved.path} ({shape}{saved.size_bytes:,} bytes)")
+
+
+def _report(table: Table, common: Common) -> None:
+    """Say what else there is to know; end badly where parts are missing."""
+    if not common.quiet:
+        for note in dict.fromkeys(table.notes):
+            say(f"hint: {note}")
+    if table.failures:
+        for failure in table.failures:
+            say(f"failed: {failure}")
+        count = len(table.failures)
+        raise IncompleteError(f"{count} run{'s' if count > 1 else ''} failed and are left out")

@@ -1,0 +1,100 @@
+"""The tree of commands. Groups are imported when they are asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from swanlab_export import __version__
+
+_API = {
+    "workspace": "Workspaces: teams and people that hold projects.",
+    "project": "Projects: what holds runs.",
+    "run": "Runs: configs, metrics, media and logs.",
+    "user": "Who is logged in.",
+    "self-hosted": "Administration of a self-hosted instance.",
+}
+_OWN = {
+    "api": "Get data out: every answer a typed table.",
+    "sandbox": "A local SwanLab server with real sample data.",
+    "login": "Log in, and keep the key where the official client keeps it.",
+    "logout": "Forget the key.",
+    "verify": "Check that the key is accepted.",
+}
+# The module that holds each top-level command, where it is not of the same name.
+_MODULES = {"login": "account", "logout": "account", "verify": "account"}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' one-line help without importing them."""
+
+    def __init__(self, *args: Any, summaries: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._summaries = summaries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List what there is, in the order in which people need it."""
+        del ctx
+        return list(self._summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module that holds a command."""
+        del ctx
+        if cmd_name not in self._summaries:
+            return None
+        name = _MODULES.get(cmd_name, cmd_name).replace("-", "_")
+        module = importlib.import_module(f"swanlab_export.cli.{name}")
+        found = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))
+
+
+class _Root(LazyGroup):
+    """Hands commands that are not ours to the official SDK."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find our own command, else one of the official client."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name.startswith("-"):
+            return own
+        from swanlab_export.cli.official import official_command
+
+        return official_command(cmd_name)
+
+
+@click.group(
+    cls=_Root,
+    summaries=_OWN,
+    context_settings={"max_content_width": 100},
+    epilog="Without an account: swanlab api run list ada-lab/digits --host sandbox --format table",
+)
+@click.version_option(__version__, "-v", "--version", prog_name="swanlab-export")
+def root() -> None:
+    """Get experiment data out of SwanLab, as typed tables."""
+
+
+@click.group(cls=LazyGroup, summaries=_API)
+def api() -> None:
+    """Get data out: every answer a typed table.
+
+    JSON on stdout, or a file by the extension of --save: .parquet, .csv, .json and more.
+    """
+
+
+def main() -> None:
+    """Run the program."""
+    # Names may hold anything; a terminal that cannot show a character gets an escape for it.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    root()
