@@ -1,0 +1,51 @@
+"""``swanlab-export sandbox``: the local server, in a terminal of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from swanlab_export.cli.execute import reporting
+from swanlab_export.errors import UsageError, argument
+
+
+@click.group()
+def sandbox() -> None:
+    """A local SwanLab server with real sample data."""
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port.  [default: any]")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Data to serve, laid out as sample_data is.",
+)
+@click.option("--fault", "faults", multiple=True, metavar="FAULT", help="See `sandbox faults`.")
+@click.option("--debug", is_flag=True, help="Show the trace of an error.")
+def serve(port: int, data: Path | None, faults: tuple[str, ...], debug: bool) -> None:
+    """Serve until Ctrl-C; prints the URL, a key and commands to try."""
+    with reporting(debug):
+        server = _import_sandbox()
+        try:
+            chosen = server.parse_faults(list(faults))
+        except ValueError as error:
+            raise UsageError(f"{argument('fault')}: {error}") from None
+        server.serve(port, data, chosen, click.echo)
+
+
+@sandbox.command()
+def faults() -> None:
+    """List the faults that can be switched on."""
+    with reporting(False):
+        click.echo(_import_sandbox().fault_help())
+
+
+def _import_sandbox():  # type: ignore[no-untyped-def]  # noqa: ANN202  the module itself
+    try:
+        from swanlab_export import sandbox as server
+    except ImportError:
+        raise UsageError("the sandbox needs Flask: pip install 'swanlab-export[sandbox]'") from None
+    return server
