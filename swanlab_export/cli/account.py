@@ -1,0 +1,94 @@
+"""``swanlab login``, ``logout`` and ``verify``, on the official client's netrc file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from swanlab_export.cli.execute import reporting, say
+from swanlab_export.errors import AuthenticationError, UsageError, argument
+from swanlab_export.refs import escape
+
+_DEBUG = click.option("--debug", is_flag=True, help="Show the trace of an error.")
+_LOCAL = click.option(
+    "--local", "is_local", is_flag=True, help="In ./.swanlab, for this folder only."
+)
+
+
+@click.command()
+@click.option("-h", "--host", metavar="URL", help="Server.  [default: the public one]")
+@click.option(
+    "-k", "--api-key", "--api_key", "api_key", metavar="KEY",
+    help="Better left out: asked for, or read from standard input.",
+)
+@click.option("-r", "--relogin", is_flag=True, help="Replace a login that is there.")
+@_LOCAL
+@_DEBUG
+def login(
+    host: str | None, api_key: str | None, relogin: bool, is_local: bool, debug: bool
+) -> None:
+    """Check a key with the server, and keep it where the official client keeps it."""
+    with reporting(debug):
+        from swanlab_export.client import Client
+        from swanlab_export.settings import format_login, load_settings, netrc_path
+        from swanlab_export.writers.publish import publish
+
+        path = netrc_path(os.environ, Path.cwd(), is_local=is_local)
+        if path.exists() and not relogin:
+            raise UsageError(f"{escape(str(path))} holds a login; {argument('relogin')} replaces it")
+        key = api_key or _read_key()
+        settings = load_settings(host, key, environ=os.environ, cwd=Path.cwd())
+        with Client(settings) as client:
+            username = client.login().username
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with publish(path, mode=0o600) as part:
+            part.write_text(format_login(settings), encoding="ascii")
+        say(f"logged in to {settings.host} as {username}; the key is in {path}")
+
+
+@click.command()
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@_LOCAL
+@_DEBUG
+def logout(force: bool, is_local: bool, debug: bool) -> None:
+    """Forget the key."""
+    with reporting(debug):
+        from swanlab_export.settings import netrc_path
+
+        path = netrc_path(os.environ, Path.cwd(), is_local=is_local)
+        if not path.exists():
+            raise AuthenticationError(f"there is no login in {escape(str(path))}")
+        if not force and not click.confirm(f"Forget the key in {path}?", err=True):
+            say("nothing was changed")
+            return
+        path.unlink()
+        say(f"logged out: {path} is gone")
+
+
+@click.command()
+@_LOCAL
+@_DEBUG
+def verify(is_local: bool, debug: bool) -> None:
+    """Check that the key is accepted, and say by whom and for whom."""
+    with reporting(debug):
+        from swanlab_export.client import Client
+        from swanlab_export.settings import load_settings, netrc_path
+
+        path = netrc_path(os.environ, Path.cwd(), is_local=True)
+        if is_local and not path.exists():
+            raise AuthenticationError(f"there is no login in {escape(str(path))}")
+        settings = load_settings(None, None, environ=os.environ, cwd=Path.cwd())
+        for warning in settings.warnings:
+            say(f"warning: {warning}")
+        with Client(settings) as client:
+            say(f"{settings.host} knows the key as {client.login().username}")
+
+
+def _read_key() -> str:
+    """Ask for the key in a terminal, else take the first line of standard input."""
+    if sys.stdin.isatty():
+        return str(click.prompt("API key", hide_input=True, err=True))
+    return sys.stdin.readline().strip()
