@@ -21,7 +21,11 @@ _LOCAL = click.option(
 @click.command()
 @click.option("-h", "--host", metavar="URL", help="Server.  [default: the public one]")
 @click.option(
-    "-k", "--api-key", "--api_key", "api_key", metavar="KEY",
+    "-k",
+    "--api-key",
+    "--api_key",
+    "api_key",
+    metavar="KEY",
     help="Better left out: asked for, or read from standard input.",
 )
 @click.option("-r", "--relogin", is_flag=True, help="Replace a login that is there.")
@@ -38,7 +42,9 @@ def login(
 
         path = netrc_path(os.environ, Path.cwd(), is_local=is_local)
         if path.exists() and not relogin:
-            raise UsageError(f"{escape(str(path))} holds a login; {argument('relogin')} replaces it")
+            raise UsageError(
+                f"{escape(str(path))} holds a login; {argument('relogin')} replaces it"
+            )
         key = api_key or _read_key()
         settings = load_settings(host, key, environ=os.environ, cwd=Path.cwd())
         with Client(settings) as client:

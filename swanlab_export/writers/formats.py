@@ -1,0 +1,88 @@
+"""File names → formats, checked before anything is asked for; imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swanlab_export.errors import UsageError, argument
+from swanlab_export.refs import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+}
+TEXT_FORMATS = ("json", "jsonl", "csv", "tsv")
+_COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a table goes, and as what."""
+
+    path: Path
+    format: str
+    compression: str = ""
+
+    @property
+    def is_device(self) -> bool:
+        """A pipe or a device: written to directly, for there is nothing to replace."""
+        try:
+            mode = self.path.stat().st_mode
+        except OSError:
+            return False
+        return not stat.S_ISREG(mode)
+
+
+def parse_target(name: str, extra: Mapping[str, str] | None = None) -> Target:
+    """Read a file name: its extension says the format, ``.gz`` or ``.zst`` behind it compresses.
+
+    Args:
+        name: The file.
+        extra: Further extensions that a command can write, with their formats.
+
+    Raises:
+        UsageError: The extension is unknown, or nothing can be written there.
+    """
+    known = FORMATS | dict(extra or {})
+    path = Path(name)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
+    suffix = suffixes[-2] if compression and len(suffixes) > 1 else "".join(suffixes[-1:])
+    found = known.get(suffix)
+    if found is None or (compression and found not in TEXT_FORMATS):
+        raise UsageError(
+            f"{argument('save')} {escape(name)}: the extension says the format, one of "
+            f"{' '.join(known)}, text formats also with .gz or .zst"
+        )
+    _check_place(path, name)
+    return Target(path, found, compression)
+
+
+def _check_place(path: Path, name: str) -> None:
+    try:
+        is_folder, parent_exists = path.is_dir(), path.parent.is_dir()
+    except (OSError, ValueError):
+        raise UsageError(f"{argument('save')} {escape(name)} is not a file name") from None
+    if "\0" in name:
+        raise UsageError(f"{argument('save')} {escape(name)} is not a file name")
+    if is_folder:
+        raise UsageError(f"{argument('save')} {escape(name)} is a folder")
+    if not parent_exists:
+        parent = escape(str(path.parent))
+        raise UsageError(f"{argument('save')}: the folder {parent} is missing; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(
+            f"{argument('save')}: no permission to write in {escape(str(path.parent))}"
+        )
