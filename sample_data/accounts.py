@@ -21,7 +21,9 @@ def _profile(**known: str | None) -> dict[str, str | None]:
 def build_users() -> list[dict[str, Any]]:
     """Return the accounts; the first is the one that the sandbox logs in as."""
     ada = _profile(bio="Digits, mostly.", institution="Sandbox Institute", email="ada@example.org")
-    zoe = _profile(bio="日本語 ok", school="École d’été", email="zoe@example.org", location="Zürich")
+    zoe = _profile(
+        bio="日本語 ok", school="École d’été", email="zoe@example.org", location="Zürich"
+    )
     people = [
         ("ada", "Ada L.", True, ada),
         ("bob", "Bob", False, _profile(email="bob@example.org")),

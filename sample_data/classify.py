@@ -89,7 +89,9 @@ def _record_epoch(rec: Recorder, step: Step, found: Evaluation, how: Reporting) 
     if how.details:
         rec.point(TOP2, found.top2_pct)
     rec.log(
-        "INFO", f"epoch {step.epoch}: val/loss {found.loss:.4f}, val/acc {found.accuracy:.4f}", "val"
+        "INFO",
+        f"epoch {step.epoch}: val/loss {found.loss:.4f}, val/acc {found.accuracy:.4f}",
+        "val",
     )
     if found.loss > 1.1 * before:
         rec.log("WARN", f"val/loss went up from {before:.4f} to {found.loss:.4f}", "val")

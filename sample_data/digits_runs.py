@@ -54,7 +54,11 @@ PLANS = (
         config={
             "dropout": 0.1,
             "tag": ["adam", "wide"],
-            "data": {"name": "digits", "split": {"train": 0.8, "val": 0.2}, "classes": [*range(10)]},
+            "data": {
+                "name": "digits",
+                "split": {"train": 0.8, "val": 0.2},
+                "classes": [*range(10)],
+            },
         },
         known={"labels": _label("good", "to keep"), "description": "Line one\nline two"},
         conda=CONDA,
@@ -65,7 +69,7 @@ PLANS = (
         Settings(hidden=(32, 32), activation="tanh", momentum=0.9, lr=0.03, max_steps=880),
         Reporting(confusion_epochs=10),
         config={"dropout": "none", "tag": 3, "optimizer_args": {"nesterov": False, "betas": None}},
-        known={"username": "bob", "name": "tanh, \"deep\"", "cluster": "deep", "job": "train"},
+        known={"username": "bob", "name": 'tanh, "deep"', "cluster": "deep", "job": "train"},
     ),
     Plan(
         "mlp-long",
@@ -120,9 +124,9 @@ PLANS = (
         "unicode",
         "2026-02-04T07:20:00.000Z",
         Settings(hidden=(24,), activation="tanh", lr=0.2),
-        config={"学习率": 0.2, "emoji 🙂": True, "quote\"and,comma": "a,b\n\"c\""},
+        config={"学习率": 0.2, "emoji 🙂": True, 'quote"and,comma': 'a,b\n"c"'},
         wrapped=False,
-        known={"name": "手写数字 🙂, \"版本 2\"\nzweite Zeile", "labels": _label("测试", "a,b")},
+        known={"name": '手写数字 🙂, "版本 2"\nzweite Zeile', "labels": _label("测试", "a,b")},
     ),
     Plan(
         "big-seed",

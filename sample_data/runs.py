@@ -79,9 +79,7 @@ def build_run(rec: Recorder, slug: str | None, state: str, **known: Any) -> dict
     return {**run, **known}
 
 
-def clone_run(
-    original: dict[str, Any], project_id: str, slug: str, **known: Any
-) -> dict[str, Any]:
+def clone_run(original: dict[str, Any], project_id: str, slug: str, **known: Any) -> dict[str, Any]:
     """Return a clone: a run of its own whose data stay with the original."""
     return {
         **original,

@@ -1,0 +1,125 @@
+"""Faults that can be switched on, to see how a client behaves.
+
+Every fault takes effect on requests whose path matches ``where`` and at most ``times`` times.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+
+_HELP = {
+    "latency": "latency=50ms: wait before every answer",
+    "429": "429=N: every Nth answer is 429, with Retry-After",
+    "500": "500=N (also 502, 503, 504): every Nth answer is that status",
+    "reset": "reset=N: every Nth connection is reset",
+    "html": "html=N: every Nth answer is a page of HTML with status 200",
+    "empty": "empty=N: every Nth answer is empty with status 200",
+    "hang": "hang=N: every Nth request is never answered",
+    "redirect": "redirect=N: every Nth answer redirects to another host",
+    "forget": "forget=N: sessions are forgotten every N requests",
+    "cut": "cut=length|chunked|neither: downloads end half-way",
+    "expire": "expire=N: every Nth download URL has expired",
+    "unframed": "unframed=1: downloads have neither a length nor chunks",
+    "gzip": "gzip=1: downloads are compressed",
+    "noranges": "noranges=1: downloads cannot be taken up where they broke",
+    "moving": "moving=grow|shrink: lists change between pages",
+    "nulls": "nulls=1: every field that may be null is null",
+    "create": "create=500: a create answers 500 after it has created",
+    "licence": "licence=expired: the instance's licence has run out",
+    "csv": "csv=reordered|missing|short|text|empty: the exported file is odd",
+}
+_STATUSES = ("429", "500", "502", "503", "504")
+_CHOICES = {
+    "cut": ("length", "chunked", "neither"),
+    "moving": ("grow", "shrink"),
+    "create": ("500",),
+    "licence": ("expired",),
+    "csv": ("reordered", "missing", "short", "text", "empty"),
+}
+_EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
+_SWITCHES = ("unframed", "gzip", "noranges", "nulls")
+
+
+@dataclass
+class Faults:
+    """What goes wrong; nothing by default.
+
+    Attributes:
+        latency_s: Wait before every answer.
+        every: Fault name → it hits every Nth request; see ``fault_help``.
+        choice: Fault name → which kind of it.
+        where: Only requests whose path matches this pattern count.
+        times: Each fault hits at most so often.
+        retry_after: What 429 says in its Retry-After header.
+    """
+
+    latency_s: float = 0.0
+    every: dict[str, int] = field(default_factory=dict)
+    choice: dict[str, str] = field(default_factory=dict)
+    where: str = ""
+    times: int = 1_000_000_000
+    retry_after: str = "0.2"
+    _counts: dict[str, int] = field(default_factory=dict, repr=False)
+    _hits: dict[str, int] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def hits(self, name: str, path: str) -> bool:
+        """Count a request, and say whether the fault ``name`` hits it."""
+        period = self.every.get(name)
+        if period is None or not re.search(self.where, path):
+            return False
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + 1
+            return self._counts[name] % period == 0 and self._spend(name)
+
+    def chosen(self, name: str, path: str) -> str:
+        """Say which kind of the fault ``name`` hits a request; empty for none."""
+        if name not in self.choice or not re.search(self.where, path):
+            return ""
+        with self._lock:
+            return self.choice[name] if self._spend(name) else ""
+
+    def has(self, name: str) -> bool:
+        """Say whether a switch is on."""
+        return name in self.choice
+
+    def _spend(self, name: str) -> bool:
+        if self._hits.get(name, 0) >= self.times:
+            return False
+        self._hits[name] = self._hits.get(name, 0) + 1
+        return True
+
+
+def fault_help() -> str:
+    """List the faults, one a line."""
+    extra = ["where=REGEX: only paths that match", "times=N: each fault at most N times"]
+    extra.append("retry-after=VALUE: what 429 says")
+    return "\n".join([*_HELP.values(), *extra])
+
+
+def parse_faults(words: list[str]) -> Faults:
+    """Read faults such as ``latency=50ms`` or ``429=3``; see ``fault_help``.
+
+    Raises:
+        ValueError: A word is not a fault; the message lists what there is.
+    """
+    faults = Faults()
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "latency" and re.fullmatch(r"\d+(\.\d+)?ms", value):
+            faults.latency_s = float(value[:-2]) / 1000
+        elif name in _EVERY and value.isdigit() and int(value) > 0:
+            faults.every[name] = int(value)
+        elif value in _CHOICES.get(name, ()) or (name in _SWITCHES and value == "1"):
+            faults.choice[name] = value
+        elif name == "where" and value:
+            faults.where = value
+        elif name == "times" and value.isdigit():
+            faults.times = int(value)
+        elif name == "retry-after" and value:
+            faults.retry_after = value
+        else:
+            raise ValueError(f"{word!r} is not a fault; there are\n{fault_help()}")
+    return faults
