@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,7 +91,7 @@ class Network:
         self.settings = settings
         sizes = (64, *settings.hidden, CLASSES)
         self.weights: list[Array] = []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in pairwise(sizes):
             scale = np.sqrt(2.0 / n_in)
             self.weights.append((rng.standard_normal((n_in, n_out)) * scale).astype(np.float32))
             self.weights.append(np.zeros(n_out, np.float32))
@@ -140,19 +141,17 @@ class Network:
         self.updates += 1
         s = self.settings
         rate = np.float32(lr)
-        for w, g, m, v in zip(self.weights, grads, self.first, self.second, strict=True):
-            if s.weight_decay:
-                g = g + np.float32(s.weight_decay) * w  # noqa: PLW2901
+        for i, (w, m, v) in enumerate(zip(self.weights, self.first, self.second, strict=True)):
+            g = grads[i] + np.float32(s.weight_decay) * w if s.weight_decay else grads[i]
             if s.optimizer == "adam":
-                m += np.float32(0.1) * (g - m)
-                v += np.float32(0.001) * (g * g - v)
+                np.add(m, np.float32(0.1) * (g - m), out=m)
+                np.add(v, np.float32(0.001) * (g * g - v), out=v)
                 unbiased = m / np.float32(1 - 0.9**self.updates)
                 spread = np.sqrt(v / np.float32(1 - 0.999**self.updates))
-                w -= rate * unbiased / (spread + np.float32(1e-8))
+                np.subtract(w, rate * unbiased / (spread + np.float32(1e-8)), out=w)
             else:
-                m *= np.float32(s.momentum)
-                m += g
-                w -= rate * m
+                np.add(np.float32(s.momentum) * m, g, out=m)
+                np.subtract(w, rate * m, out=w)
 
     def evaluate(self, x: Array, y: Array) -> Evaluation:
         """Return loss and accuracy on the given images."""

@@ -46,7 +46,9 @@ class Data:
 
     def project(self, workspace: str, name: str) -> dict[str, Any] | None:
         """Find a project."""
-        return next((p for p in self.projects if (p["workspace"], p["name"]) == (workspace, name)), None)
+        return next(
+            (p for p in self.projects if (p["workspace"], p["name"]) == (workspace, name)), None
+        )
 
     def runs_of(self, project_id: str) -> list[dict[str, Any]]:
         """The runs of a project, newest first."""
@@ -55,7 +57,9 @@ class Data:
 
     def run(self, project_id: str, name: str) -> dict[str, Any] | None:
         """Find a run by its id or slug."""
-        return next((r for r in self.runs_of(project_id) if name in (r["cuid"], r.get("slug"))), None)
+        return next(
+            (r for r in self.runs_of(project_id) if name in (r["cuid"], r.get("slug"))), None
+        )
 
     def keys(self, run_id: str) -> list[str]:
         """The scalar keys of a run, in order."""
@@ -105,7 +109,13 @@ class Data:
             return pq.read_table(path)
         text, whole = pa.string(), pa.int64()
         if kind == "metrics":
-            fields = {"run_id": text, "key": text, "step": whole, "value": pa.float64(), "timestamp": whole}
+            fields = {
+                "run_id": text,
+                "key": text,
+                "step": whole,
+                "value": pa.float64(),
+                "timestamp": whole,
+            }
         else:
             fields = {"run_id": text, "epoch": whole, "level": text, "tag": text, "message": text}
             fields["timestamp"] = whole

@@ -131,7 +131,11 @@ def _may_see(state: State, project: dict[str, Any], user: dict[str, Any]) -> boo
 
 
 def _shown_project(state: State, user: Any, project: dict[str, Any]) -> dict[str, Any]:
-    space = state.data.workspace(project["workspace"]) or {"members": {}, "type": "TEAM", "name": ""}
+    space = state.data.workspace(project["workspace"]) or {
+        "members": {},
+        "type": "TEAM",
+        "name": "",
+    }
     runs = state.data.runs_of(project["cuid"])
     people = {(run.get("user") or {}).get("username") for run in runs[:1000]} - {None}
     return {
@@ -224,7 +228,9 @@ def _shows(state: State, workspace: str, name: str) -> Response:
             key=lambda run, rule=rule: sort_key(field_of(run, rule, latest)),  # type: ignore[misc]
             reverse=rule.get("order") == "DESC",
         )
-    keys = [lambda run, rule=rule: field_of(run[0], rule, latest) for rule in body.get("groups") or []]
+    keys = [
+        lambda run, rule=rule: field_of(run[0], rule, latest) for rule in body.get("groups") or []
+    ]
     pairs = [(run, _shown_run(state, run, is_full=False)) for run in runs]
     return jsonify(_seconds(group(pairs, keys)))
 
@@ -343,6 +349,7 @@ def _all_workspaces(state: State) -> Response:
     found = [
         space
         for space in state.data.workspaces
-        if search in f"{space['username']} {space['name']}".lower() and kind in (None, space["type"])
+        if search in f"{space['username']} {space['name']}".lower()
+        and kind in (None, space["type"])
     ]
     return page_of(state, found, lambda space: _shown_workspace(space, user))

@@ -93,7 +93,7 @@ def _contains(value: Any, wanted: str) -> bool:
 
 def _ordered(value: Any, op: str, wanted: str) -> bool:
     numbers = _numbers(value, wanted)
-    left, right = numbers if numbers else (_text(value), wanted)
+    left, right = numbers or (_text(value), wanted)
     outcomes = {"GT": left > right, "LT": left < right, "GTE": left >= right, "LTE": left <= right}
     return bool(outcomes[op])
 

@@ -1,0 +1,154 @@
+"""The second origin: exported files and media, for whoever has a presigned URL."""
+
+from __future__ import annotations
+
+import gzip
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from flask import Flask, Response, request
+
+if TYPE_CHECKING:
+    from swanlab_export.sandbox.data import Data
+    from swanlab_export.sandbox.state import State
+
+_PIECE_BYTES = 1 << 20
+
+
+def storage(state: State) -> Flask:
+    """Build the app that serves files."""
+    app = Flask("storage")
+
+    @lru_cache(maxsize=8)
+    def content(kind: str, what: Any) -> bytes | None:
+        if kind == "csv":
+            return build_csv(state.data, what)
+        if kind == "media":
+            return state.data.media_file(*what)
+        run_id, start, rows = what
+        lines = state.data.log(run_id)[start : start + rows]
+        return "".join(f"{line['message']}\n" for line in lines).encode()
+
+    @app.get("/<path:name>")
+    def file(name: str) -> Response:
+        if request.headers.get("cookie") or request.headers.get("authorization"):
+            return Response("<Error>credentials</Error>", 400, mimetype="application/xml")
+        expired = state.faults.hits("expire", request.path)
+        if "X-Signature" not in request.args or expired:
+            return Response("<Error>AccessDenied</Error>", 403, mimetype="application/xml")
+        body = content(*state.files[name]) if name in state.files else None
+        if body is None:
+            return Response("<Error>NoSuchKey</Error>", 404, mimetype="application/xml")
+        kind = state.files[name][0]
+        if kind == "csv":
+            body = _odd(body, state.faults.chosen("csv", request.path))
+        return _answer(state, body, name)
+
+    return app
+
+
+def build_csv(data: Data, columns: tuple[tuple[str, str, str], ...]) -> bytes:
+    """Write the exported file: one row per step, a value and a time per column."""
+    found = [data.points(run_id, key) for run_id, key, _ in columns]
+    header = ["step"]
+    for _, key, name in columns:
+        header += [_quoted(f"{name}-{key}_step"), _quoted(f"{name}-{key}_timestamp")]
+    present = [points["step"] for points in found if points is not None]
+    first = ",".join(header).encode() + b"\n"
+    if not present:
+        return first
+    steps = pc.unique(pa.chunked_array(present))
+    steps = steps.take(pc.sort_indices(steps))
+    parts = [first]
+    for start in range(0, len(steps), 200_000):
+        piece = steps.slice(start, 200_000)
+        cells = [piece.cast(pa.string())]
+        for points in found:
+            cells += _cells(points, piece)
+        lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
+        parts.append(
+            pa.compute.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0]
+            .as_buffer()
+            .to_pybytes()
+        )
+    return b"".join(parts)
+
+
+def _cells(points: dict[str, pa.Array] | None, steps: pa.Array) -> list[pa.Array]:
+    if points is None:
+        return [pa.repeat(pa.scalar(""), len(steps))] * 2
+    at = pc.index_in(steps, value_set=points["step"])
+    values, times = points["value"].take(at), points["timestamp"].take(at)
+    text = values.cast(pa.string())
+    text = pc.if_else(pc.is_nan(values), "NaN", text)
+    text = pc.if_else(pc.is_inf(values), pc.if_else(pc.greater(values, 0.0), "Inf", "-Inf"), text)
+    return [pc.fill_null(text, ""), pc.fill_null(times.cast(pa.string()), "")]
+
+
+def _quoted(name: str) -> str:
+    if any(char in name for char in ',"\r\n'):
+        return '"' + name.replace('"', '""') + '"'
+    return name
+
+
+def _odd(body: bytes, kind: str) -> bytes:
+    """Bend an exported file, where that fault is on; names with commas are not meant for this."""
+    if kind == "empty":
+        return b""
+    if not kind:
+        return body
+    rows = [line.split(b",") for line in body.splitlines()]
+    if kind == "reordered":
+        rows = [[row[0], *row[3:], *row[1:3]] for row in rows]
+    elif kind == "missing":
+        rows = [row[:-2] for row in rows]
+    elif kind == "short":
+        rows[len(rows) // 2] = rows[len(rows) // 2][:-1]
+    else:
+        rows[len(rows) // 2][0] = b"many"
+    return b"".join(b",".join(row) + b"\n" for row in rows)
+
+
+def _answer(state: State, body: bytes, name: str) -> Response:
+    tag = f'"{hash(name) & 0xFFFFFFFF:x}-{len(body)}"'
+    headers = {"ETag": tag, "Content-Type": "application/octet-stream"}
+    status = 200
+    if state.faults.has("gzip"):
+        body = gzip.compress(body, 1, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    start = _range_start(request.headers.get("range", ""), request.headers.get("if-range"), tag)
+    if start and not state.faults.has("noranges"):
+        headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        body, status = body[start:], 206
+    cut = state.faults.chosen("cut", request.path)
+    if cut == "neither" or state.faults.has("unframed"):
+        _send_unframed(body[: len(body) // 2] if cut else body, headers)
+    pieces = _pieces(body[: len(body) // 2], breaks=True) if cut else _pieces(body, breaks=False)
+    answer = Response(pieces, status, headers)
+    if cut != "chunked":
+        answer.headers["Content-Length"] = str(len(body))
+    return answer
+
+
+def _range_start(header: str, if_range: str | None, tag: str) -> int:
+    first = header.removeprefix("bytes=").partition("-")[0]
+    return int(first) if first.isdigit() and if_range in (None, tag) else 0
+
+
+def _pieces(body: bytes, *, breaks: bool) -> Any:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
+    if breaks:
+        # The server's handler drops the connection, without a last chunk.
+        raise ConnectionAbortedError("cut, as the fault asks")
+
+
+def _send_unframed(body: bytes, headers: dict[str, str]) -> None:
+    """Answer by hand, with neither a length nor chunks: the end is where the connection closes."""
+    socket = request.environ["werkzeug.socket"]
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    head = "HTTP/1.1 200 OK\r\nConnection: close\r\n" + "".join(lines) + "\r\n"
+    socket.sendall(head.encode() + body)
+    raise ConnectionAbortedError("answered by hand")
