@@ -101,17 +101,25 @@ def export_pieces(
         yield run, LogPiece(first, count, file, presigned_file(context, file))
 
 
+class _SignedOnce:
+    """The URL that is known already; a new one for every attempt after the first."""
+
+    def __init__(self, context: Context, piece: LogPiece) -> None:
+        self._context = context
+        self._path = piece.path
+        self._url: str | None = piece.url
+
+    def __call__(self) -> str:
+        url, self._url = self._url, None
+        return url or presigned_file(self._context, self._path)
+
+
 def log_chunks(context: Context, path: str, *, start: int, rows: int) -> Iterator[bytes]:
     """Yield the bytes of the log file itself, piece after piece, until a piece has no line."""
     with context.progress.bar("log", total=None, unit="B") as bar:
         for _, piece in export_pieces(context, path, start=start, rows=rows):
-            urls = iter([piece.url])
-            download = context.client.download(
-                lambda urls=urls, file=piece.path: (
-                    next(urls, None) or presigned_file(context, file)
-                ),
-                f"the log of {path}",
-            )
+            find_url = _SignedOnce(context, piece)
+            download = context.client.download(find_url, f"the log of {path}")
             size_bytes = 0
             for chunk in download:
                 size_bytes += len(chunk)

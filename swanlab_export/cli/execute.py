@@ -45,6 +45,7 @@ def execute(
     name: str,
     extra_formats: Mapping[str, str] | None = None,
     write_extra: Callable[[Context, Target], Any] | None = None,
+    is_log_scale: bool = False,
 ) -> None:
     """Run a command: check its output, fetch, normalize, write, report.
 
@@ -54,6 +55,7 @@ def execute(
         name: What a bare ``--save`` calls the file, without extension.
         extra_formats: Further extensions that this command can save, with their formats.
         write_extra: Writes one of those itself, instead of ``fetch`` and a table.
+        is_log_scale: Plots have a logarithmic axis.
     """
     with _reporting(common.debug):
         target = _target(common, name, extra_formats or {})
@@ -70,7 +72,7 @@ def execute(
                 _print_raw(answer, target, common)
                 return
             table = _chosen(answer.to_table(), common.fields)
-            _output(table, target, common)
+            _output(table, target, common, is_log_scale=is_log_scale)
             _report(table, common)
 
 
@@ -180,13 +182,13 @@ def _chosen(table: Table, wanted: str | None) -> Table:
     return table.select(parse_names("fields", wanted, table.schema.names))
 
 
-def _output(table: Table, target: Target | None, common: Common) -> None:
+def _output(table: Table, target: Target | None, common: Common, *, is_log_scale: bool) -> None:
     from swanlab_export import writers
 
     if target is not None and target.format == "plot":
         from swanlab_export.writers.plot import write_plot
 
-        _say_saved(common, write_plot(table, target))
+        _say_saved(common, write_plot(table, target, is_log_scale=is_log_scale))
     elif target is not None:
         _say_saved(common, writers.write_table(table, target))
     elif common.output_format == "table":
@@ -195,7 +197,7 @@ def _output(table: Table, target: Target | None, common: Common) -> None:
     elif common.output_format == "plot":
         from swanlab_export.writers.plot import print_plot
 
-        print_plot(table, sys.stdout)
+        print_plot(table, sys.stdout, is_log_scale=is_log_scale)
     else:
         writers.write_text(table, sys.stdout.buffer, common.output_format or "json")
     sys.stdout.flush()

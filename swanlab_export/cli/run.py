@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swanlab_export.writers import Target
 
 _CLASS = click.Choice(["CUSTOM", "SYSTEM"], case_sensitive=False)
+_PLOTS = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 _COLUMN_TYPE = click.Choice(
     [
         *("FLOAT", "BOOLEAN", "STRING", "IMAGE", "AUDIO", "VIDEO", "OBJECT3D", "MOLECULE"),
@@ -227,6 +228,8 @@ def metrics(
             skip_failed=skip_failed,
         ),
         name=f"metrics-{'-'.join(paths) or project}",
+        extra_formats=_PLOTS,
+        is_log_scale=log_scale,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,7 +44,7 @@ def faults() -> None:
         click.echo(_import_sandbox().fault_help())
 
 
-def _import_sandbox():  # type: ignore[no-untyped-def]  # noqa: ANN202  the module itself
+def _import_sandbox() -> Any:
     try:
         from swanlab_export import sandbox as server
     except ImportError:

@@ -35,6 +35,7 @@ class Data:
         self.media: list[dict[str, Any]] = self._lines("media.jsonl")
         self.run_by_id = {run["cuid"]: run for run in self.runs}
         self._table = cache(self._read_table)
+        self._slice = cache(self._read_slice)
 
     def user(self, username: str) -> dict[str, Any] | None:
         """Find a user."""
@@ -66,8 +67,7 @@ class Data:
         run = self.run_by_id.get(run_id)
         if run is None:
             return []
-        table = self._of_run("metrics", run)
-        return sorted(pc.unique(table["key"].cast(pa.string())).to_pylist())
+        return sorted(pc.unique(self._of_run("metrics", run)["key"]).to_pylist())
 
     def media_keys(self, run_id: str) -> list[str]:
         """The media keys of a run, in order."""
@@ -79,7 +79,7 @@ class Data:
         if run is None:
             return None
         table = self._of_run("metrics", run)
-        table = table.filter(pc.equal(table["key"].cast(pa.string()), key))
+        table = table.filter(pc.equal(table["key"], key))
         if table.num_rows == 0:
             return None
         return {n: table[n].combine_chunks() for n in ("step", "value", "timestamp")}
@@ -100,13 +100,21 @@ class Data:
 
     def _of_run(self, kind: str, run: dict[str, Any]) -> pa.Table:
         with self.lock:
-            table = self._table(kind, run["projectId"])
-        return table.filter(pc.equal(table["run_id"].cast(pa.string()), run["cuid"]))
+            return self._slice(kind, run["projectId"], run["cuid"])
+
+    def _read_slice(self, kind: str, project_id: str, run_id: str) -> pa.Table:
+        table = self._table(kind, project_id)
+        return table.filter(pc.equal(table["run_id"], run_id))
 
     def _read_table(self, kind: str, project_id: str) -> pa.Table:
         path = self._folder / kind / f"{project_id}.parquet"
         if path.is_file():
-            return pq.read_table(path)
+            table = pq.read_table(path)
+            plain = [
+                pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+                for f in table.schema
+            ]
+            return table.cast(pa.schema(plain))
         text, whole = pa.string(), pa.int64()
         if kind == "metrics":
             fields = {

@@ -172,7 +172,7 @@ def _create_project(state: State) -> Response:
     with state.data.lock:
         if state.data.project(workspace, name) is not None:
             refuse(409, f"project {workspace}/{name} exists", "Conflict")
-        project = {
+        project: dict[str, Any] = {
             "cuid": secrets.token_hex(10),
             "name": name,
             "workspace": workspace,
@@ -228,11 +228,13 @@ def _shows(state: State, workspace: str, name: str) -> Response:
             key=lambda run, rule=rule: sort_key(field_of(run, rule, latest)),  # type: ignore[misc]
             reverse=rule.get("order") == "DESC",
         )
-    keys = [
-        lambda run, rule=rule: field_of(run[0], rule, latest) for rule in body.get("groups") or []
-    ]
+    keys = [partial(_field_of_pair, rule, latest) for rule in body.get("groups") or []]
     pairs = [(run, _shown_run(state, run, is_full=False)) for run in runs]
     return jsonify(_seconds(group(pairs, keys)))
+
+
+def _field_of_pair(rule: dict[str, Any], latest: Any, pair: tuple[Any, Any]) -> Any:
+    return field_of(pair[0], rule, latest)
 
 
 def _seconds(grouped: Any) -> Any:
@@ -318,7 +320,13 @@ def _create_user(state: State) -> Response:
             if state.data.user(username) is not None:
                 refuse(409, f"user {username} exists", "Conflict")
             key = secrets.token_hex(10)
-            new = {"username": username, "name": None, "api_key": key, "root": False, "profile": {}}
+            new: dict[str, Any] = {
+                "username": username,
+                "name": None,
+                "api_key": key,
+                "root": False,
+                "profile": {},
+            }
             state.data.users.append(new)
     if state.faults.chosen("create", request.path):
         refuse(500, "the server failed after it had created the user")

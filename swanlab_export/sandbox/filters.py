@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _LABELS = "labels"
 
@@ -35,7 +35,7 @@ def passes(value: Any, op: str, wanted: list[str]) -> bool:
     return value is not None and all(_ordered(value, op, each) for each in wanted)
 
 
-def group(runs: list[Any], keys: list[Callable[[Any], Any]]) -> Any:
+def group(runs: list[Any], keys: Sequence[Callable[[Any], Any]]) -> Any:
     """Nest runs into dicts by each key in turn."""
     if not keys:
         return runs

@@ -181,6 +181,13 @@ def _summaries(state: State) -> Response:
 
 
 def _summary(state: State, run_id: str, key: str) -> dict[str, Any]:
+    """Summarize a metric, once: recorded runs do not change."""
+    if (run_id, key) not in state.summaries:
+        state.summaries[run_id, key] = _summarized(state, run_id, key)
+    return state.summaries[run_id, key]
+
+
+def _summarized(state: State, run_id: str, key: str) -> dict[str, Any]:
     points = state.data.points(run_id, key)
     assert points is not None
     found = _statistics(points, "step")
@@ -199,7 +206,7 @@ def _summary(state: State, run_id: str, key: str) -> dict[str, Any]:
     }
 
 
-def _experiments(state: State, body: dict[str, Any]) -> list[str]:
+def _experiments(body: dict[str, Any]) -> list[str]:
     refs = body.get("experiments")
     if not isinstance(refs, list) or not refs:
         refuse(400, "experiments are required")
@@ -215,9 +222,7 @@ def _keys_of(state: State, kind: str, run_id: str) -> list[str]:
 
 def _keys(state: State, kind: str) -> Response:
     body = _body(state)
-    keys = sorted(
-        {key for run_id in _experiments(state, body) for key in _keys_of(state, kind, run_id)}
-    )
+    keys = sorted({key for run_id in _experiments(body) for key in _keys_of(state, kind, run_id)})
     limit = body.get("limit")
     if not isinstance(limit, int) or not 1 <= limit <= 2000:
         refuse(400, "limit must be 1 to 2000")
@@ -237,7 +242,7 @@ def _keys(state: State, kind: str) -> Response:
 
 def _availability(state: State, kind: str) -> Response:
     body = _body(state)
-    ids = _experiments(state, body)
+    ids = _experiments(body)
     having = {run_id: set(_keys_of(state, kind, run_id)) for run_id in ids}
     keys = body.get("keys") or []
     return jsonify({key: [run_id for run_id in ids if key in having[run_id]] for key in keys})

@@ -46,6 +46,7 @@ class State:
     requests: list[Recorded] = field(default_factory=list)
     leaks: list[Recorded] = field(default_factory=list)
     files: dict[str, Any] = field(default_factory=dict)
+    summaries: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     in_flight: int = 0
     max_in_flight: int = 0
     pages_served: int = 0

@@ -69,7 +69,7 @@ def build_csv(data: Data, columns: tuple[tuple[str, str, str], ...]) -> bytes:
             cells += _cells(points, piece)
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
         parts.append(
-            pa.compute.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0]
+            pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0]
             .as_buffer()
             .to_pybytes()
         )

@@ -12,6 +12,7 @@ import pyarrow as pa
 from swanlab_export.writers.columnar import write_feather, write_parquet
 from swanlab_export.writers.formats import TEXT_FORMATS, Target, parse_target
 from swanlab_export.writers.publish import output_errors, publish
+from swanlab_export.writers.saved import Saved
 from swanlab_export.writers.terminal import write_terminal
 from swanlab_export.writers.text import write_text
 
@@ -31,16 +32,6 @@ __all__ = [
     "write_terminal",
     "write_text",
 ]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What was saved; ``columns`` is 0 where the file is not a table."""
-
-    path: Path
-    rows: int
-    columns: int
-    size_bytes: int
 
 
 def write_table(table: Table, target: Target) -> Saved:

@@ -75,8 +75,9 @@ def _gathered(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
 
 
 def _is_text(kind: Any) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_list(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_dictionary(kind) or pa.types.is_list(kind)
+    return bool(is_text)
 
 
 def _is_whole(kind: Any) -> bool:
-    return pa.types.is_int64(kind) or pa.types.is_timestamp(kind)
+    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from swanlab_export.tables import Table
 
 ROWS_MAX = 1000
-_CELL_MAX = 60
 _CELL_MIN = 10
 
 
@@ -38,9 +37,10 @@ def write_terminal(table: Table, stream: IO[str], *, width: int, is_tty: bool) -
         _draw(console, ["field", "value"], list(zip(names, rows[0], strict=True)), [False, False])
         return
     shown = rows[:ROWS_MAX]
-    fitting = _fitting(names, shown, width)
+    widths = _widths(names, shown, width)
+    fitting = len(widths)
     right = [_is_number(table.schema.field(name).type) for name in names[:fitting]]
-    _draw(console, names[:fitting], [row[:fitting] for row in shown], right)
+    _draw(console, names[:fitting], [row[:fitting] for row in shown], right, widths)
     if fitting < len(names):
         console.print(
             f"… and {len(names) - fitting} more columns: --fields chooses, --save has all"
@@ -80,15 +80,16 @@ def _spell(column: pa.Array) -> list[str]:
     return ["" if cell is None else neutralise(cell) for cell in cells]
 
 
-def _fitting(names: Sequence[str], rows: list[Sequence[str]], width: int) -> int:
-    """Count the first columns that fit beside each other, none squeezed below a readable width."""
-    used = 1
+def _widths(names: Sequence[str], rows: list[Sequence[str]], width: int) -> list[int]:
+    """Give each of the first columns that fit beside each other its width."""
+    widths: list[int] = []
     for i, name in enumerate(names):
         longest = max([len(name), *(len(row[i]) for row in rows[:100])])
-        used += min(longest, max(_CELL_MIN, width // 4)) + 3
-        if used > width and i:
-            return i
-    return len(names)
+        wanted = min(longest, max(_CELL_MIN, width // 4))
+        if sum(widths) + 3 * len(widths) + wanted > width and widths:
+            return widths
+        widths.append(wanted)
+    return widths
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -96,7 +97,11 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _draw(
-    console: object, names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
+    console: object,
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[bool],
+    widths: Sequence[int | None] = (None, None),
 ) -> None:
     from rich import box
     from rich.console import Console
@@ -104,14 +109,14 @@ def _draw(
     from rich.text import Text
 
     assert isinstance(console, Console)
-    drawing = Drawing(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name, is_right in zip(names, right, strict=True):
+    drawing = Drawing(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
+    for name, is_right, width in zip(names, right, widths, strict=True):
         drawing.add_column(
             neutralise(name),
             justify="right" if is_right else "left",
             overflow="ellipsis",
             no_wrap=True,
-            max_width=None if len(names) == 2 else _CELL_MAX,
+            width=width,
         )
     for row in rows:
         drawing.add_row(*(Text(cell) for cell in row))
