@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
