@@ -29,7 +29,7 @@ def to_frame(table: Table, frame: str) -> Any:
     if frame != "pandas":
         raise UsageError(f"{argument('frame')} is pandas, arrow or polars, not {frame!r}")
     found = arrow_to_pandas(gathered)
-    found.attrs = dict(table.source)
+    found.attrs.update(table.source)
     if table.total is not None:
         found.attrs["total"] = table.total
     return found
