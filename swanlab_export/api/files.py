@@ -54,7 +54,7 @@ def write(frame: Any, path: str | os.PathLike[str]) -> Path:
     gathered, source = _gather(frame)
     stamp = orjson.loads((gathered.schema.metadata or {}).get(METADATA_KEY, b"{}"))
     source = source or stamp.get("source", {})
-    plain = gathered.replace_schema_metadata(None)
+    plain = _in_our_types(gathered.replace_schema_metadata(None))
     table = Table(stamp.get("table", ""), plain.schema, plain.to_batches(), source=source)
     return write_table(table, parse_target(str(path))).path
 
@@ -73,6 +73,27 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     found = arrow_to_pandas(gathered)
     found.attrs.update(stamp.get("source", {}))
     return found
+
+
+def _in_our_types(gathered: pa.Table) -> pa.Table:
+    """Cast what pandas and polars spell otherwise: large strings, views, other precisions."""
+    fields = [pa.field(field.name, _our_type(field.type)) for field in gathered.schema]
+    return gathered.cast(pa.schema(fields))
+
+
+def _our_type(kind: pa.DataType) -> pa.DataType:
+    is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    if is_text or pa.types.is_null(kind):
+        return schemas.TEXT
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(pa.field("item", _our_type(kind.value_type)))
+    if pa.types.is_dictionary(kind) and _our_type(kind.value_type) == schemas.TEXT:
+        return schemas.CATEGORY
+    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+        return schemas.INT
+    if pa.types.is_floating(kind):
+        return schemas.FLOAT
+    return schemas.TIME if pa.types.is_timestamp(kind) and kind.tz else kind
 
 
 def _gather(frame: Any) -> tuple[pa.Table, dict[str, Any]]:

@@ -125,19 +125,21 @@ def _typed(text: pa.Array, kind: pa.DataType | None, *, is_json: bool) -> pa.Arr
         return pa.array([None if v is None else orjson.loads(v) for v in values], kind)
     if kind is not None:
         return text.cast(kind)
-    present = text.drop_null()
-    if len(present) == 0:
-        return text
-    if not is_json and _all_match(present, "^(true|false)$"):
-        return text.cast(pa.bool_())
-    longest = pc.max(pc.utf8_length(present)).as_py()
-    if not is_json and longest <= _INT64_DIGITS and _all_match(present, _WHOLE):
-        return text.cast(pa.int64())
-    if not is_json and _all_match(present, _NUMBER) and not _all_match(present, _WHOLE):
-        return text.cast(pa.float64())
-    if _all_match(present, _ISO):
-        return text.cast(_TIME)
-    return text
+    return text.cast(_narrowest(text.drop_null(), is_json=is_json))
+
+
+def _narrowest(present: pa.Array, *, is_json: bool) -> pa.DataType:
+    """Find the narrowest type that all cells fit; JSON says itself what is a number."""
+    kinds = [(_ISO, _TIME)]
+    if not is_json and _all_match(present, _NUMBER):
+        longest = pc.max(pc.utf8_length(present)).as_py() or 0
+        fits = longest <= _INT64_DIGITS
+        # Whole numbers beyond int64 stay text: a float would round them.
+        kinds = [(_WHOLE, pa.int64() if fits else pa.string()), (_NUMBER, pa.float64())]
+    elif not is_json:
+        kinds.append(("^(true|false)$", pa.bool_()))
+    found = (kind for pattern, kind in kinds if len(present) and _all_match(present, pattern))
+    return next(found, pa.string())
 
 
 def _all_match(column: pa.Array, pattern: str) -> bool:
