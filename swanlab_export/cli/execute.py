@@ -58,6 +58,7 @@ def execute(
         is_log_scale: Plots have a logarithmic axis.
     """
     with _reporting(common.debug):
+        _keep_pandas_out()
         target = _target(common, name, extra_formats or {})
         with opened(common) as context:
             if (
@@ -119,6 +120,24 @@ def _reporting(debug: bool) -> Iterator[None]:
         _fail(SwanlabExportError(f"unexpected {type(error).__name__}: {error}"), debug=debug)
     finally:
         signal.signal(signal.SIGTERM, old)
+
+
+def _keep_pandas_out() -> None:
+    """Let pyarrow find that there is no pandas: nothing here needs it, and it takes 0.3 s.
+
+    pyarrow imports pandas, where it is installed, at the first Python value that it meets, only
+    to know what a DataFrame looks like. It looks once.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    hidden: dict[str, Any] = dict.fromkeys(["pandas"])
+    sys.modules.update(hidden)
+    try:
+        pa.scalar(0)
+    finally:
+        del sys.modules["pandas"]
 
 
 def reporting(debug: bool) -> Any:

@@ -28,7 +28,6 @@ _TIME = pa.timestamp("ms", tz="UTC")
 _WHOLE = r"^-?(0|[1-9]\d*)$"
 _NUMBER = r"^(-?(\d+\.?\d*([eE][-+]?\d+)?|inf|Infinity)|NaN)$"
 _ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
-_INT64_DIGITS = 18
 
 
 def read_table(source: Target, declared: Mapping[str, pa.DataType]) -> pa.Table:
@@ -132,14 +131,23 @@ def _narrowest(present: pa.Array, *, is_json: bool) -> pa.DataType:
     """Find the narrowest type that all cells fit; JSON says itself what is a number."""
     kinds = [(_ISO, _TIME)]
     if not is_json and _all_match(present, _NUMBER):
-        longest = pc.max(pc.utf8_length(present)).as_py() or 0
-        fits = longest <= _INT64_DIGITS
         # Whole numbers beyond int64 stay text: a float would round them.
-        kinds = [(_WHOLE, pa.int64() if fits else pa.string()), (_NUMBER, pa.float64())]
+        kinds = [
+            (_WHOLE, pa.int64() if _fits_int64(present) else pa.string()),
+            (_NUMBER, pa.float64()),
+        ]
     elif not is_json:
         kinds.append(("^(true|false)$", pa.bool_()))
     found = (kind for pattern, kind in kinds if len(present) and _all_match(present, pattern))
     return next(found, pa.string())
+
+
+def _fits_int64(present: pa.Array) -> bool:
+    try:
+        present.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _all_match(column: pa.Array, pattern: str) -> bool:
