@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import os
 import re
 import shutil
@@ -132,12 +133,22 @@ def _keep_pandas_out() -> None:
         return
     import pyarrow as pa
 
-    hidden: dict[str, Any] = dict.fromkeys(["pandas"])
-    sys.modules.update(hidden)
+    blocker = _NoPandas()
+    sys.meta_path.insert(0, blocker)
     try:
         pa.scalar(0)
     finally:
-        del sys.modules["pandas"]
+        sys.meta_path.remove(blocker)
+
+
+class _NoPandas(importlib.abc.MetaPathFinder):
+    """An import hook by which there is no pandas."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """Refuse pandas, and leave everything else to others."""
+        del path, target
+        if fullname == "pandas":
+            raise ModuleNotFoundError("no pandas on the command line", name=fullname)
 
 
 def reporting(debug: bool) -> Any:
