@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from swanlab_export.tables import Table
 
 
+# Names of wire objects whose fields are declared columns, such as ``user`` of ``user.name``.
+_OBJECTS = {
+    column.name.partition(".")[0]
+    for table in schemas.DECLARED
+    for column in table.columns
+    if "." in column.name
+}
+
+
 def normalize_workspaces(wire: Iterable[Any], *, is_single: bool = False) -> Table:
     """Workspaces, one row each: ``GET /group/{username}``, ``GET /self_hosted/groups``."""
     notes: list[str] = []
@@ -72,7 +81,9 @@ def fill_row(wire: Mapping[str, Any], notes: list[str], known: Row | None = None
     row: Row = dict(known or {})
     met: set[str] = set()
     for column, value in flatten_fields(wire):
-        put(row, column, value, met)
+        # A null object is its columns, all missing, and no column of its own.
+        if value is not None or column not in _OBJECTS:
+            put(row, column, value, met)
     notes.extend(sorted(met - set(notes)))
     return row
 
