@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, jsonify, request
 
-from swanlab_export.sandbox.filters import field_of, group, passes, sort_key
+from swanlab_export.sandbox.filters import OPERATORS, field_of, group, passes, sort_key
 from swanlab_export.sandbox.house import latest_value
-from swanlab_export.sandbox.state import State, current_user, page_of, refuse
+from swanlab_export.sandbox.state import (
+    State,
+    current_user,
+    may_see,
+    page_of,
+    refuse,
+    require_project,
+)
 
 if TYPE_CHECKING:
     from flask import Response
 
 
 _NULLABLE = ("slug", "description", "labels", "cluster", "job", "user", "finishedAt", "profile")
+# Who may create projects in a workspace.
+_WRITERS = ("OWNER", "MEMBER")
 
 
 def entities(state: State) -> Blueprint:
@@ -58,7 +67,10 @@ def _login(state: State) -> Response:
         {
             "sid": state.open_session(user["username"]),
             "expiredAt": expires.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            "userInfo": {"username": user["username"], "name": user["name"]},
+            "userInfo": {
+                "username": user["username"],
+                "name": None if state.faults.has("nulls") else user["name"],
+            },
         }
     )
 
@@ -98,7 +110,7 @@ def _projects(state: State, workspace: str) -> Response:
         project
         for project in state.data.projects
         if project["workspace"] == workspace
-        and _may_see(state, project, user)
+        and may_see(state, project, user)
         and search in project["name"].lower()
     ]
     sort = request.args.get("sort")
@@ -120,14 +132,9 @@ def _find_project(state: State, workspace: str, name: str) -> tuple[Any, dict[st
     if project is None:
         refuse(404, f"project {workspace}/{name} not found")
     assert project is not None
-    if not _may_see(state, project, user):
+    if not may_see(state, project, user):
         refuse(403, "you may not see this project", "Forbidden")
     return user, project
-
-
-def _may_see(state: State, project: dict[str, Any], user: dict[str, Any]) -> bool:
-    space = state.data.workspace(project["workspace"]) or {"members": {}}
-    return project["visibility"] == "PUBLIC" or user["username"] in space["members"]
 
 
 def _shown_project(state: State, user: Any, project: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +173,7 @@ def _create_project(state: State) -> Response:
     if space is None:
         refuse(404, f"workspace {workspace} not found")
     assert space is not None
-    if user["username"] not in space["members"]:
+    if space["members"].get(user["username"]) not in _WRITERS:
         refuse(403, "you may not create projects here", "Forbidden")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     with state.data.lock:
@@ -221,6 +228,8 @@ def _shows(state: State, workspace: str, name: str) -> Response:
     for rule in body.get("filters") or []:
         if not {"key", "type", "op", "value"} <= rule.keys():
             refuse(400, "a filter lacks a field")
+        if rule["op"] not in OPERATORS or not isinstance(rule["value"], list):
+            refuse(400, "invalid filter")
         if rule.get("active"):
             runs = [r for r in runs if passes(field_of(r, rule, latest), rule["op"], rule["value"])]
     for rule in reversed(body.get("sorts") or []):
@@ -247,6 +256,7 @@ def _columns(state: State, run_id: str) -> Response:
     current_user(state)
     if run_id not in state.data.run_by_id:
         refuse(404, f"run {run_id} not found")
+    require_project(state, state.data.run_by_id[run_id]["projectId"])
     search = request.args.get("search", "").lower()
     kind, origin = request.args.get("type"), request.args.get("class")
     found = [

@@ -25,9 +25,12 @@ _HELP = {
     "gzip": "gzip=1: downloads are compressed",
     "noranges": "noranges=1: downloads cannot be taken up where they broke",
     "moving": "moving=grow|shrink: lists change between pages",
+    "lenient": "lenient=1: downloads take cookies, which the official client sends",
     "nulls": "nulls=1: every field that may be null is null",
     "create": "create=500: a create answers 500 after it has created",
     "licence": "licence=expired: the instance's licence has run out",
+    "total": "total=N: lists announce N items more than there are (N may be negative)",
+    "cut-at": "cut-at=0.9: where downloads are cut, of their size",
     "csv": "csv=reordered|missing|short|text|empty: the exported file is odd",
 }
 _STATUSES = ("429", "500", "502", "503", "504")
@@ -39,7 +42,7 @@ _CHOICES = {
     "csv": ("reordered", "missing", "short", "text", "empty"),
 }
 _EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
-_SWITCHES = ("unframed", "gzip", "noranges", "nulls")
+_SWITCHES = ("lenient", "unframed", "gzip", "noranges", "nulls")
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Faults:
         where: Only requests whose path matches this pattern count.
         times: Each fault hits at most so often.
         retry_after: What 429 says in its Retry-After header.
+        cut_at: Where downloads are cut, of their size.
+        total_off: Lists announce so many items more than there are.
     """
 
     latency_s: float = 0.0
@@ -61,6 +66,8 @@ class Faults:
     where: str = ""
     times: int = 1_000_000_000
     retry_after: str = "0.2"
+    cut_at: float = 0.5
+    total_off: int = 0
     _counts: dict[str, int] = field(default_factory=dict, repr=False)
     _hits: dict[str, int] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -68,7 +75,7 @@ class Faults:
     def hits(self, name: str, path: str) -> bool:
         """Count a request, and say whether the fault ``name`` hits it."""
         period = self.every.get(name)
-        if period is None or not re.search(self.where, path):
+        if period is None or not self.is_meant(path):
             return False
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -76,10 +83,14 @@ class Faults:
 
     def chosen(self, name: str, path: str) -> str:
         """Say which kind of the fault ``name`` hits a request; empty for none."""
-        if name not in self.choice or not re.search(self.where, path):
+        if name not in self.choice or not self.is_meant(path):
             return ""
         with self._lock:
             return self.choice[name] if self._spend(name) else ""
+
+    def is_meant(self, path: str) -> bool:
+        """Say whether faults take effect on a path."""
+        return re.search(self.where, path) is not None
 
     def has(self, name: str) -> bool:
         """Say whether a switch is on."""
@@ -115,7 +126,11 @@ def parse_faults(words: list[str]) -> Faults:
         elif value in _CHOICES.get(name, ()) or (name in _SWITCHES and value == "1"):
             faults.choice[name] = value
         elif name == "where" and value:
-            faults.where = value
+            faults.where = _pattern(value)
+        elif name == "cut-at" and re.fullmatch(r"0?\.\d+", value):
+            faults.cut_at = float(value)
+        elif name == "total" and re.fullmatch(r"-?\d+", value):
+            faults.total_off = int(value)
         elif name == "times" and value.isdigit():
             faults.times = int(value)
         elif name == "retry-after" and value:
@@ -123,3 +138,11 @@ def parse_faults(words: list[str]) -> Faults:
         else:
             raise ValueError(f"{word!r} is not a fault; there are\n{fault_help()}")
     return faults
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"where={text!r} is not a regular expression: {error}") from None
+    return text

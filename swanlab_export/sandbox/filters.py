@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+OPERATORS = (
+    *("EQ", "NEQ", "GT", "LT", "GTE", "LTE"),
+    *("IN", "NOT IN", "CONTAIN", "NOT_CONTAIN"),
+)
 _LABELS = "labels"
 
 

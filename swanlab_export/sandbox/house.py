@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from flask import Blueprint, jsonify, request
 
-from swanlab_export.sandbox.state import State, current_user, refuse
+from swanlab_export.sandbox.state import State, current_user, refuse, require_project
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +54,8 @@ def _body(state: State) -> dict[str, Any]:
     if not isinstance(body, dict):
         refuse(400, "the body is not an object")
     assert isinstance(body, dict)
+    for reference in (body, *(body.get("experiments") or [])):
+        require_project(state, reference.get("projectId"))
     return body
 
 
@@ -114,6 +116,10 @@ def _sample(state: State, body: dict[str, Any], ref: dict[str, Any], count: int)
         index = times
     elif body.get("xType") == "relative_time":
         index = (times - ref["createdAt"] * 1000) / 1000
+    if body.get("range") not in (None, [0, 0]):
+        low, high = body["range"]
+        inside = (index >= low) & (index <= high)
+        index, values, times = index[inside], values[inside], times[inside]
     chosen = np.unique(np.linspace(0, len(values) - 1, min(count, len(values))).astype(int))
     metrics = [
         {
@@ -284,20 +290,22 @@ def _media(state: State) -> Response:
         for item in items
         if item["step"] == step
     ]
-    return jsonify({"steps": steps, "step": step, "metrics": metrics or None})
+    shown = None if state.faults.has("nulls") else metrics or None
+    return jsonify({"steps": steps, "step": step, "metrics": shown})
 
 
 def _all_media(state: State) -> Response:
     columns = _columns_of(_body(state))
     items = _media_items(state, columns)
     answer: list[Any] = []
+    is_null = state.faults.has("nulls")
     for ref in reversed(columns):
         metrics = [
             {"index": item["step"], "data": item["data"], "more": item["more"]}
             for item in items
             if item["key"] == ref["key"]
         ]
-        answer.append({"key": ref["key"], "metrics": metrics} if metrics else None)
+        answer.append({"key": ref["key"], "metrics": metrics} if metrics and not is_null else None)
     return jsonify(answer)
 
 
@@ -309,6 +317,7 @@ def _media_items(state: State, columns: list[dict[str, Any]]) -> list[dict[str, 
 def _log(state: State) -> Response:
     current_user(state)
     args = request.args
+    require_project(state, args.get("projectId"))
     ref = {"createdAt": int(args["createdAt"]) if args.get("createdAt", "").isdigit() else None}
     run_id = _data_id(
         {**ref, "experimentId": args.get("experimentId"), "rootExpId": args.get("rootExpId")}
@@ -326,6 +335,7 @@ def _log(state: State) -> Response:
 def _presign_media(state: State) -> Response:
     body = _body(state)
     project_id, _, run_id = str(body.get("prefix") or "").partition("/")
+    require_project(state, project_id)
     paths = body.get("paths")
     if not isinstance(paths, list) or not run_id:
         refuse(400, "prefix and paths are required")
@@ -348,4 +358,4 @@ def _presign_files(state: State) -> Response:
 
 
 def _sign(state: State, name: str) -> str:
-    return f"{state.storage_url}/{name}?X-Signature={secrets.token_hex(16)}"
+    return f"{state.storage_url}/{name}?X-Signature={state.signature(name)}"

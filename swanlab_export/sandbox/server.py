@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from flask import Flask
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from swanlab_export.sandbox.data import Data, default_folder
 from swanlab_export.sandbox.entities import entities
@@ -18,6 +17,7 @@ from swanlab_export.sandbox.faults import Faults
 from swanlab_export.sandbox.house import house
 from swanlab_export.sandbox.state import Recorded, State
 from swanlab_export.sandbox.storage import storage
+from swanlab_export.sandbox.wire import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +34,8 @@ class Sandbox:
         faults: What goes wrong; may be changed at any time by assigning to ``faults``.
         port: Port of the API origin, 0 for a free one.
         synthetic: Also serve generated runs of any size, in the workspace ``synthetic``.
+        refuses_leaks: Answer 400 to a request for a file that carries credentials. Real storages
+            ignore them; the official client sends its cookie and gets no file otherwise.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Sandbox:
         faults: Faults | None = None,
         port: int = 0,
         synthetic: bool = False,
+        refuses_leaks: bool = True,
     ) -> None:
         folder = default_folder() if data is None else data
         if synthetic:
@@ -51,9 +54,9 @@ class Sandbox:
             found: Data = SyntheticData(folder)
         else:
             found = Data(folder)
-        self.state = State(found, faults or Faults())
+        self.state = State(found, faults or Faults(), refuses_leaks=refuses_leaks)
         self._port = port
-        self._servers: list[BaseWSGIServer] = []
+        self._servers: list[Server] = []
         self.url = ""
         self.storage_url = ""
 
@@ -123,28 +126,17 @@ class Sandbox:
         self.state.stopping.set()
         for server in self._servers:
             server.shutdown()
+            server.drop_connections()
             server.server_close()
         self._servers.clear()
 
     def _serve(self, origin: str, app: Flask, port: int) -> str:
         wrapped = _Watched(origin, app, self.state)
-        server = make_server("127.0.0.1", port, wrapped, threaded=True, request_handler=_Handler)
-        server.daemon_threads = True  # type: ignore[attr-defined]
+        server = Server("127.0.0.1", port, wrapped)
         self._servers.append(server)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         return f"http://127.0.0.1:{server.server_port}"
-
-
-class _Handler(WSGIRequestHandler):
-    """HTTP/1.1 with idle connections kept, and nothing on stderr."""
-
-    protocol_version = "HTTP/1.1"
-    # Small answers wait for nothing: 40 ms each otherwise.
-    disable_nagle_algorithm = True
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name
-        """Say nothing."""
 
 
 class _Watched:
@@ -224,7 +216,6 @@ class _Watched:
         if faults.hits("reset", path):
             linger = struct.pack("ii", 1, 0)
             environ["werkzeug.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            environ["werkzeug.socket"].close()
             raise ConnectionAbortedError("reset, as the fault asks")
         return self._odd_answer(record, start)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from dataclasses import dataclass, field
@@ -50,8 +51,14 @@ class State:
     in_flight: int = 0
     max_in_flight: int = 0
     pages_served: int = 0
+    refuses_leaks: bool = True
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def signature(self, name: str) -> str:
+        """What a presigned URL of a file carries."""
+        return hashlib.sha256(f"{self.secret}/{name}".encode()).hexdigest()[:32]
 
     def open_session(self, username: str) -> str:
         """Log a user in."""
@@ -79,6 +86,19 @@ def current_user(state: State) -> dict[str, Any]:
     return user
 
 
+def may_see(state: State, project: dict[str, Any], user: dict[str, Any]) -> bool:
+    """Say whether a project is shown to a user."""
+    space = state.data.workspace(project["workspace"]) or {"members": {}}
+    return project["visibility"] == "PUBLIC" or user["username"] in space["members"]
+
+
+def require_project(state: State, project_id: Any) -> None:
+    """Refuse whoever may not see a project; 403."""
+    found = next((p for p in state.data.projects if p["cuid"] == project_id), None)
+    if found is not None and not may_see(state, found, current_user(state)):
+        refuse(403, "you may not see this project", "Forbidden")
+
+
 def page_of(state: State, items: Sequence[Any], present: Any) -> Response:
     """Answer with one page of a list, as ``?page=&size=`` asks."""
     page = request.args.get("page", "1")
@@ -89,18 +109,25 @@ def page_of(state: State, items: Sequence[Any], present: Any) -> Response:
     start = (int(page) - 1) * int(size)
     shown = [present(item) for item in items[start : start + int(size)]]
     pages = -(-len(items) // int(size))
-    body = {"list": shown or None, "size": int(size), "pages": pages, "total": len(items)}
+    body = {
+        "list": shown or None,
+        "size": int(size),
+        "pages": pages,
+        "total": len(items) + state.faults.total_off,
+    }
     return jsonify(body)
 
 
 def _moved(state: State, items: Sequence[Any]) -> Sequence[Any]:
     """Let the list change after each page, where that fault is on."""
-    kind = state.faults.chosen("moving", request.path)
-    if not kind or len(items) < 2:
+    faults = state.faults
+    kind = faults.choice.get("moving")
+    if kind is None or len(items) < 2 or not faults.is_meant(request.path):
         return items
     with state.lock:
-        state.pages_served += 1
-        served = state.pages_served - 1
+        served = state.pages_served
+        # A list that has moved so often as it may stays where it came to rest.
+        state.pages_served += bool(faults.chosen("moving", request.path))
     if kind == "shrink":
         return items[min(served, len(items) - 1) :]
     newest = [

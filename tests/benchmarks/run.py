@@ -1,0 +1,186 @@
+"""Ours against the official client and a bare script, on one sandbox, in one run.
+
+``make bench`` prints ratios; seconds depend on the machine. With ``--slow`` the official client
+also lists 2,000 runs at 50 ms latency, which takes it minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+OFFICIAL = "from swanlab.cli import cli; cli()"
+OFFICIAL_LOOP = """
+import sys
+from swanlab.api import Api
+api = Api(api_key=sys.argv[2], host=sys.argv[1])
+for run in list(api.runs('synthetic/many40')):
+    found = run.metrics(keys=['loss', 'acc'], all=True)
+    assert all(len(series['metrics']) == 5000 for series in found['list'])
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def measure(words: list[str], folder: Path, env: dict[str, str]) -> Cost:
+    """Run a program and see what it takes, children included."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        words, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words[:8])} failed:\n{said.decode()[-800:]}")
+    wall_s = time.perf_counter() - began
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+class Bench:
+    """One sandbox in a process of its own, and the programs that are compared on it."""
+
+    def __init__(self, url: str, key: str, folder: Path) -> None:
+        self.access = ["--host", url, "--api-key", key]
+        self.url, self.key, self.folder = url, key, folder
+        private = {"HOME": str(folder), "SWANLAB_SAVE_DIR": str(folder)}
+        self.env = {**os.environ, **private, "PYTHONWARNINGS": "ignore"}
+
+    def ours(self, *words: str) -> Cost:
+        """Our command line."""
+        return self._run([sys.executable, "-m", "swanlab_export", "api", *words, *self.access])
+
+    def official(self, *words: str) -> Cost:
+        """The official command line."""
+        return self._run([sys.executable, "-c", OFFICIAL, "api", *words, *self.access])
+
+    def limit(self, path: str, keys: str) -> Cost:
+        """The bare script."""
+        script = str(HERE / "limit.py")
+        return self._run([sys.executable, script, self.url, self.key, path, keys, "limit.parquet"])
+
+    def official_loop(self) -> Cost:
+        """The official API over 40 runs."""
+        return self._run([sys.executable, "-c", OFFICIAL_LOOP, self.url, self.key])
+
+    def help(self, code: str) -> Cost:
+        """Start-up alone: the best of five."""
+        costs = [self._run([sys.executable, "-c", code, "api", "--help"]) for _ in range(5)]
+        return min(costs, key=lambda cost: cost.wall_s)
+
+    def _run(self, words: list[str]) -> Cost:
+        return measure(words, self.folder, self.env)
+
+
+def show(name: str, cost: Cost, against: Cost | None) -> None:
+    """Print a row: peak memory, and ratios to what it is compared with."""
+    ratio = (
+        ""
+        if against is None
+        else (f"wall × {cost.wall_s / against.wall_s:.3f}   CPU × {cost.cpu_s / against.cpu_s:.2f}")
+    )
+    print(f"  {name:<34} {cost.peak_mb:7.0f} MB   {ratio}", flush=True)
+
+
+def exports(bench: Bench) -> None:
+    """Full exports, against the bare script and the official client."""
+    for shape, count in (("n1000000k1", 1), ("n100000k16", 16), ("n5000000k1", 1)):
+        path, keys = f"synthetic/bench/{shape}", ",".join(f"k{i}" for i in range(count))
+        bench.limit(path, keys)  # the server writes its file once, for all that follow
+        limit = min((bench.limit(path, keys) for _ in range(3)), key=lambda cost: cost.cpu_s)
+        print(f"run metrics {shape} --all: ratios to the bare script")
+        show("bare script, parquet", limit, None)
+        metrics = ["run", "metrics", path, "--keys", keys, "--all", "--save"]
+        best = min((bench.ours(*metrics, "x.parquet") for _ in range(3)), key=lambda c: c.cpu_s)
+        show("ours, parquet", best, limit)
+        for extension in ("csv", "json"):
+            show(f"ours, {extension}", bench.ours(*metrics, f"x.{extension}"), limit)
+        official = bench.official(*metrics, "official.json")
+        check_official(bench.folder / "official.json")
+        show("official, json", official, limit)
+        print(f"  ours (parquet) takes {best.wall_s / official.wall_s:.3f} of the official's time")
+
+
+def check_official(path: Path) -> None:
+    """The official client exits 0 without rows when a download fails: that is no time to beat."""
+    found = json.loads(path.read_bytes())
+    assert all(series["metrics"] for series in found["data"]["list"]), "no rows"
+
+
+def lists(bench: Bench, *, is_slow: bool) -> None:
+    """Many small requests, at 50 ms each."""
+    listed = bench.ours("run", "list", "synthetic/list2000", "--all", "--save", "runs.parquet")
+    print("run list --all, 2,000 runs at 50 ms latency")
+    show("ours", listed, None)
+    if is_slow:
+        official = bench.official(
+            "run", "list", "-p", "synthetic/list2000", "--all", "--save", "r.json"
+        )
+        show("ours to official", listed, official)
+    many = bench.ours(
+        "run",
+        "metrics",
+        "-p",
+        "synthetic/many40",
+        "--keys",
+        "loss,acc",
+        "--all",
+        "--save",
+        "m.parquet",
+    )
+    print("all metrics of 40 runs × 2 keys × 5,000 steps at 50 ms latency")
+    show("ours to official", many, bench.official_loop())
+
+
+def main() -> None:
+    """Run everything."""
+    print("start-up of `swanlab api --help`")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench = Bench("", "", folder)
+        ours = bench.help("from swanlab_export.cli import main; main()")
+        show("ours to official", ours, bench.help(OFFICIAL))
+        lenient = ["--fault", "lenient=1"]
+        for faults, work in ((lenient, exports), ([*lenient, "--fault", "latency=50ms"], None)):
+            words = [sys.executable, "-m", "swanlab_export", "sandbox", "serve", *faults]
+            with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout is not None
+                first = server.stdout.readline()
+                url, key = first.split()[3].rstrip(";"), first.split()[-1]
+                try:
+                    bench = Bench(url, key, folder)
+                    if work is not None:
+                        work(bench)
+                    else:
+                        lists(bench, is_slow="--slow" in sys.argv)
+                        if "--slow" in sys.argv:
+                            memory(bench)
+                finally:
+                    server.terminate()
+
+
+def memory(bench: Bench) -> None:
+    """A list of 100,000 runs to Parquet, against one of 2,000."""
+    print("run list --all to Parquet: peak memory")
+    for name in ("list2000", "list100000"):
+        cost = bench.ours("run", "list", f"synthetic/{name}", "--all", "--save", "runs.parquet")
+        show(name, cost, None)
+
+
+if __name__ == "__main__":
+    main()
