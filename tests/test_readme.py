@@ -1,0 +1,64 @@
+"""What the README shows runs, and what exists is in the README."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from swanlab_export.cli.main import root
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("swanlab-export api")
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_of_the_readme_runs(line: str, tmp_path: Path) -> None:
+    """Every command in the README ends well and says something."""
+    words = shlex.split(line)[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "swanlab_export", *words],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout or "saved" in done.stderr
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
+    """Every Python example in the README runs as it stands."""
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _commands(command: click.Command, path: tuple[str, ...]) -> list[str]:
+    if not isinstance(command, click.Group):
+        return [" ".join(path)]
+    context = click.Context(command)
+    found = []
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None
+        found += _commands(child, (*path, name))
+    return found
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """The README's table lists each command of the tree."""
+    api = root.get_command(click.Context(root), "api")
+    assert api is not None
+    missing = [path for path in _commands(api, ()) if f"`{path}" not in README]
+    assert not missing
