@@ -34,8 +34,6 @@ class Sandbox:
         faults: What goes wrong; may be changed at any time by assigning to ``faults``.
         port: Port of the API origin, 0 for a free one.
         synthetic: Also serve generated runs of any size, in the workspace ``synthetic``.
-        refuses_leaks: Answer 400 to a request for a file that carries credentials. Real storages
-            ignore them; the official client sends its cookie and gets no file otherwise.
     """
 
     def __init__(
@@ -45,7 +43,6 @@ class Sandbox:
         faults: Faults | None = None,
         port: int = 0,
         synthetic: bool = False,
-        refuses_leaks: bool = True,
     ) -> None:
         folder = default_folder() if data is None else data
         if synthetic:
@@ -54,7 +51,7 @@ class Sandbox:
             found: Data = SyntheticData(folder)
         else:
             found = Data(folder)
-        self.state = State(found, faults or Faults(), refuses_leaks=refuses_leaks)
+        self.state = State(found, faults or Faults())
         self._port = port
         self._servers: list[Server] = []
         self.url = ""
@@ -163,17 +160,32 @@ class _Watched:
         self, record: Recorded, environ: dict[str, Any], start: Callable[..., Any]
     ) -> Iterator[bytes]:
         answer: Any = ()
+        is_over = False
+
+        def over() -> None:
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                record.ended = time.monotonic()
+                with self._state.lock:
+                    self._state.in_flight -= 1
+
         try:
             answer = self._fault(record, environ, start)
             if answer is None:
                 answer = self._app(environ, start)
-            yield from answer
+            pieces = iter(answer)
+            held = next(pieces, b"")
+            for piece in pieces:
+                yield held
+                held = piece
+            # Before the last piece is out: with it, the client may begin its next request.
+            over()
+            yield held
         finally:
             if hasattr(answer, "close"):
                 answer.close()
-            record.ended = time.monotonic()
-            with self._state.lock:
-                self._state.in_flight -= 1
+            over()
 
     def _record(self, environ: dict[str, Any]) -> Recorded:
         length = int(environ.get("CONTENT_LENGTH") or 0)

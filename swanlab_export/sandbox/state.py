@@ -51,7 +51,6 @@ class State:
     in_flight: int = 0
     max_in_flight: int = 0
     pages_served: int = 0
-    refuses_leaks: bool = True
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)

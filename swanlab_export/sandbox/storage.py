@@ -36,7 +36,7 @@ def storage(state: State) -> Flask:
     @app.get("/<path:name>")
     def file(name: str) -> Response:
         leaks = request.headers.get("cookie") or request.headers.get("authorization")
-        if leaks and state.refuses_leaks and not state.faults.has("lenient"):
+        if leaks and not state.faults.has("lenient"):
             return Response("<Error>credentials</Error>", 400, mimetype="application/xml")
         expired = state.faults.hits("expire", request.path)
         if request.args.get("X-Signature") != state.signature(name) or expired:
