@@ -97,7 +97,7 @@ class FolderWriter:
 def safe_name(name: str) -> str:
     r"""Make one file name out of whatever the server sent.
 
-    >>> safe_name("../../etc/passwd"), safe_name("C:\\\\x"), safe_name("nul.png"), safe_name("..")
+    >>> safe_name("../../etc/passwd"), safe_name("C:\\x"), safe_name("nul.png"), safe_name("..")
     ('.._.._etc_passwd', 'C__x', '_nul.png', '_')
     """
     safe = _UNSAFE.sub("_", name).rstrip(". ").lstrip(" ")
