@@ -174,14 +174,7 @@ class _Watched:
             answer = self._fault(record, environ, start)
             if answer is None:
                 answer = self._app(environ, start)
-            pieces = iter(answer)
-            held = next(pieces, b"")
-            for piece in pieces:
-                yield held
-                held = piece
-            # Before the last piece is out: with it, the client may begin its next request.
-            over()
-            yield held
+            yield from _announcing_last(answer, over)
         finally:
             if hasattr(answer, "close"):
                 answer.close()
@@ -247,6 +240,22 @@ class _Watched:
             where = [("Location", "http://elsewhere.invalid/api" + path)]
             return _plain(start, "302 FOUND", "text/plain", b"", where)
         return None
+
+
+def _announcing_last(pieces: Iterable[bytes], is_last: Callable[[], None]) -> Iterator[bytes]:
+    """Call ``is_last`` before the last piece is out: with it, a client begins its next request."""
+    held = None
+    try:
+        for piece in pieces:
+            if held is not None:
+                yield held
+            held = piece
+    except ConnectionError:
+        if held is not None:
+            yield held
+        raise
+    is_last()
+    yield held or b""
 
 
 def _plain(
