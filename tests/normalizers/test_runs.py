@@ -1,0 +1,90 @@
+"""Runs with odd wire data → golden tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swanlab_export.normalizers.flatten import flatten_config
+from swanlab_export.normalizers.runs import normalize_runs
+
+BASE = {"cuid": "r1", "createdAt": "2026-01-01T00:00:00.000Z"}
+
+
+def _table(*runs: dict[str, Any]) -> dict[str, list[Any]]:
+    made = normalize_runs([(BASE | run, None) for run in runs], "t/p", "p1", "https://w")
+    found: dict[str, list[Any]] = made.to_arrow().to_pydict()
+    return found
+
+
+def _config(**config: Any) -> dict[str, Any]:
+    return {"profile": {"config": config}}
+
+
+def test_config_types_are_settled_over_all_rows() -> None:
+    """Ints and floats meet as floats, mixed kinds as text, integers beyond int64 unrounded."""
+    found = _table(
+        _config(lr=1, mixed=True, seed=2**70, deep={"a": {"value": 1, "desc": "", "sort": 0}}),
+        _config(lr=0.5, mixed="x", seed=1, deep={"a": 2}, names=["a", "b"], gone=None),
+    )
+    assert found["config.lr"] == [1.0, 0.5]
+    assert found["config.mixed"] == ["true", "x"]
+    assert found["config.seed"] == [str(2**70), "1"]
+    assert found["config.deep.a"] == [1, 2]
+    assert found["config.names"] == [None, '["a","b"]']
+    assert found["config.gone"] == [None, None]
+
+
+def test_names_are_kept_as_they_are() -> None:
+    """Commas, quotes, newlines, marks that turn text around and a leading = are data."""
+    odd = ['a,"b"\nc', "\u200fابت", "=1+1"]
+    assert _table(*({"name": name} for name in odd))["name"] == odd
+
+
+def test_nulls_and_strangers() -> None:
+    """Null objects are missing fields; what is not declared follows, flattened."""
+    found = _table({"user": None, "profile": None, "labels": None, "newThing": {"innerId": 1}})
+    assert found["user.username"] == [None]
+    assert found["labels"] == [None]
+    assert found["new_thing.inner_id"] == [1]
+    assert "user" not in found
+
+
+def test_a_run_has_path_url_and_duration() -> None:
+    """What the server does not say, but can be told from what it says."""
+    found = _table({"slug": "s", "finishedAt": "2026-01-01T00:00:01.500Z"})
+    assert found["path"] == ["t/p/r1"]
+    assert found["url"] == ["https://w/@t/p/runs/s/chart"]
+    assert found["duration_s"] == [1.5]
+
+
+def test_two_values_of_one_name_both_survive() -> None:
+    """A nested key and a dotted one meet: the second gets a name of its own, and a note."""
+    made = normalize_runs([(BASE | _config(**{"a.b": 1, "a": {"b": 2}}), None)], "t/p", "p", "w")
+    found = made.to_arrow().to_pydict()
+    assert (found["config.a.b"], found["config.a.b__2"]) == ([1], [2])
+    assert "config.a.b" in made.notes[0]
+
+
+def test_no_runs_still_have_columns() -> None:
+    """Zero rows have every declared column."""
+    assert _table()["run_id"] == []
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+KEYS = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs"]), max_size=5)
+
+
+@given(st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=10))
+def test_flattening_loses_no_value(config: Any) -> None:
+    """As many values come out as leaves went in."""
+
+    def leaves(value: Any) -> int:
+        if isinstance(value, dict) and value.keys() <= {"value", "desc", "sort"} and len(value) > 1:
+            return 1
+        return sum(map(leaves, value.values())) if isinstance(value, dict) and value else 1
+
+    wire = {"root": config}
+    assert len(list(flatten_config(wire))) == leaves(config)
