@@ -55,13 +55,14 @@ def create_user(context: Context, username: str, password: str) -> Answer:
     check_root(context)
     wire = endpoint.create_user(context.client, username, password)
 
-    def normalize(wire: Any) -> Table:
-        sent = wire if isinstance(wire, dict) else {}
-        # A server that echoes the request must not get the password into a table.
-        shown = {k: v for k, v in sent.items() if k not in {"users", "password"}}
-        return normalize_users([{"username": username} | shown], is_single=True)
-
-    return Answer(wire, normalize, source_of(context, "self-hosted create-user", username))
+    # A server that echoes the request must not get the password into a table.
+    sent = wire if isinstance(wire, dict) else {}
+    shown = {name: value for name, value in sent.items() if name not in {"users", "password"}}
+    return Answer(
+        {"username": username} | shown,
+        lambda user: normalize_users([user], is_single=True),
+        source_of(context, "self-hosted create-user", username),
+    )
 
 
 def list_users(context: Context, paging: Paging) -> Answer:

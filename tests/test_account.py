@@ -1,0 +1,71 @@
+"""Login, logout and verify, on the file that the official client keeps."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from swanlab_export.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+OFFICIAL = "from swanlab.cli import cli; cli()"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a program with a home of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
+
+    def call(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", *words], env={**env, "HOME": str(tmp_path)},
+            cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return call
+
+
+def test_a_login_is_read_by_both_clients(run: Run, tmp_path: Path) -> None:
+    """The key from standard input goes into a private file that the official client accepts."""
+    with Sandbox() as server:
+        done = run("-m", "swanlab_export", "login", "--host", server.url, typed=server.api_key)
+        assert done.returncode == 0, done.stderr
+        path = tmp_path / ".swanlab" / ".netrc"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert "as ada" in run("-m", "swanlab_export", "verify").stderr
+        official = run("-c", OFFICIAL, "verify")
+        assert "ada" in official.stdout + official.stderr
+        again = run("-m", "swanlab_export", "login", "--host", server.url, "-k", "other")
+        assert again.returncode == 2
+        assert "--relogin" in again.stderr
+        path.chmod(0o644)
+        assert "chmod 600" in run("-m", "swanlab_export", "verify").stderr
+        assert run("-m", "swanlab_export", "logout", "-f").returncode == 0
+        assert not path.exists()
+
+
+def test_a_login_of_the_official_client_is_read(run: Run) -> None:
+    """What the official client writes is a login here, and only for its own host."""
+    with Sandbox() as server, Sandbox() as other:
+        done = run("-c", OFFICIAL, "login", "--host", server.url, "-k", server.api_key)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "as ada" in run("-m", "swanlab_export", "verify").stderr
+        refused = run("-m", "swanlab_export", "api", "user", "info", "--host", other.url)
+        assert refused.returncode == 3
+        assert other.requests == []
+
+
+def test_a_refused_key_is_not_kept(run: Run, tmp_path: Path) -> None:
+    """A key that the server does not know ends in exit 3 and no file."""
+    with Sandbox() as server:
+        done = run("-m", "swanlab_export", "login", "--host", server.url, "-k", "wrong")
+    assert done.returncode == 3
+    assert not (tmp_path / ".swanlab").exists()
