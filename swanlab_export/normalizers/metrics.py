@@ -202,8 +202,10 @@ def merge_on_step(
     Columns are numbered through over all exports; rows without any value are left out.
     """
     readers = [_Reader(stream) for stream in streams]
-    while any(reader.fill() for reader in readers):
-        live = [reader for reader in readers if reader.block is not None]
+    while True:
+        live = [reader for reader in readers if reader.fill()]
+        if not live:
+            return
         cut = min(reader.last_step() for reader in live)
         parts = [reader.take(cut) if reader.block is not None else None for reader in readers]
         yield from _align(parts, widths)
