@@ -158,19 +158,20 @@ class Client:
             self._pause.wait()
             yield
 
-    def back_off(self, attempt: int, answer: requests.Response | None = None) -> None:
+    def back_off(self, attempts: retry.Attempts, answer: requests.Response | None = None) -> None:
         """Wait before the next attempt, as the server asks or else ever longer.
 
         Raises:
             UnavailableError: The server asks for a longer wait than anybody would sit through.
         """
         header = None if answer is None else answer.headers.get("retry-after")
-        asked = retry.retry_after_s(header, time.time())
-        if asked is not None and asked > retry.RETRY_AFTER_MAX_S:
-            message = f"{self.settings.host} asks to come back in {asked:.0f} s"
+        status = None if answer is None else answer.status_code
+        asked_s = retry.retry_after_s(header, time.time())
+        if asked_s is not None and asked_s > retry.RETRY_AFTER_MAX_S:
+            message = f"{self.settings.host} asks to come back in {asked_s:.0f} s"
             raise UnavailableError(message)
-        wait_s = retry.with_jitter(retry.backoff_s(attempt)) if asked is None else asked
-        if answer is not None and answer.status_code == 429:
+        wait_s = attempts.wait_s(status, asked_s)
+        if status == 429:
             self._pause.extend(wait_s)
         else:
             self._sleep(wait_s)
@@ -191,22 +192,23 @@ class Client:
 
     def _exchange(self, request: Request, headers: dict[str, str]) -> requests.Response:
         """Get an answer, repeating what failed where that is safe."""
-        for attempt in range(self.retries + 1):
-            is_last = attempt == self.retries
+        attempts = retry.Attempts(self.retries)
+        while True:
             try:
                 answer = self._send_once(request, headers)
             except requests.RequestException as error:
-                self._check_failure(request, error, is_last=is_last)
-                self.back_off(attempt)
+                attempts.count(None)
+                self._check_failure(request, error, is_last=attempts.are_spent)
+                self.back_off(attempts)
                 continue
             if answer.status_code not in retry.PASSING_STATUSES:
                 return answer
             if not request.repeatable and answer.status_code != 429:
                 raise self._uncertain(request, f"the server answered {answer.status_code}")
-            if is_last:
+            attempts.count(answer.status_code)
+            if attempts.are_spent:
                 raise answer_error(request, answer)
-            self.back_off(attempt, answer)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            self.back_off(attempts, answer)
 
     def _send_once(self, request: Request, headers: dict[str, str]) -> requests.Response:
         url = f"{self.settings.host}/api{request.path}"

@@ -9,7 +9,7 @@ import requests
 import urllib3
 
 from swanlab_export.client.failures import bare_url, describe_failure
-from swanlab_export.client.retry import PASSING_STATUSES
+from swanlab_export.client.retry import PASSING_STATUSES, Attempts
 from swanlab_export.errors import IncompleteError, NotFoundError, ServerError, UnavailableError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Client(Protocol):
 
     def slot(self) -> AbstractContextManager[None]: ...
 
-    def back_off(self, attempt: int, answer: requests.Response | None = None) -> None: ...
+    def back_off(self, attempts: Attempts, answer: requests.Response | None = None) -> None: ...
 
 
 class _BrokenError(Exception):
@@ -62,17 +62,18 @@ class Download:
         self._gunzip: zlib._Decompress | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        attempt = 0
+        attempts = Attempts(self._client.retries)
         while True:
             before = self._received
             try:
                 yield from self._attempt()
             except _BrokenError as broken:
-                # An attempt that got further starts the count again.
-                attempt = attempt + 1 if self._received == before else 1
-                if attempt > self._client.retries:
+                if self._received > before:
+                    attempts.restart()
+                attempts.count(None if broken.answer is None else broken.answer.status_code)
+                if attempts.are_spent:
                     raise self._given_up(str(broken)) from None
-                self._client.back_off(attempt - 1, broken.answer)
+                self._client.back_off(attempts, broken.answer)
             else:
                 return
 

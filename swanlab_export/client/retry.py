@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 RETRY_AFTER_MAX_S = 120.0
+SLOWDOWNS_PER_RETRY = 3
 _BASE_S = 0.5
 _CAP_S = 30.0
 
@@ -58,6 +60,44 @@ def retry_after_s(header: str | None, now_s: float) -> float | None:
         return max(0.0, parsedate_to_datetime(header).timestamp() - now_s)
     except ValueError:
         return None
+
+
+@dataclass
+class Attempts:
+    """What one request has been through, and whether it may try again.
+
+    A failure and a 429 are counted apart: eight workers that share a limit refuse each other's
+    requests by chance, several times in a row, while the server is in the best of health.
+    """
+
+    retries: int
+    failures: int = 0
+    slowdowns: int = 0
+
+    @property
+    def are_spent(self) -> bool:
+        """Say whether it is time to give up."""
+        return self.failures > self.retries or self.slowdowns > SLOWDOWNS_PER_RETRY * self.retries
+
+    def count(self, status: int | None) -> None:
+        """Count an attempt that ended with a status, None for no answer."""
+        if status == 429:
+            self.slowdowns += 1
+        else:
+            self.failures += 1
+
+    def restart(self) -> None:
+        """Forget what was counted: the last attempt got further."""
+        self.failures = self.slowdowns = 0
+
+    def wait_s(self, status: int | None, asked_s: float | None) -> float:
+        """How long to wait before the next attempt, given what the server asks for."""
+        if asked_s is None:
+            return with_jitter(backoff_s(max(self.failures, self.slowdowns) - 1))
+        if status != 429 or self.slowdowns < 2:
+            return asked_s
+        # What the server asked for was too short for this request before.
+        return max(asked_s, with_jitter(backoff_s(self.slowdowns - 2)))
 
 
 class Pause:
