@@ -96,7 +96,7 @@ class Pages:
         with self._progress.bar(self._title, total=self.total, unit=self._title) as bar:
             bar.add(len(items))
             yield from items
-            requests = [self._build(page, _FULL_SIZE) for page in range(2, pages + 1)]
+            requests = (self._build(page, _FULL_SIZE) for page in range(2, pages + 1))
             for request, answer in self._sender.map(self._fetch, requests):
                 items, total, _ = read_page(request, answer)
                 totals.add(total)

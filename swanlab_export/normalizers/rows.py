@@ -1,8 +1,8 @@
 """Flat rows → a table: declared columns first, then whatever else the rows hold.
 
 The type of an undeclared column is settled over all rows, so no batch can be made before the last
-row has been seen. Rows beyond a few thousand wait in a temporary file: a list of 100,000 runs
-needs no more memory than a list of 5,000.
+row has been seen. Rows beyond the first thousand wait in a temporary file: a list of 100,000 runs
+needs no more memory than a list of 2,000.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from swanlab_export.normalizers.flatten import Row
     from swanlab_export.schemas import TableSchema
 
-_ROWS_PER_BATCH = 5000
+_ROWS_PER_BATCH = 1000
 # Beyond this a float64 no longer holds every whole number.
 _EXACT_FLOAT = 2**53
 _BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT = 1, 2, 4, 8, 16

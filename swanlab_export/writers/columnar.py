@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from swanlab_export.tables import Table
 
 ROW_GROUP_ROWS = 524_288
+# Half a million metrics fit; runs, with a hundred columns of config, must not pile up to as many.
+_ROW_GROUP_BYTES = 24_000_000
 # Level 1 is nearly as small as the default and takes half the time.
 _ZSTD_LEVEL = 1
 
 
 def write_parquet(table: Table, path: Path) -> int:
-    """Write Parquet: zstd, row groups of half a million rows whatever the batches; counts rows."""
+    """Write Parquet: zstd, row groups of at most half a million rows; counts rows."""
     schema = table.stamped_schema
     rows = 0
     writer = pq.ParquetWriter(
@@ -59,13 +61,14 @@ def write_feather(table: Table, path: Path) -> int:
 def _row_groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
     """Gather batches until they fill a row group."""
     held: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size_bytes = 0
     for batch in table:
         held.append(batch)
         rows += batch.num_rows
-        if rows >= ROW_GROUP_ROWS:
+        size_bytes += batch.nbytes
+        if rows >= ROW_GROUP_ROWS or size_bytes >= _ROW_GROUP_BYTES:
             yield _gathered(held, schema)
-            held, rows = [], 0
+            held, rows, size_bytes = [], 0, 0
     if held:
         yield _gathered(held, schema)
 
