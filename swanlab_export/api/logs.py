@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Answer, Context, source_of
-from swanlab_export.api.metrics import presigned_file
+from swanlab_export.api.exports import download_file, exported_path, presigned_urls
 from swanlab_export.api.paging import check_choice
 from swanlab_export.api.resolve import FoundRun, find_run
 from swanlab_export.endpoints import run as endpoint
@@ -95,31 +95,15 @@ def export_pieces(
     for first in range(start, start + rows, endpoint.LOG_EXPORT_ROWS_MAX):
         count = min(endpoint.LOG_EXPORT_ROWS_MAX, start + rows - first)
         wire = endpoint.fetch_log_export(context.client, run.source, first, count)
-        file = wire.get("cosKey") if isinstance(wire, dict) else None
-        if not isinstance(file, str) or not file:
-            raise ServerError(f"the server exported the log of {path}, but does not say where to")
-        yield run, LogPiece(first, count, file, presigned_file(context, file))
-
-
-class _SignedOnce:
-    """The URL that is known already; a new one for every attempt after the first."""
-
-    def __init__(self, context: Context, piece: LogPiece) -> None:
-        self._context = context
-        self._path = piece.path
-        self._url: str | None = piece.url
-
-    def __call__(self) -> str:
-        url, self._url = self._url, None
-        return url or presigned_file(self._context, self._path)
+        file = exported_path(wire, f"the log of {path}")
+        yield run, LogPiece(first, count, file, presigned_urls(context, [file])[0])
 
 
 def log_chunks(context: Context, path: str, *, start: int, rows: int) -> Iterator[bytes]:
     """Yield the bytes of the log file itself, piece after piece, until a piece has no line."""
     with context.progress.bar("log", total=None, unit="B") as bar:
         for _, piece in export_pieces(context, path, start=start, rows=rows):
-            find_url = _SignedOnce(context, piece)
-            download = context.client.download(find_url, f"the log of {path}")
+            download = download_file(context, piece.path, f"the log of {path}", piece.url)
             size_bytes = 0
             for chunk in download:
                 size_bytes += len(chunk)

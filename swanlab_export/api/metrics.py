@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Answer, Context, source_of
+from swanlab_export.api.exports import download_file, exported_path, presigned_urls
 from swanlab_export.api.ranges import Range, check_x_axis, plan_selection
 from swanlab_export.api.resolve import (
     FoundRun,
     fetch_summaries,
     find_keys,
+    in_batches,
     one_failed,
     parse_keys,
 )
 from swanlab_export.api.run import find_many
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import (
-    ServerError,
     SwanlabExportError,
     UsageError,
     argument,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from swanlab_export.api.filters import Where
+    from swanlab_export.client.download import Download
     from swanlab_export.normalizers.selection import Selection
     from swanlab_export.progress import Bar
 
@@ -237,11 +239,12 @@ class _Exports:
         self._plan = plan
         self._bar = bar
         self._rows = 0
-        self._announced = _announced_steps(context, plan)
+        self._announced = context.client.begin(lambda: _announced_steps(context, plan))
 
-    def blocks(self, task: _Task) -> Iterator[pa.RecordBatch]:
+    def blocks(self, task: _Task, download: Download) -> Iterator[pa.RecordBatch]:
         """Yield the selected blocks of one export, and check at the end that it was whole."""
-        download = open_export(self._context, task.run, task.columns)
+        # Before the download takes its place in flight, which this answer may need.
+        announced = self._announced().get(task.run.run_id, {})
         chosen = ExportFilter(task.keys, task.x_place, self._plan.selection)
         blocks = read_export(
             self._counted(download),
@@ -253,12 +256,12 @@ class _Exports:
             self._rows += block.num_rows
             self._bar.note(f"{self._rows:,} rows")
             yield block
-        chosen.check_whole(self._announced.get(task.run.run_id, {}))
+        chosen.check_whole(announced)
 
-    def spool_by_key(self, task: _Task) -> BatchSpool:
+    def spool_by_key(self, task: _Task, download: Download) -> BatchSpool:
         """Download an export, and sort its points into one slot per key."""
         tail = self._plan.selection.tail
-        return normalizer.spool_keys(self.blocks(task), len(task.keys), tail=tail)
+        return normalizer.spool_keys(self.blocks(task, download), len(task.keys), tail=tail)
 
     def _counted(self, download: Any) -> Iterator[bytes]:
         is_sized = False
@@ -270,24 +273,43 @@ class _Exports:
             yield chunk
 
 
-def open_export(context: Context, run: FoundRun, columns: Sequence[str]) -> Any:
-    """Have an export written, and open its download; each new attempt presigns the file anew."""
-    wire = endpoint.fetch_export(context.client, run.source, columns)
-    path = wire.get("cosKey") if isinstance(wire, dict) else None
-    if not isinstance(path, str) or not path:
-        raise ServerError(f"the server exported {run.path}, but does not say where to")
-    return context.client.download(
-        lambda: presigned_file(context, path), f"the export of {run.path}"
-    )
+def _open_export(context: Context, task: _Task) -> Download:
+    """Have one export written, and open its download."""
+    return download_file(context, _export(context, task), _what(task))
 
 
-def presigned_file(context: Context, path: str) -> str:
-    """Presign one exported file."""
-    wire = endpoint.fetch_file_urls(context.client, [path])
-    urls = wire.get("urls") if isinstance(wire, dict) else None
-    if not isinstance(urls, list) or len(urls) != 1 or not isinstance(urls[0], str):
-        raise ServerError("the server does not say where the exported file can be downloaded")
-    return str(urls[0])
+def _export(context: Context, task: _Task) -> str:
+    wire = endpoint.fetch_export(context.client, task.run.source, task.columns)
+    return exported_path(wire, _what(task))
+
+
+def _what(task: _Task) -> str:
+    return f"the export of {task.run.path}"
+
+
+def _downloads(
+    context: Context, tasks: Sequence[_Task]
+) -> Iterator[tuple[_Task, Download | SwanlabExportError]]:
+    """Have many exports written side by side, and presign as many at once as are in flight."""
+
+    def export(task: _Task) -> str | SwanlabExportError:
+        try:
+            return _export(context, task)
+        except SwanlabExportError as error:
+            return error
+
+    done = zip(tasks, context.client.map(export, tasks), strict=True)
+    for some in in_batches(done, context.client.jobs):
+        paths = [path for _, path in some if isinstance(path, str)]
+        try:
+            urls = dict(zip(paths, presigned_urls(context, paths), strict=True))
+        except SwanlabExportError:
+            urls = {}  # each download asks for its own, and fails in the name of its run
+        for task, path in some:
+            if isinstance(path, str):
+                yield task, download_file(context, path, _what(task), urls.get(path))
+            else:
+                yield task, path
 
 
 def _announced_steps(context: Context, plan: _Plan) -> dict[str, dict[str, int | None]]:
@@ -319,7 +341,7 @@ def _full_wire(context: Context, plan: _Plan) -> Any:
     """The exported files as they are, for ``--raw``."""
 
     def fetch(task: _Task) -> dict[str, Any]:
-        text = b"".join(open_export(context, task.run, task.columns)).decode()
+        text = b"".join(_open_export(context, task)).decode()
         return {"experimentId": task.run.run_id, "keys": task.columns, "csv": text}
 
     return list(context.client.map(fetch, list(_tasks(plan))))
@@ -330,14 +352,24 @@ def _full_parts(context: Context, plan: _Plan, failures: list[str]) -> Iterator[
     with context.progress.bar("metrics", total=None, unit="B") as bar:
         exports = _Exports(context, plan, bar)
         is_lone = len(tasks) == 1 and plan.selection.tail is None
-        if is_lone and plan.layout.is_wide:
-            yield from _wide(plan, tasks, [exports.blocks(tasks[0])], [len(tasks[0].keys)])
-        elif is_lone and len(tasks[0].keys) == 1:
-            for block in exports.blocks(tasks[0]):
-                for _, points in normalizer.split_keys(block, 1):
-                    yield plan.layout.long_batch(tasks[0].run.run_id, tasks[0].keys[0], points)
+        if is_lone and (plan.layout.is_wide or len(tasks[0].keys) == 1):
+            yield from _lone_parts(context, plan, tasks, exports)
         else:
             yield from _spooled_parts(context, plan, tasks, exports, failures)
+
+
+def _lone_parts(
+    context: Context, plan: _Plan, tasks: list[_Task], exports: _Exports
+) -> Iterator[pa.RecordBatch]:
+    """Pass one export through, whose rows come in the order in which they are wanted."""
+    task = tasks[0]
+    blocks = exports.blocks(task, _open_export(context, task))
+    if plan.layout.is_wide:
+        yield from _wide(plan, tasks, [blocks], [len(task.keys)])
+        return
+    for block in blocks:
+        for _, points in normalizer.split_keys(block, 1):
+            yield plan.layout.long_batch(task.run.run_id, task.keys[0], points)
 
 
 def _spooled_parts(
@@ -349,15 +381,21 @@ def _spooled_parts(
 ) -> Iterator[pa.RecordBatch]:
     """Download many exports side by side, and give out their points in the order asked for."""
 
-    def fetch(task: _Task) -> BatchSpool | SwanlabExportError:
+    def fetch(
+        opened: tuple[_Task, Download | SwanlabExportError],
+    ) -> BatchSpool | SwanlabExportError:
+        task, download = opened
+        if isinstance(download, SwanlabExportError):
+            return download
         try:
-            return exports.spool_by_key(task)
+            return exports.spool_by_key(task, download)
         except SwanlabExportError as error:
             return error
 
     failed: set[str] = set()
     of_run: list[tuple[_Task, BatchSpool]] = []
-    for task, spool in zip(tasks, context.client.map(fetch, tasks), strict=True):
+    spools = context.client.map(fetch, _downloads(context, tasks))
+    for task, spool in zip(tasks, spools, strict=True):
         if isinstance(spool, SwanlabExportError):
             if task.run.run_id not in failed:
                 _give_up(plan, task.run, spool, failures)

@@ -79,12 +79,17 @@ def find_project_runs(context: Context, project: str, where: Where) -> list[Foun
     """Fetch the runs of a project, or those that pass the filter."""
     ref = parse_project(project)
     rules = filter_rules(where)
-    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
+    asked = context.client.begin(lambda: project_endpoint.fetch_project(context.client, ref))
     runs: Iterable[Any]
-    if rules:
-        runs = flatten_groups(run_endpoint.fetch_filtered_runs(context.client, ref, rules))
-    else:
-        runs = run_pages(context, ref, page=1, size=100, is_full=True)
+    try:
+        if rules:
+            runs = flatten_groups(run_endpoint.fetch_filtered_runs(context.client, ref, rules))
+        else:
+            runs = list(run_pages(context, ref, page=1, size=100, is_full=True))
+    except SwanlabExportError:
+        asked()  # that there is no such project says more than that it has no runs
+        raise
+    project_id = project_id_of(asked())
     return [
         FoundRun(f"{ref}/{run.get('cuid')}", run, source_of_run(run, project_id))
         for run in runs

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 10.0
 _REDIRECTS_MAX = 5
+# A new session can die, too, before the request that needs it arrives.
+_SESSIONS_MAX = 3
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -121,12 +123,15 @@ class Client:
         self.login()
         sid = self._sid
         answer = self._exchange(request, {"cookie": f"sid={sid}"})
-        if answer.status_code == 401:
+        for _ in range(_SESSIONS_MAX):
+            if answer.status_code != 401:
+                break
             with self._login_lock:
                 # Of eight workers whose session died, the first logs in for all.
                 if self._sid == sid:
                     self._log_in()
-            answer = self._exchange(request, {"cookie": f"sid={self._sid}"})
+                sid = self._sid
+            answer = self._exchange(request, {"cookie": f"sid={sid}"})
         return read_answer(request, answer)
 
     def download(self, find_url: Callable[[], str], what: str) -> Download:
@@ -149,6 +154,13 @@ class Client:
                 yield pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Do ``work`` in the background; call what is returned to have its result, or its error."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="swanlab-export")
+        future = pool.submit(work)
+        pool.shutdown(wait=False)
+        return future.result
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
     from swanlab_export.tables import Table
 
-ROW_GROUP_ROWS = 524_288
-# Half a million metrics fit; runs, with a hundred columns of config, must not pile up to as many.
-_ROW_GROUP_BYTES = 24_000_000
+# What DuckDB writes, too: readers skip and share work by row group.
+ROW_GROUP_ROWS = 122_880
+# Rows with a hundred columns of config must not pile up to as many.
+_ROW_GROUP_BYTES = 4_000_000
 # Level 1 is nearly as small as the default and takes half the time.
 _ZSTD_LEVEL = 1
 
 
 def write_parquet(table: Table, path: Path) -> int:
-    """Write Parquet: zstd, row groups of at most half a million rows; counts rows."""
+    """Write Parquet: zstd, row groups of one size whatever the batches; counts rows."""
     schema = table.stamped_schema
     rows = 0
     writer = pq.ParquetWriter(
@@ -38,7 +39,7 @@ def write_parquet(table: Table, path: Path) -> int:
     )
     with writer:
         for group in _row_groups(table, schema):
-            writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            writer.write_table(group)
             rows += group.num_rows
     return rows
 
@@ -59,22 +60,23 @@ def write_feather(table: Table, path: Path) -> int:
 
 
 def _row_groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Gather batches until they fill a row group."""
+    """Gather batches until they fill a row group; what is too much goes into the next one."""
     held: list[pa.RecordBatch] = []
     rows = size_bytes = 0
     for batch in table:
-        held.append(batch)
+        held.append(pa.record_batch(batch.columns, schema=schema))
         rows += batch.num_rows
         size_bytes += batch.nbytes
-        if rows >= ROW_GROUP_ROWS or size_bytes >= _ROW_GROUP_BYTES:
-            yield _gathered(held, schema)
-            held, rows, size_bytes = [], 0, 0
+        if rows < ROW_GROUP_ROWS and size_bytes < _ROW_GROUP_BYTES:
+            continue
+        gathered = pa.Table.from_batches(held)
+        whole = rows - rows % ROW_GROUP_ROWS if rows >= ROW_GROUP_ROWS else rows
+        for start in range(0, whole, ROW_GROUP_ROWS):
+            yield gathered.slice(start, min(ROW_GROUP_ROWS, whole - start))
+        rest = gathered.slice(whole)
+        held, rows, size_bytes = rest.to_batches(), rest.num_rows, rest.nbytes
     if held:
-        yield _gathered(held, schema)
-
-
-def _gathered(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_batches(batches).replace_schema_metadata(schema.metadata)
+        yield pa.Table.from_batches(held)
 
 
 def _is_text(kind: Any) -> bool:
