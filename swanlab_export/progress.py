@@ -41,9 +41,14 @@ class TqdmProgress(Progress):
         # tqdm takes 20 ms to import: only who watches a bar pays.
         from tqdm.auto import tqdm
 
-        scaled = unit == "B"
+        is_bytes = unit == "B"
         with tqdm(
-            desc=title, total=total, unit=unit, unit_scale=scaled, leave=False, dynamic_ncols=True
+            desc=title,
+            total=total,
+            unit=unit if is_bytes else f" {unit}",
+            unit_scale=is_bytes,
+            leave=False,
+            dynamic_ncols=True,
         ) as drawn:
             yield _Drawn(drawn)
 
@@ -72,5 +77,5 @@ class _Drawn:
         self._bar.total = (self._bar.total or 0) + amount
 
     def note(self, text: str) -> None:
-        """Show ``text`` behind the bar at its next redraw."""
-        self._bar.set_postfix_str(text, refresh=False)
+        """Show ``text`` behind the bar: at once while nothing moves, else at its next redraw."""
+        self._bar.set_postfix_str(text, refresh=self._bar.n == 0)

@@ -234,11 +234,11 @@ class _Task:
 class _Exports:
     """Downloads exports and counts what comes, for all workers of one call."""
 
-    def __init__(self, context: Context, plan: _Plan, bar: Bar) -> None:
-        self._context = context
+    def __init__(self, context: Context, plan: _Plan, bar: Bar, *, is_single: bool) -> None:
         self._plan = plan
         self._bar = bar
-        self._rows = 0
+        self._is_single = is_single
+        self._rows = self._size_bytes = 0
         self._announced = context.client.begin(lambda: _announced_steps(context, plan))
 
     def blocks(self, task: _Task, download: Download) -> Iterator[pa.RecordBatch]:
@@ -254,7 +254,7 @@ class _Exports:
         )
         for block in chosen.select(blocks):
             self._rows += block.num_rows
-            self._bar.note(f"{self._rows:,} rows")
+            self._bar.note(f"{self._rows:,} rows, {self._size_bytes / 1e6:,.1f} MB")
             yield block
         chosen.check_whole(announced)
 
@@ -263,14 +263,19 @@ class _Exports:
         tail = self._plan.selection.tail
         return normalizer.spool_keys(self.blocks(task, download), len(task.keys), tail=tail)
 
-    def _counted(self, download: Any) -> Iterator[bytes]:
+    def _counted(self, download: Download) -> Iterator[bytes]:
+        """Count bytes; the bar of a single export measures them, that of many counts exports."""
         is_sized = False
         for chunk in download:
-            if not is_sized and download.size_bytes is not None:
-                self._bar.expect(download.size_bytes)
-                is_sized = True
-            self._bar.add(len(chunk))
+            self._size_bytes += len(chunk)
+            if self._is_single:
+                if not is_sized and download.size_bytes is not None:
+                    self._bar.expect(download.size_bytes)
+                    is_sized = True
+                self._bar.add(len(chunk))
             yield chunk
+        if not self._is_single:
+            self._bar.add(1)
 
 
 def _open_export(context: Context, task: _Task) -> Download:
@@ -349,9 +354,12 @@ def _full_wire(context: Context, plan: _Plan) -> Any:
 
 def _full_parts(context: Context, plan: _Plan, failures: list[str]) -> Iterator[pa.RecordBatch]:
     tasks = list(_tasks(plan))
-    with context.progress.bar("metrics", total=None, unit="B") as bar:
-        exports = _Exports(context, plan, bar)
-        is_lone = len(tasks) == 1 and plan.selection.tail is None
+    is_single = len(tasks) == 1
+    total, unit = (None, "B") if is_single else (len(tasks), "exports")
+    with context.progress.bar("metrics", total=total, unit=unit) as bar:
+        bar.note("the server writes the export")
+        exports = _Exports(context, plan, bar, is_single=is_single)
+        is_lone = is_single and plan.selection.tail is None
         if is_lone and (plan.layout.is_wide or len(tasks[0].keys) == 1):
             yield from _lone_parts(context, plan, tasks, exports)
         else:
