@@ -25,6 +25,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --doctest-modules swanlab_export
+	$(BIN)/python tests/notebooks/run_notebooks.py
 	sh tests/clean_install.sh $(BIN)/python
 
 bench: $(READY)
