@@ -147,6 +147,7 @@ def _notes(plan: _Plan, sample: int, *, is_full: bool) -> list[str]:
         for key in plan.keys
         if len(plan.having[key]) < count
     )
+    notes.extend(plan.layout.notes())
     return notes
 
 

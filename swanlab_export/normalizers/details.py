@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
-from swanlab_export.normalizers.entities import fields, fill_row
+from swanlab_export.normalizers.entities import fill_row
 from swanlab_export.normalizers.flatten import Row
 from swanlab_export.normalizers.rows import build_table
+from swanlab_export.normalizers.values import as_list, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ SYSTEM_PREFIX = "__swanlab__"
 def normalize_columns(wire: Iterable[Any], run_id: str, *, is_single: bool = False) -> Table:
     """Columns of a run, one row each: ``GET /experiment/{id}/column``."""
     notes: list[str] = []
-    rows = (fill_row(fields(item, "a column"), notes, {"run_id": run_id}) for item in wire)
+    rows = (fill_row(as_object(item, "a column"), notes, {"run_id": run_id}) for item in wire)
     return build_table(schemas.COLUMNS, rows, is_single=is_single, notes=notes)
 
 
@@ -51,12 +52,14 @@ MediaItem = tuple[Row, "Mapping[str, Any]"]
 
 def media_items(key: str, step: Any, wire: Any) -> Iterator[MediaItem]:
     """The items that one key holds at one step, each with what else was logged with it."""
-    entry = wire if isinstance(wire, dict) else {}
-    extras = entry.get("more") or []
-    for place, path in enumerate(entry.get("data") or []):
+    entry = {} if wire is None else as_object(wire, "media of a key")
+    extras = as_list(entry.get("more"), "a list of captions")
+    for place, path in enumerate(as_list(entry.get("data"), "a list of files")):
+        if path is None:
+            continue  # no file, but the captions go by place
         more = extras[place] if place < len(extras) else None
         known = {"key": key, "step": step, "item": place, "path": path}
-        yield known, more if isinstance(more, dict) else {}
+        yield known, more if isinstance(more, dict) else {} if more is None else {"more": more}
 
 
 def normalize_logs(wire: Iterable[Any], run_id: str, *, has_timestamp: bool = True) -> Table:
@@ -64,7 +67,7 @@ def normalize_logs(wire: Iterable[Any], run_id: str, *, has_timestamp: bool = Tr
     notes: list[str] = []
     table = build_table(
         schemas.LOGS,
-        (_log_row(fields(line, "a log line"), run_id, notes) for line in wire),
+        (_log_row(as_object(line, "a log line"), run_id, notes) for line in wire),
         notes=notes,
     )
     if has_timestamp:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
-from swanlab_export.errors import ServerError
-from swanlab_export.normalizers.flatten import Row, flatten_fields, put
+from swanlab_export.normalizers.flatten import Row, flatten_fields, put, snake_case
 from swanlab_export.normalizers.rows import build_table
-from swanlab_export.normalizers.values import as_text
+from swanlab_export.normalizers.values import as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,73 +27,82 @@ _OBJECTS = {
 def normalize_workspaces(wire: Iterable[Any], *, is_single: bool = False) -> Table:
     """Workspaces, one row each: ``GET /group/{username}``, ``GET /self_hosted/groups``."""
     notes: list[str] = []
-    rows = (fill_row(fields(item, "a workspace"), notes) for item in wire)
+    rows = (fill_row(as_object(item, "a workspace"), notes) for item in wire)
     return build_table(schemas.WORKSPACES, rows, is_single=is_single, notes=notes)
 
 
 def normalize_projects(wire: Iterable[Any], web_host: str, *, is_single: bool = False) -> Table:
     """Projects, one row each: ``GET /project/...``, ``GET /self_hosted/projects``."""
     notes: list[str] = []
-    rows = (_project_row(fields(item, "a project"), web_host, notes) for item in wire)
+    rows = (_project_row(as_object(item, "a project"), web_host, notes) for item in wire)
     return build_table(schemas.PROJECTS, rows, is_single=is_single, notes=notes)
 
 
 def normalize_user(wire: Any, username: str, name: str | None) -> Table:
     """Who is logged in, one row: ``GET /user/profile`` and the login's answer."""
     notes: list[str] = []
-    known: Row = {"username": username, "name": name}
-    rest = {k: v for k, v in fields(wire, "a profile").items() if k not in known or not known[k]}
-    rows = [fill_row(rest, notes, known=known)]
+    login: Row = {"username": username, "name": name}
+    known = {column: value for column, value in login.items() if value is not None}
+    profile = as_object(wire, "a profile").items()
+    # The profile may repeat what the login said; where it says something else, both stay.
+    rest = {k: v for k, v in profile if k not in known or v not in (None, known[k])}
+    rows = [fill_row(rest, notes, known)]
     return build_table(schemas.USER, rows, is_single=True, notes=notes)
 
 
 def normalize_instance(wire: Any) -> Table:
     """The self-hosted instance, one row: ``GET /self_hosted/info``."""
     notes: list[str] = []
-    rows = [fill_row(fields(wire, "an instance"), notes)]
+    rows = [fill_row(as_object(wire, "an instance"), notes)]
     return build_table(schemas.INSTANCE, rows, is_single=True, notes=notes)
 
 
 def normalize_usage(wire: Any) -> Table:
     """Totals of the self-hosted instance, one row: ``GET /self_hosted/summary``."""
     notes: list[str] = []
-    rows = [fill_row(fields(wire, "a summary"), notes)]
+    rows = [fill_row(as_object(wire, "a summary"), notes)]
     return build_table(schemas.USAGE, rows, is_single=True, notes=notes)
 
 
 def normalize_users(wire: Iterable[Any], *, is_single: bool = False) -> Table:
     """Users of the instance, one row each: ``GET /self_hosted/users``."""
     notes: list[str] = []
-    rows = (fill_row(fields(item, "a user"), notes) for item in wire)
+    rows = (fill_row(as_object(item, "a user"), notes) for item in wire)
     return build_table(schemas.USERS, rows, is_single=is_single, notes=notes)
-
-
-def fields(wire: Any, what: str) -> Mapping[str, Any]:
-    """Insist that the server sent an object."""
-    if not isinstance(wire, dict):
-        raise ServerError(f"the server sent {type(wire).__name__} where {what} was expected")
-    return wire
 
 
 def fill_row(wire: Mapping[str, Any], notes: list[str], known: Row | None = None) -> Row:
     """Flatten an object beside what is ``known`` already; see ``flatten``."""
     row: Row = dict(known or {})
-    met: set[str] = set()
-    for column, value in flatten_fields(wire):
-        # A null object is its columns, all missing, and no column of its own.
-        if value is not None or column not in _OBJECTS:
-            put(row, column, value, met)
-    notes.extend(sorted(met - set(notes)))
+    put_all(row, _named_columns(wire), notes)
     return row
 
 
-def split_labels(wire: Any, prefix: str = "labels") -> Iterator[tuple[str, Any]]:
+def put_all(row: Row, columns: Iterable[tuple[str, Any]], notes: list[str]) -> None:
+    """Set many columns of ``row``; see ``flatten.put``. The same note is not taken twice."""
+    met: set[str] = set()
+    for column, value in columns:
+        put(row, column, value, met)
+    notes.extend(sorted(met - set(notes)))
+
+
+def _named_columns(wire: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for column, value in flatten_fields(wire):
+        # An object that is null or empty is its columns, all missing, and no column of its own.
+        if column not in _OBJECTS or value not in (None, "{}"):
+            yield column, value
+
+
+def split_labels(wire: Any) -> Iterator[tuple[str, Any]]:
     """Labels → a list of their names, and a JSON list for each of their other fields."""
-    labels = [label for label in wire or [] if label is not None]
+    if not isinstance(wire, list):
+        yield "labels", wire  # null, or refused when the column is read
+        return
+    labels = [label for label in wire if label is not None]
     objects = [label if isinstance(label, dict) else {"name": label} for label in labels]
-    yield prefix, [label.get("name") for label in objects] if wire is not None else None
+    yield "labels", [label.get("name") for label in objects]
     for name in sorted({name for label in objects for name in label} - {"name"}):
-        yield f"{prefix}.{name}", as_text([label.get(name) for label in objects])
+        yield f"labels.{snake_case(name)}", as_text([label.get(name) for label in objects])
 
 
 def _project_row(wire: Mapping[str, Any], web_host: str, notes: list[str]) -> Row:
@@ -112,6 +120,6 @@ def _project_row(wire: Mapping[str, Any], web_host: str, notes: list[str]) -> Ro
         "project_id": rest.pop("cuid", None),
         "workspace": workspace,
         "url": f"{web_host}/@{path}" if path else None,
-        **dict(split_labels(rest.pop("projectLabels", None))),
     }
+    put_all(known, split_labels(rest.pop("projectLabels", None)), notes)
     return fill_row(rest, notes, known)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # big enough that parsing, not bookkeeping, takes the time.
 _FIRST_BLOCK_BYTES = 64_000
 _BLOCK_BYTES = 2_000_000
-_HEADER_BYTES_MAX = 1_000_000
+_LINE_BYTES_MAX = 1_000_000
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -115,6 +115,8 @@ def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) 
         if end:
             yield text[:end]
             wanted = min(2 * wanted, _BLOCK_BYTES)
+        elif size > _LINE_BYTES_MAX:
+            raise ServerError(f"the exported file has no lines: {escape(_start(text))}")
         held, size = [text[end:]], len(text) - end
     text = b"".join(held)
     if text and must_end_line() and not text.endswith(b"\n"):
@@ -128,7 +130,7 @@ def _split_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
     text = b""
     for block in blocks:
         text += block
-        if (end := _header_end(text)) or len(text) > _HEADER_BYTES_MAX:
+        if (end := _header_end(text)) or len(text) > _LINE_BYTES_MAX:
             break
     else:
         end = len(text)
@@ -147,11 +149,12 @@ def _split_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
 
 def _header_end(text: bytes) -> int:
     """Find the first newline that no quotes enclose, and step behind it; 0 when there is none."""
-    at = text.find(b"\n")
-    while at >= 0:
-        if text.count(b'"', 0, at) % 2 == 0:
-            return at + 1
-        at = text.find(b"\n", at + 1)
+    start, quotes = 0, 0
+    while (at := text.find(b"\n", start)) >= 0:
+        quotes += text.count(b'"', start, at)
+        start = at + 1
+        if quotes % 2 == 0:
+            return start
     return 0
 
 

@@ -35,7 +35,7 @@ def flatten_fields(wire: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield column, _leaf(value)
 
 
-def flatten_config(wire: Mapping[str, Any], prefix: str = "config.") -> Iterator[tuple[str, Any]]:
+def flatten_config(wire: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Flatten what the user named: names as they are, wrapped values unwrapped."""
     for name, wrapped in wire.items():
         value = _unwrap(wrapped)

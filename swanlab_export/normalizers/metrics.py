@@ -14,15 +14,14 @@ import pyarrow.compute as pc
 
 from swanlab_export import schemas
 from swanlab_export.errors import IncompleteError, ServerError
+from swanlab_export.normalizers.flatten import Row, put
 from swanlab_export.normalizers.spool import BatchSpool
-from swanlab_export.normalizers.values import as_float, scale_to_ms
+from swanlab_export.normalizers.values import as_float, as_int, as_list, as_object, scale_to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.normalizers.selection import Selection
-
-_ROWS_PER_BATCH = 65_536
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,24 @@ class Layout:
         if not self.is_wide:
             names = [name for name in declared if self.has_timestamp or name != "timestamp"]
             return pa.schema([declared[name] for name in names] + ([x] if self.x_type else []))
-        axes = [x] if self.x_type else [declared["step"]]
-        values = [pa.field(key, schemas.FLOAT) for key in self.keys]
-        times = [pa.field(f"{key}_timestamp", schemas.TIME) for key in self.keys]
-        return pa.schema(
-            [declared["run_id"], *axes, *values, *(times if self.has_timestamp else [])]
-        )
+        names, _ = self._wide_names()
+        values = [pa.field(name, schemas.FLOAT) for name in names[: len(self.keys)]]
+        times = [pa.field(name, schemas.TIME) for name in names[len(self.keys) :]]
+        axis = x if self.x_type else declared["step"]
+        return pa.schema([declared["run_id"], axis, *values, *times])
+
+    def notes(self) -> list[str]:
+        """Say which columns of a wide table had to be renamed: a key may be named ``step``."""
+        return sorted(self._wide_names()[1]) if self.is_wide else []
+
+    def _wide_names(self) -> tuple[list[str], set[str]]:
+        """Name the columns of values and then of times, each by a name of its own."""
+        row: Row = {"run_id": None, "x" if self.x_type else "step": None}
+        notes: set[str] = set()
+        times = [f"{key}_timestamp" for key in self.keys] if self.has_timestamp else []
+        for name in (*self.keys, *times):
+            put(row, name, None, notes)
+        return list(row)[2:], notes
 
     def long_batch(self, run_id: str, key: str, points: pa.RecordBatch) -> pa.RecordBatch:
         """Dress the points of one key as rows of the long table."""
@@ -272,40 +283,46 @@ def read_sample(wire: Any, x_axis: str, *, has_x_column: bool) -> dict[str, pa.R
 
     On the step axis ``index`` is the step; on any other it is x, and the step is not known.
     """
-    if wire is not None and not isinstance(wire, list):
-        raise ServerError(f"the server sent {type(wire).__name__} where points were expected")
     by_key: dict[str, pa.RecordBatch] = {}
-    for series in wire or []:
-        if isinstance(series, dict) and isinstance(series.get("key"), str):
-            points = [p for p in series.get("metrics") or [] if isinstance(p, dict)]
-            by_key[series["key"]] = _read_points(points, x_axis, has_x_column=has_x_column)
+    for series in as_list(wire, "a list of series"):
+        if series is None:
+            continue
+        key = as_object(series, "a series").get("key")
+        if not isinstance(key, str):
+            raise ServerError("the server sent points without saying of which key")
+        by_key[key] = _read_points(series.get("metrics"), x_axis, has_x_column=has_x_column)
     return by_key
 
 
-def _read_points(
-    points: list[dict[str, Any]], x_axis: str, *, has_x_column: bool
-) -> pa.RecordBatch:
+def _read_points(wire: Any, x_axis: str, *, has_x_column: bool) -> pa.RecordBatch:
     # At most 1500 points per key come this way, so a loop does no harm.
+    points = [
+        as_object(point, "a point")
+        for point in as_list(wire, "a list of points")
+        if point is not None
+    ]
+
+    def column(name: str, read: Callable[[Any], Any], arrow_type: pa.DataType) -> pa.Array:
+        found = (point.get(name) for point in points)
+        return pa.array([None if value is None else read(value) for value in found], arrow_type)
+
     try:
-        values = [_float_or_none(point.get("data")) for point in points]
-        index = [_float_or_none(point.get("index")) for point in points]
-        times = [_time_or_none(point.get("timestamp")) for point in points]
+        columns = {
+            "value": column("data", as_float, schemas.FLOAT),
+            "timestamp": column("timestamp", _as_unix_ms, schemas.INT),
+        }
         if not has_x_column:
-            steps = [None if place is None else int(place) for place in index]
+            columns["step"] = column("index", as_int, schemas.INT)
+        else:
+            x = (int, schemas.INT) if x_axis == "time" else (as_float, schemas.FLOAT)
+            columns["step"] = pa.nulls(len(points), schemas.INT)
+            columns["x"] = column("index", *x)
     except (TypeError, ValueError, OverflowError):
         raise ServerError("the server sent a point that is not made of numbers") from None
-    columns = {
-        "value": pa.array(values, schemas.FLOAT),
-        "timestamp": pa.array(times, schemas.INT),
-    }
-    if not has_x_column:
-        columns["step"] = pa.array(steps, schemas.INT)
-    else:
-        columns["step"] = pa.nulls(len(points), schemas.INT)
-        x = pa.array(index, schemas.FLOAT)
-        columns["x"] = x.cast(schemas.INT) if x_axis == "time" else x
     batch = pa.record_batch(columns)
-    return batch.filter(batch["value"].is_valid())
+    batch = batch.filter(batch["value"].is_valid())
+    # The sort is stable, and leaves points alone whose step is not known.
+    return batch.take(pc.sort_indices(batch["step"]))
 
 
 def sample_block(by_key: Mapping[str, pa.RecordBatch], keys: Sequence[str]) -> pa.RecordBatch:
@@ -315,12 +332,13 @@ def sample_block(by_key: Mapping[str, pa.RecordBatch], keys: Sequence[str]) -> p
     """
     axis = "x" if any("x" in points.schema.names for points in by_key.values()) else "step"
     places = {key: _numbered(by_key[key][axis].to_pylist()) for key in keys if key in by_key}
-    rows = sorted(
-        {place for of_key in places.values() for place in of_key},
-        key=lambda place: (place[0] is None, place[0] if place[0] is not None else 0, place[1]),
-    )
-    kind = by_key[next(iter(places))][axis].type if places else schemas.INT
-    columns: dict[str, pa.Array] = {axis: pa.array([row[0] for row in rows], kind)}
+    rows = sorted({place for of_key in places.values() for place in of_key}, key=_rank)
+    if not places:
+        # Without a point there is no telling which axis was asked for; either has no row.
+        columns = {"step": pa.array([], schemas.INT), "x": pa.array([], schemas.INT)}
+    else:
+        kind = by_key[next(iter(places))][axis].type
+        columns = {axis: pa.array([row[0] for row in rows], kind)}
     for i, key in enumerate(keys):
         of_key = places.get(key, {})
         at = pa.array([of_key.get(row) for row in rows], pa.int64())
@@ -340,10 +358,12 @@ def _numbered(axis: list[Any]) -> dict[tuple[Any, int], int]:
     return places
 
 
-def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Cut a batch into pieces of a size that writers like."""
-    for start in range(0, batch.num_rows, _ROWS_PER_BATCH):
-        yield batch.slice(start, _ROWS_PER_BATCH)
+def _rank(place: tuple[Any, int]) -> tuple[int, float, int]:
+    """Sort places by x; those without one come last, before them those whose x is NaN."""
+    x, number = place
+    if x is None:
+        return (2, 0, number)
+    return (1, 0, number) if x != x else (0, x, number)  # noqa: PLR0124  only NaN differs from itself
 
 
 def _repeated(names: tuple[str, ...], name: str, rows: int) -> pa.Array:
@@ -352,12 +372,8 @@ def _repeated(names: tuple[str, ...], name: str, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, schemas.TEXT))
 
 
-def _float_or_none(value: Any) -> float | None:
-    return None if value is None else as_float(value)
-
-
-def _time_or_none(value: Any) -> int | None:
-    return None if value is None else scale_to_ms(int(value))
+def _as_unix_ms(value: Any) -> int:
+    return scale_to_ms(int(value))
 
 
 def as_block(points: pa.RecordBatch) -> pa.RecordBatch:

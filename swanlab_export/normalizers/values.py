@@ -1,7 +1,8 @@
 """One wire value → one value of a column's declared type.
 
 A value that does not fit its declared type is an error that names the column: a guess here would
-be a wrong number in somebody's table.
+be a wrong number in somebody's table. The same holds for a list or an object that is neither
+that nor null.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from swanlab_export.errors import ServerError
 from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
@@ -35,6 +36,35 @@ _TOKENS = {
     "+infinity": math.inf,
     "-infinity": -math.inf,
 }
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def as_object(wire: Any, what: str) -> Mapping[str, Any]:
+    """Insist that the server sent an object."""
+    if not isinstance(wire, dict):
+        raise _wrong_kind(wire, what)
+    return wire
+
+
+def as_list(wire: Any, what: str) -> list[Any]:
+    """Insist that the server sent a list, or null for an empty one."""
+    if wire is None:
+        return []
+    if not isinstance(wire, list):
+        raise _wrong_kind(wire, what)
+    return wire
+
+
+def _wrong_kind(wire: Any, what: str) -> ServerError:
+    return ServerError(f"the server sent {_KINDS[type(wire)]} where {what} was expected")
 
 
 def as_text(value: Any) -> str:

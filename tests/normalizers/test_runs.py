@@ -87,4 +87,4 @@ def test_flattening_loses_no_value(config: Any) -> None:
         return sum(map(leaves, value.values())) if isinstance(value, dict) and value else 1
 
     wire = {"root": config}
-    assert len(list(flatten_config(wire))) == leaves(config)
+    assert len(list(flatten_config(wire, "config."))) == leaves(config)
