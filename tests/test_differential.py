@@ -33,7 +33,7 @@ Record = dict[str, Any]
 RUN = "ada-lab/digits/mlp-adam"
 ODD = "ada-lab/digits/diverged"
 CLONE = "ada-lab/digits/mlp-clone"
-RULE = '[{"key": "state", "type": "STABLE", "op": "EQ", "value": ["CRASHED"]}]'
+RULE = '[{"key": "state", "type": "STABLE", "op": "IN", "value": ["ABORTED", "CRASHED"]}]'
 
 # What the official client calls something, and our column; the rest has the same name.
 NAMES = {
@@ -139,13 +139,13 @@ UNSENT = {"school": "not sent by the server: missing here, an empty text there"}
 CASES = [
     Case(["workspace", "info", "ada-lab"], _one),
     Case(["project", "info", "ada-lab/digits"], _one),
-    Case(["project", "list", "--all"], _list),
+    Case(["project", "list", "--workspace", "ada-lab", "--all"], _list),
     Case(["project", "list", "--workspace", "ada-lab", "-n", "2", "-s", "10"], _list),
     Case(["run", "info", RUN], _one),
     Case(["run", "info", CLONE], _one),
     Case(["run", "list", "ada-lab/sweep", "--all"], _list),
     Case(["run", "list", "ada-lab/sweep", "--page_num", "2", "--page_size", "50"], _list),
-    Case(["run", "filter", "ada-lab/sweep", "-f", RULE], _list),
+    Case(["run", "filter", "ada-lab/digits", "-f", RULE], _list),
     Case(["run", "metrics", RUN, "--keys", "acc,loss"], _points),
     Case(["run", "metrics", ODD, "--keys", "loss"], _points),
     Case(["run", "metrics", RUN, "--keys", "loss", "--sample", "7"], _points),
@@ -166,7 +166,7 @@ CASES = [
     Case(["run", "columns", RUN, "--class", "SYSTEM", "-s", "10"], _list, drop=PROJECT_ID),
     Case(["run", "column", RUN, "--key", "acc"], _one, drop=PROJECT_ID | FUZZY),
     Case(["run", "medias", RUN, "--keys", "val/confusion", "--all"], _items, drop=SIGNED),
-    Case(["run", "medias", RUN, "--keys", "val/confusion"], _items, drop=SIGNED),
+    Case(["run", "medias", RUN, "--keys", "val/confusion", "--step", "43"], _items, drop=SIGNED),
     Case(["run", "logs", RUN], _lines, drop=EPOCH),
     Case(["run", "logs", ODD, "--level", "WARN"], _lines, drop=EPOCH),
     Case(["run", "export-logs", RUN], _one, drop=SIGNED),
