@@ -59,6 +59,20 @@ def _summary_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = click.option("--type", "column_type", type=_COLUMN_TYPE, help="Type of its data.")(
+        command
+    )
+    return click.option(
+        "--class",
+        "column_class",
+        type=_CLASS,
+        default="CUSTOM",
+        show_default=True,
+        help="Logged by the user, or measured.",
+    )(command)
+
+
 def _many_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Accept several runs, or all runs of a project."""
     for option in (
@@ -287,8 +301,7 @@ def series(
 
 @run.command()
 @click.argument("path")
-@click.option("--class", "column_class", type=_CLASS, default="CUSTOM", show_default=True)
-@click.option("--type", "column_type", type=_COLUMN_TYPE, help="Type of its data.")
+@_column_options
 @click.option("--search", metavar="TEXT", help="Only columns whose name holds TEXT.")
 @paging_options
 @common_options
@@ -319,8 +332,7 @@ def columns(
 @run.command()
 @click.argument("path")
 @click.option("--key", required=True, help="Key of the column; the exact one wins.")
-@click.option("--class", "column_class", type=_CLASS, default="CUSTOM", show_default=True)
-@click.option("--type", "column_type", type=_COLUMN_TYPE, help="Type of its data.")
+@_column_options
 @common_options
 def column(path: str, key: str, column_class: str, column_type: str | None, common: Common) -> None:
     """One column of a run."""
