@@ -8,12 +8,12 @@ needs no more memory than a list of 2,000.
 from __future__ import annotations
 
 import pickle
-import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from swanlab_export import schemas
+from swanlab_export.normalizers.spool import open_scratch
 from swanlab_export.normalizers.values import INT64_MAX, INT64_MIN, as_float, as_text, read_value
 from swanlab_export.tables import Table
 
@@ -97,8 +97,7 @@ class _Spool:
 
     def _spill(self) -> None:
         if self._file is None:
-            # Without a name, so that nothing is left behind whatever happens.
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the table
+            self._file = open_scratch(self)
         pickle.dump(self._rows, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._chunks += 1
         self._rows = []

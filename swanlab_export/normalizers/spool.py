@@ -7,6 +7,7 @@ keys wait. Each slot is a queue of its own, such as one key.
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -25,6 +26,16 @@ class _Parked:
 
     offset: int
     size_bytes: int
+
+
+def open_scratch(owner: object) -> IO[bytes]:
+    """Open a temporary file that lives as long as ``owner``.
+
+    It has no name, so that nothing is left behind whatever happens.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115  closed with its owner
+    weakref.finalize(owner, file.close)
+    return file
 
 
 class BatchSpool:
@@ -91,8 +102,7 @@ class BatchSpool:
     def _park(self) -> None:
         """Move everything that is held in memory to the file."""
         if self._file is None:
-            # Without a name, so that nothing is left behind whatever happens.
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the spool
+            self._file = open_scratch(self)
         end = self._file.seek(0, 2)
         for queue in self._queues:
             for position, (count, entry) in enumerate(queue):

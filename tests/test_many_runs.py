@@ -1,0 +1,201 @@
+"""Many runs in one table: what is fetched, what may fail, and how often the server is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+import swanlab_export as se
+from swanlab_export.cli.main import root
+from swanlab_export.sandbox import Sandbox, parse_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROJECT = "ada-lab/digits"
+FIRST, SECOND = f"{PROJECT}/mlp-adam", f"{PROJECT}/diverged"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    """One sandbox for the module."""
+    with Sandbox(synthetic=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def fresh(server: Sandbox) -> None:
+    """Start every test without faults."""
+    server.faults = parse_faults([])
+    server.reset_log()
+
+
+@pytest.fixture
+def api(server: Sandbox) -> Iterator[se.Api[Any]]:
+    """The Python door, answering with Arrow tables."""
+    with se.connect(host=server.url, api_key=server.api_key, frame="arrow") as connected:
+        yield connected
+
+
+def call(server: Sandbox, *words: str) -> Result:
+    """Run a command against the sandbox."""
+    access = ["--host", server.url, "--api-key", server.api_key, "--retries", "0"]
+    return CliRunner().invoke(root, ["api", *words, *access])
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a saved file."""
+    found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return found
+
+
+def asked(server: Sandbox, part: str) -> int:
+    """How many requests went to paths that hold ``part``."""
+    return sum(part in record.path for record in server.requests)
+
+
+def run_id(api: se.Api[Any], path: str) -> str:
+    """The id of a run that is named by its slug."""
+    return str(api.run.info(path)["run_id"][0].as_py())
+
+
+def test_several_paths_are_one_table_in_their_order(server: Sandbox, api: Any) -> None:
+    """Runs stand in the order in which they were named, each with its own points."""
+    both = api.run.metrics(SECOND, FIRST, keys="loss", full=True)
+    ids = both["run_id"].combine_chunks().dictionary_decode().unique().to_pylist()
+    assert ids == [run_id(api, SECOND), run_id(api, FIRST)]
+    alone = api.run.metrics(FIRST, keys="loss", full=True)
+    assert both["value"].slice(both.num_rows - alone.num_rows).equals(alone["value"])
+
+
+@pytest.mark.parametrize("command", ["metrics", "summary"])
+def test_a_project_with_a_filter_means_the_runs_that_pass(
+    command: str, server: Sandbox, api: Any, tmp_path: Path
+) -> None:
+    """``-p`` with ``-f`` fetches the runs that ``run filter`` lists, and no others."""
+    rule = "state=CRASHED"
+    words = ["run", command, "-p", PROJECT, "-f", rule, "--keys", "loss"]
+    done = call(server, *words, "--save", str(tmp_path / "t.parquet"))
+    assert done.exit_code == 0, done.output
+    passing = set(api.run.filter(PROJECT, [rule])["run_id"].to_pylist())
+    assert passing
+    assert {row["run_id"] for row in rows(tmp_path / "t.parquet")} == passing
+
+
+def test_a_key_that_only_some_runs_have_is_a_hint(server: Sandbox, tmp_path: Path) -> None:
+    """Runs without a key are left out and counted in a hint; the command succeeds."""
+    words = ["run", "metrics", "-p", PROJECT, "--keys", "samples_seen"]
+    done = call(server, *words, "--save", str(tmp_path / "t.parquet"))
+    assert done.exit_code == 0, done.output
+    assert "samples_seen" in done.stderr
+    assert 0 < len({row["run_id"] for row in rows(tmp_path / "t.parquet")}) < 16
+
+
+def test_a_run_that_fails_is_named_and_nothing_is_saved(server: Sandbox, tmp_path: Path) -> None:
+    """One unknown run among several: exit 5, its name, no file."""
+    target = tmp_path / "t.parquet"
+    words = ["run", "summary", FIRST, f"{PROJECT}/nobody", "--save", str(target)]
+    done = call(server, *words)
+    assert done.exit_code == 5
+    assert "nobody" in done.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "metrics", "--keys", "loss", "--all"],
+        ["run", "metrics", "--keys", "loss"],
+        ["run", "summary"],
+    ],
+    ids=" ".join,
+)
+def test_skip_failed_keeps_the_others_and_still_fails(
+    words: list[str], server: Sandbox, tmp_path: Path
+) -> None:
+    """With ``--skip-failed`` the rest is saved, the failed run is named, and the exit is 5."""
+    target = tmp_path / "t.parquet"
+    paths = [f"{PROJECT}/nobody", FIRST]
+    done = call(server, *words[:2], *paths, *words[2:], "--skip-failed", "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert "nobody" in done.stderr
+    assert len({row["run_id"] for row in rows(target)}) == 1
+
+
+def test_skip_failed_leaves_out_a_run_whose_download_breaks(
+    server: Sandbox, api: Any, tmp_path: Path
+) -> None:
+    """A run whose points cannot be had is left out whole, not half."""
+    target = tmp_path / "t.parquet"
+    words = ["run", "metrics", FIRST, SECOND, "--keys", "loss", "--all", "--jobs", "1"]
+    server.faults = parse_faults(["500=1", "times=1", "where=scalar/export"])
+    done = call(server, *words, "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert not target.exists()
+    server.faults = parse_faults(["500=1", "times=1", "where=scalar/export"])
+    skipping = call(server, *words, "--save", str(target), "--skip-failed")
+    assert skipping.exit_code == 5, skipping.output
+    assert "mlp-adam" in skipping.stderr
+    assert {row["run_id"] for row in rows(target)} == {run_id(api, SECOND)}
+
+
+def test_summaries_of_many_runs_take_few_requests(server: Sandbox, tmp_path: Path) -> None:
+    """Configs and results of 2,000 runs: pages, and a summaries request per few hundred runs."""
+    words = ["run", "list", "synthetic/list2000", "--all", "--summary"]
+    done = call(server, *words, "--save", str(tmp_path / "t.parquet"))
+    assert done.exit_code == 0, done.output
+    assert pq.read_metadata(tmp_path / "t.parquet").num_rows == 2000
+    assert asked(server, "/runs") == 20
+    assert asked(server, "/summaries") <= 10
+    assert len(server.requests) <= 20 + 10 + 3
+
+
+def test_summary_columns_hold_the_latest_values(api: Any) -> None:
+    """``summary.<key>`` beside ``config.*`` is the value that ``run summary`` calls latest."""
+    listed = api.run.list(PROJECT, full=True, summary="loss,val/acc").to_pylist()
+    latest = {
+        (row["run_id"], row["key"]): row["value"]
+        for row in api.run.summary(project=PROJECT, keys="loss,val/acc").to_pylist()
+    }
+    assert latest
+    for row in listed:
+        for key in ("loss", "val/acc"):
+            expected = latest.get((row["run_id"], key))
+            assert repr(row[f"summary.{key}"]) == repr(expected)
+    assert "config.lr" in listed[0]
+
+
+@pytest.mark.filterwarnings("ignore:15 of 16 runs have")
+def test_jobs_do_not_change_the_table(server: Sandbox) -> None:
+    """One request at a time or eight: the same rows in the same order, and never more in flight."""
+    tables = []
+    for jobs in (1, 8):
+        server.reset_log()
+        with se.connect(host=server.url, api_key=server.api_key, frame="arrow", jobs=jobs) as api:
+            tables.append(api.run.metrics(project=PROJECT, keys="loss,acc", full=True))
+        assert server.max_in_flight <= jobs
+    assert tables[0].num_rows > 20_000
+    assert tables[0].to_pandas().equals(tables[1].to_pandas())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "metrics", "--keys", "loss"],
+        ["run", "summary"],
+        ["run", "metrics", FIRST, "-p", PROJECT, "--keys", "loss"],
+        ["run", "metrics", FIRST, "-f", "state=FINISHED", "--keys", "loss"],
+        ["run", "list"],
+        ["run", "list", PROJECT, "-p", "ada-lab/sweep"],
+    ],
+    ids=" ".join,
+)
+def test_which_runs_must_be_plain(words: list[str], server: Sandbox) -> None:
+    """No run, or two ways to say which, is refused before anything is asked."""
+    done = call(server, *words)
+    assert done.exit_code == 2, done.output
+    assert server.requests == []
