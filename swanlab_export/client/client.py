@@ -22,6 +22,7 @@ from swanlab_export.client import retry
 from swanlab_export.client.download import Download
 from swanlab_export.client.failures import bare_url, describe_failure
 from swanlab_export.client.request import Request, answer_error, read_answer
+from swanlab_export.client.slots import Slots
 from swanlab_export.errors import (
     AuthenticationError,
     ServerError,
@@ -79,7 +80,7 @@ class Client:
         self._api = _session(jobs)
         self._sleep = sleep
         self._pause = retry.Pause(sleep)
-        self._slots = threading.BoundedSemaphore(jobs)
+        self._slots = Slots(jobs)
         self._login_lock = threading.Lock()
         self._login: Login | None = None
         self._sid = ""

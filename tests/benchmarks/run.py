@@ -132,17 +132,10 @@ def lists(bench: Bench, *, is_slow: bool) -> None:
     if is_slow:
         official = bench.official("run", "list", "synthetic/list2000", "--all", "--save", "r.json")
         show("ours to official", listed, official)
-    many = bench.ours(
-        "run",
-        "metrics",
-        "-p",
-        "synthetic/many40",
-        "--keys",
-        "loss,acc",
-        "--all",
-        "--save",
-        "m.parquet",
-    )
+    words = ["run", "metrics", "-p", "synthetic/many40", "--keys", "loss,acc", "--all"]
+    # Once for nothing: the sandbox makes up its data when first asked, at whoever's cost.
+    bench.ours(*words, "--save", "m.parquet")
+    many = bench.ours(*words, "--save", "m.parquet")
     print("all metrics of 40 runs × 2 keys × 5,000 steps at 50 ms latency")
     show("ours to official", many, bench.official_loop())
 
