@@ -28,8 +28,9 @@ from swanlab_export.errors import (
 )
 
 if TYPE_CHECKING:
-    from swanlab_export.api.client_api import Api, SwanlabExportWarning, connect
+    from swanlab_export.api.client_api import Api, connect
     from swanlab_export.api.files import read, write
+    from swanlab_export.api.nouns.base import SwanlabExportWarning
 
 __version__ = "0.1.0"
 __all__ = [
@@ -52,7 +53,7 @@ __all__ = [
 # Imported when first used: `swanlab api --help` must not wait for Arrow.
 _LAZY = {
     "Api": "client_api",
-    "SwanlabExportWarning": "client_api",
+    "SwanlabExportWarning": "nouns.base",
     "connect": "client_api",
     "read": "files",
     "write": "files",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from swanlab_export.errors import UsageError, argument
 
@@ -15,19 +16,29 @@ if TYPE_CHECKING:
 Frame = Literal["pandas", "arrow", "polars"]
 
 
-def to_frame(table: Table, frame: str) -> Any:
-    """Gather a table as the kind of frame asked for.
+def check_frame(frame: str) -> None:
+    """Refuse a kind of frame that is unknown or not installed, before anything is fetched.
 
     Raises:
-        UsageError: The kind is unknown, or polars is not installed.
+        UsageError: It is; names what to install.
     """
+    if frame not in get_args(Frame):
+        raise UsageError(f"{argument('frame')} is pandas, arrow or polars, not {frame!r}")
+    if frame == "polars" and find_spec("polars") is None:
+        raise UsageError(
+            f"{argument('frame')} polars needs polars: pip install 'swanlab-export[polars]'"
+        )
+
+
+def to_frame(table: Table, frame: Frame) -> Any:
+    """Gather a table as the kind of frame asked for."""
     gathered = table.to_arrow()
     if frame == "arrow":
         return gathered
     if frame == "polars":
-        return _to_polars(gathered)
-    if frame != "pandas":
-        raise UsageError(f"{argument('frame')} is pandas, arrow or polars, not {frame!r}")
+        import polars as pl
+
+        return pl.from_arrow(gathered)
     found = arrow_to_pandas(gathered)
     found.attrs.update(table.source)
     if table.total is not None:
@@ -43,13 +54,3 @@ def arrow_to_pandas(gathered: pa.Table) -> pd.DataFrame:
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     found: pd.DataFrame = gathered.to_pandas(types_mapper=nullable.get)
     return found
-
-
-def _to_polars(gathered: pa.Table) -> Any:
-    try:
-        import polars as pl
-    except ImportError:
-        raise UsageError(
-            f"{argument('frame')} polars needs polars: pip install 'swanlab-export[polars]'"
-        ) from None
-    return pl.from_arrow(gathered)

@@ -1,0 +1,286 @@
+"""``api.run``: what a run has logged – points, media and console logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+
+from swanlab_export.api import logs as logs_api
+from swanlab_export.api import medias as medias_api
+from swanlab_export.api import metrics as metrics_api
+from swanlab_export.api.nouns.base import F, Noun
+from swanlab_export.api.ranges import Range
+from swanlab_export.writers import parse_target, write_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from swanlab_export.api.context import Answer
+    from swanlab_export.api.filters import Where
+    from swanlab_export.api.frames import Frame
+
+
+class MetricsOptions(TypedDict, total=False):
+    """Which points ``metrics`` and ``metrics_batches`` give, and in which form."""
+
+    project: str | None  # all runs of a project, instead of paths
+    where: Where  # only runs that pass; see ``filter``
+    full: bool  # every point, instead of a sample
+    sample: int  # points per key at most, 1500 by default and at most
+    x_axis: str  # "step", "time", "relative_time" or another key
+    range_type: str | None  # what bounds are: "step", "timestamp" or "custom" (the x axis)
+    range_start: float | None  # first, inclusive
+    range_end: float | None  # last, inclusive
+    range_head: int | None  # the first so many points
+    range_tail: int | None  # the last so many points
+    range_last: int | None  # points of the last so many ms
+    layout: Literal["long", "wide"]  # a row per key and step, or per step
+    ignore_timestamp: bool  # leave out the timestamp column
+    skip_failed: bool  # leave out runs that fail, with a warning
+
+
+class RunData(Noun[F]):
+    """Points, media and console logs of runs."""
+
+    @overload
+    def metrics(
+        self, *paths: str, keys: str | Sequence[str], **options: Unpack[MetricsOptions]
+    ) -> F: ...
+    @overload
+    def metrics(
+        self,
+        *paths: str,
+        keys: str | Sequence[str],
+        save: str,
+        **options: Unpack[MetricsOptions],
+    ) -> Path: ...
+    @overload
+    def metrics(
+        self,
+        *paths: str,
+        keys: str | Sequence[str],
+        frame: Frame,
+        **options: Unpack[MetricsOptions],
+    ) -> Any: ...
+    def metrics(
+        self,
+        *paths: str,
+        keys: str | Sequence[str],
+        save: str | None = None,
+        frame: Frame | None = None,
+        **options: Unpack[MetricsOptions],
+    ) -> Any:
+        """Points of metrics; one row per run, key and step, sorted so.
+
+        Args:
+            paths: Runs, workspace/project/run or web pages; or give ``project``.
+            keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
+            save: Write to this file instead, streaming; returns its path.
+            frame: The kind of frame for this call.
+            options: project (all its runs), where (filters), full (every point), sample (at most
+                1500 points per key), x_axis ("step", "time", "relative_time" or a key),
+                range_type, range_start, range_end, range_head, range_tail, range_last (ms),
+                layout ("long" or "wide"), ignore_timestamp, skip_failed.
+
+        Returns:
+            run_id, key, step, value, timestamp (UTC), and x on another axis than the step.
+
+        Raises:
+            NotFoundError: No run has a key; names the closest ones.
+            IncompleteError: Less arrived than was announced.
+
+        Source: ``POST /house/metrics/scalar``, or the CSV of ``…/scalar/export``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     points = api.run.metrics("ada-lab/digits/diverged", keys="loss", full=True)
+        >>> len(points)
+        440
+        """
+        answer = self._metrics(paths, keys, options)
+        return self._give(answer, frame) if save is None else self._save(answer, save)
+
+    def metrics_batches(
+        self, *paths: str, keys: str | Sequence[str], **options: Unpack[MetricsOptions]
+    ) -> Iterator[pa.RecordBatch]:
+        """Points of metrics as Arrow record batches, never all in memory; see ``metrics``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     batches = api.run.metrics_batches("ada-lab/digits/mlp-long", keys="loss", full=True)
+        ...     sum(batch.num_rows for batch in batches)
+        20480
+        """
+        yield from self._stream(self._metrics(paths, keys, options))
+
+    def _metrics(
+        self, paths: tuple[str, ...], keys: str | Sequence[str], options: MetricsOptions
+    ) -> Answer:
+        given: dict[str, Any] = dict(options)
+        bounds = {name: given.pop(f"range_{name}", None) for name in _BOUNDS}
+        axis = given.pop("range_type", None)
+        is_asked = axis is not None or any(value is not None for value in bounds.values())
+        range_query = Range(axis, **bounds) if is_asked else None
+        return metrics_api.metrics(
+            self._context, paths, keys=keys, range_query=range_query, **given
+        )
+
+    @overload
+    def medias(
+        self,
+        path: str,
+        *,
+        keys: str | Sequence[str],
+        step: int = ...,
+        full: bool = ...,
+        download: str | None = ...,
+    ) -> F: ...
+    @overload
+    def medias(
+        self,
+        path: str,
+        *,
+        keys: str | Sequence[str],
+        step: int = ...,
+        full: bool = ...,
+        download: str | None = ...,
+        frame: Frame,
+    ) -> Any: ...
+    def medias(
+        self,
+        path: str,
+        *,
+        keys: str | Sequence[str],
+        step: int = 0,
+        full: bool = False,
+        download: str | None = None,
+        frame: Frame | None = None,
+    ) -> Any:
+        """Images, audio and other media; one row per key, step and item.
+
+        Args:
+            path: The run.
+            keys: Media keys, or patterns.
+            step: The step to look at.
+            full: Every step instead.
+            download: Fetch the files into this folder too, all or none; adds the columns file
+                and size_bytes.
+            frame: The kind of frame for this call.
+
+        Source: ``POST /house/metrics/media`` or ``…/f_media``; URLs of
+        ``POST /resources/presigned/get``, which expire.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     images = api.run.medias("ada-lab/digits/mlp-adam", keys="val/*", full=True)
+        >>> images["step"].tolist()[:2]
+        [43, 219]
+        """
+        answer = medias_api.medias(
+            self._context, path, keys=keys, step=step, full=full, download=download
+        )
+        return self._give(answer, frame)
+
+    @overload
+    def logs(
+        self,
+        path: str,
+        *,
+        offset: int = ...,
+        level: str = ...,
+        ignore_timestamp: bool = ...,
+        full: bool = ...,
+    ) -> F: ...
+    @overload
+    def logs(
+        self,
+        path: str,
+        *,
+        offset: int = ...,
+        level: str = ...,
+        ignore_timestamp: bool = ...,
+        full: bool = ...,
+        frame: Frame,
+    ) -> Any: ...
+    def logs(
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        level: str = "INFO",
+        ignore_timestamp: bool = False,
+        full: bool = False,
+        frame: Frame | None = None,
+    ) -> Any:
+        """Lines of the console log; one row each: one shard of 1000 lines, or all with ``full``.
+
+        Args:
+            path: The run.
+            offset: Which shard, from 0.
+            level: DEBUG, INFO, WARN or ERROR: the lowest that is wanted.
+            ignore_timestamp: Leave out the timestamp column.
+            full: Every shard instead.
+            frame: The kind of frame for this call.
+
+        Source: ``GET /house/metrics/log``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     lines = api.run.logs("ada-lab/digits/diverged", level="ERROR")
+        >>> lines["tag"].unique().tolist()
+        ['train']
+        """
+        answer = logs_api.logs(
+            self._context,
+            path,
+            offset=offset,
+            level=level,
+            ignore_timestamp=ignore_timestamp,
+            full=full,
+        )
+        return self._give(answer, frame)
+
+    @overload
+    def export_logs(
+        self, path: str, *, start: int = ..., rows: int = ..., save: str | None = ...
+    ) -> F: ...
+    @overload
+    def export_logs(
+        self, path: str, *, start: int = ..., rows: int = ..., save: str | None = ..., frame: Frame
+    ) -> Any: ...
+    def export_logs(
+        self,
+        path: str,
+        *,
+        start: int = 0,
+        rows: int = 500_000,
+        save: str | None = None,
+        frame: Frame | None = None,
+    ) -> Any:
+        """The console log as a file on the server: its URL, one row per file of 500,000 lines.
+
+        Args:
+            path: The run.
+            start: The first line, from 0.
+            rows: Lines at most.
+            save: Download the log itself to this ``.log`` file, too.
+            frame: The kind of frame for this call.
+
+        Source: ``POST /house/metrics/log/export``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.run.export_logs("ada-lab/digits/diverged", rows=10)["rows"].tolist()
+        [10]
+        """
+        if save is not None:
+            target = parse_target(save, {".log": "log"})
+            chunks = logs_api.log_chunks(self._context, path, start=start, rows=rows)
+            write_chunks(chunks, target)
+        answer = logs_api.export_logs(self._context, path, start=start, rows=rows)
+        return self._give(answer, frame)
+
+
+_BOUNDS = ("start", "end", "head", "tail", "last")
