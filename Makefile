@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
 	$(BIN)/python -m pytest --quiet --doctest-modules swanlab_export
 	$(BIN)/python tests/notebooks/run_notebooks.py
 	sh tests/clean_install.sh $(BIN)/python

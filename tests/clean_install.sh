@@ -9,5 +9,6 @@ trap 'rm -rf "$folder"' EXIT
 "$folder/venv/bin/pip" install --quiet "$(ls "$folder"/*.whl)[sandbox]"
 cd "$folder"
 venv/bin/swanlab-export --version
+test -f venv/lib/python*/site-packages/swanlab_export/py.typed
 venv/bin/swanlab-export api run metrics ada-lab/digits/mlp-adam --keys loss --all --save loss.parquet --host sandbox
 venv/bin/python -c "import pandas; assert len(pandas.read_parquet('loss.parquet')) == 880"

@@ -50,6 +50,11 @@ _SIGNS = {
 }
 _SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|\s+not\s+in\s+|\s+in\s+)\s*", re.IGNORECASE)
 
+# Of a mapping the sign ends the name, which may hold spaces and signs itself.
+_LAST_SIGN = re.compile(
+    r"\s*(==|!=|>=|<=|!~|=|>|<|~|(?<=\s)not\s+in|(?<=\s)in)$", re.IGNORECASE
+)
+
 
 def filter_rules(where: Where) -> list[Rule]:
     """Read filters in any spelling as the server's rules; all of them have to hold.
@@ -87,8 +92,10 @@ def _rules_of(part: Any) -> list[Any]:
 def _from_mapping(mapping: Mapping[str, Any]) -> list[Any]:
     rules = []
     for name, value in mapping.items():
-        key, _, sign = str(name).strip().partition(" ")
-        rules.append(_from_words(key, sign.strip() or "=", value, str(name)))
+        text = str(name).strip()
+        match = _LAST_SIGN.search(text)
+        key, sign = (text[: match.start()], match.group(1)) if match else (text, "=")
+        rules.append(_from_words(key, sign, value, text))
     return rules
 
 
@@ -159,5 +166,7 @@ def _checked(rule: Any, index: int) -> Rule:
         raise refuse(f"has key {escape(rule['key'])}, not one of {known}")
     if not isinstance(rule["value"], list):
         raise refuse("has a value that is not a list")
+    if not rule["value"]:
+        raise refuse("has no value")
     values = [_word(value) for value in rule["value"]]
     return {"key": rule["key"], "type": rule["type"], "op": rule["op"], "value": values}

@@ -68,8 +68,8 @@ def list_runs(
     """Runs of a project, one row each; with ``summary`` also the latest value of each metric."""
     ref = parse_project(project)
     keys = _summary_keys(summary)
-    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
     page, size = paging.check()
+    project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
     pages = run_pages(context, ref, page=page, size=size, is_full=paging.full)
     source = source_of(context, "run list", ref, **paging.options(), summary=summary)
     return list_answer(

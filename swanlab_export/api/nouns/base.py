@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from swanlab_export.api.frames import check_frame, to_frame
 from swanlab_export.errors import spell_arguments
-from swanlab_export.writers import parse_target, write_table
+from swanlab_export.writers import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Answer, Context
     from swanlab_export.api.frames import Frame
     from swanlab_export.tables import Table
+    from swanlab_export.writers import Target
 
 F = TypeVar("F")
 
@@ -41,9 +42,9 @@ class Noun(Generic[F]):
         tell(table)
         return found
 
-    def _save(self, answer: Answer, path: str) -> Path:
+    def _save(self, answer: Answer, target: Target) -> Path:
         table = answer.to_table()
-        saved = write_table(table, parse_target(path))
+        saved = write_table(table, target)
         tell(table)
         return saved.path
 

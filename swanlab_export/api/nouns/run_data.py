@@ -99,8 +99,9 @@ class RunData(Noun[F]):
         >>> len(points)
         440
         """
+        target = None if save is None else parse_target(save)
         answer = self._metrics(paths, keys, options)
-        return self._give(answer, frame) if save is None else self._save(answer, save)
+        return self._give(answer, frame) if target is None else self._save(answer, target)
 
     def metrics_batches(
         self, *paths: str, keys: str | Sequence[str], **options: Unpack[MetricsOptions]
