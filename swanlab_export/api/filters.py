@@ -51,9 +51,7 @@ _SIGNS = {
 _SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|\s+not\s+in\s+|\s+in\s+)\s*", re.IGNORECASE)
 
 # Of a mapping the sign ends the name, which may hold spaces and signs itself.
-_LAST_SIGN = re.compile(
-    r"\s*(==|!=|>=|<=|!~|=|>|<|~|(?<=\s)not\s+in|(?<=\s)in)$", re.IGNORECASE
-)
+_LAST_SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|(?<=\s)not\s+in|(?<=\s)in)$", re.IGNORECASE)
 
 
 def filter_rules(where: Where) -> list[Rule]:

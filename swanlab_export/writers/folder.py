@@ -46,8 +46,8 @@ class FolderWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._staging is not None:
-            shutil.rmtree(self._staging, ignore_errors=True)
+        assert self._staging is not None
+        shutil.rmtree(self._staging, ignore_errors=True)
 
     def plan_names(self, files: Sequence[tuple[str, str]]) -> list[str]:
         """Give each (key, path) a name: safe, and different even where case does not count."""

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.writers.publish import publish
 from swanlab_export.writers.saved import Saved
+from swanlab_export.writers.terminal import neutralise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def write_plot(table: Table, target: Target, *, is_log_scale: bool = False) -> S
         for run_id, x, y in lines:
             axis.plot(x, y, label=run_id, linewidth=1.0, marker="." if len(x) < 30 else "")
         axis.set_ylabel(_plain(key))
-        axis.set_xlabel(_x_name(table))
+        axis.set_xlabel(_plain(_x_name(table)))
         axis.grid(alpha=0.3)
         if is_log_scale:
             axis.set_yscale("log")
@@ -71,16 +72,16 @@ def print_plot(table: Table, stream: IO[str], *, is_log_scale: bool = False) -> 
         plotext.clear_figure()
         plotext.theme("clear")
         plotext.plot_size(min(120, _terminal_width()), 18)
-        plotext.title(_plain(key))
-        plotext.xlabel(_x_name(table))
+        plotext.title(neutralise(key))
+        plotext.xlabel(neutralise(_x_name(table)))
         for run_id, x, y in lines:
             is_shown = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not is_log_scale))
             if is_shown.any():
-                label = run_id if len(lines) > 1 else None
+                label = neutralise(run_id) if len(lines) > 1 else None
                 plotext.plot(x[is_shown].tolist(), y[is_shown].tolist(), label=label)
         if is_log_scale:
             plotext.yscale("log")
-        stream.write(plotext.build() + "\n")
+        stream.write(plotext.uncolorize(plotext.build()) + "\n")
     if points.num_rows == 0:
         stream.write("no points\n")
 
@@ -114,7 +115,7 @@ def _numbers(column: pa.ChunkedArray) -> Any:
 
 def _x_name(table: Table) -> str:
     options = table.source.get("options", {})
-    return _plain(str(options.get("x_axis", "step")))
+    return str(options.get("x_axis", "step"))
 
 
 def _plain(text: str) -> str:

@@ -95,6 +95,8 @@ def _from_json(raw: bytes, output_format: str, declared: Mapping[str, pa.DataTyp
     else:
         rows = orjson.loads(raw)
     rows = rows if isinstance(rows, list) else [rows]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it holds no objects")
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({n: _json_column([row.get(n) for row in rows], declared.get(n)) for n in names})
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from swanlab_export.tables import Table
 
@@ -196,9 +196,3 @@ def _ends(lines: pa.Array) -> bytes:
     raw = memoryview(lines.buffers()[1])
     first, last = 4 * lines.offset, 4 * (lines.offset + len(lines))
     return bytes(raw[first : first + 4]) + bytes(raw[last : last + 4])
-
-
-def spell_values(column: Sequence[object]) -> list[str]:
-    """Spell values for people to read: as in CSV, missing as nothing."""
-    cells = csv_cells(pa.array(column), "\0")
-    return [cell or "" for cell in cells.to_pylist()]
