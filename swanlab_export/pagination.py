@@ -143,7 +143,7 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
         yield answer
         if not answer.get("hasMore"):
             return
-        cursor = answer.get("nextCursor") or ""
+        cursor = str(answer.get("nextCursor") or "")
         if cursor in visited:
             raise IncompleteError(f"{request}: hasMore is set, but nextCursor leads nowhere new")
         visited.add(cursor)
@@ -163,8 +163,10 @@ def fetch_log_shards(
         answer = sender.send(request)
         if not isinstance(answer, dict):
             raise ServerError(f"{request} was answered with {_kind(answer)}, not with a shard")
-        lines = answer.get("logs") or []
-        count = answer.get("count") or 0
+        lines, count = answer.get("logs") or [], answer.get("count") or 0
+        if not isinstance(lines, list) or not isinstance(count, int):
+            shown = f"{_kind(answer.get('logs'))} of {_kind(count)}"
+            raise ServerError(f"{request}: the shard's logs and count are {shown}")
         received += len(lines)
         yield answer
         if received >= count and len(lines) < size:

@@ -116,7 +116,7 @@ def identity(name: str) -> Any:
 
     def identify(item: Any) -> Any:
         found = item.get(name) if isinstance(item, dict) else None
-        return found if found is not None else repr(item)
+        return found if isinstance(found, str | int) else repr(item)
 
     return identify
 
