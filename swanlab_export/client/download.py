@@ -89,6 +89,8 @@ class Download:
                     yield self._gunzip.decompress(raw) if self._gunzip else raw
                 if self._gunzip is not None and not self._gunzip.eof:
                     raise IncompleteError(f"{self._what}: its compressed data ended too early")
+            except zlib.error:
+                raise IncompleteError(f"{self._what}: its compressed data are damaged") from None
             finally:
                 # Closing does not drain: who stops early does not pay for the rest.
                 answer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -77,3 +78,21 @@ def test_who_leaves_the_line_takes_no_place(*, arrived: bool) -> None:
     with slots:
         assert slots._free == 0
     assert slots._free == 1
+
+
+def test_an_interrupt_ends_the_wait() -> None:
+    """Ctrl-C gets through to who waits for a place, and the place is not lost."""
+    slots = Slots(1)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with slots:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(KeyboardInterrupt), slots:
+                pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert (slots._free, len(slots._waiting)) == (1, 0)

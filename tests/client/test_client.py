@@ -1,0 +1,419 @@
+"""The session with a server: login, retries, refusals, and where key and cookie go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import responses
+from responses import matchers
+
+from swanlab_export.client import Client, Request
+from swanlab_export.client.failures import describe_failure
+from swanlab_export.client.retry import backoff_s, retry_after_s
+from swanlab_export.errors import (
+    AuthenticationError,
+    NotFoundError,
+    ServerError,
+    SwanlabExportError,
+    UnavailableError,
+    UncertainError,
+)
+from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = "https://swan.example"
+KEY = "secret-key"
+GET = Request("GET", "/thing")
+CREATE = Request("POST", "/project", body={"name": "x"}, repeatable=False)
+
+
+@pytest.fixture
+def server() -> Iterator[responses.RequestsMock]:
+    """The network: nothing else is reachable."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """How long the client wanted to wait, one entry a wait."""
+    return []
+
+
+@pytest.fixture
+def client(waits: list[float]) -> Iterator[Client]:
+    """A client that notes its waits instead of waiting; pauses really last, and are short."""
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(min(seconds, 0.01))
+
+    with Client(Settings(HOST, HOST, KEY), retries=2, sleep=sleep) as opened:
+        yield opened
+
+
+def log_in(server: responses.RequestsMock, sid: str = "s1", **options: Any) -> None:
+    """Have the server accept the key."""
+    body = {"sid": sid, "userInfo": {"username": "ada", "name": "Ada"}} | options
+    server.post(f"{HOST}/api/login/api_key", json=body)
+
+
+def calls(server: responses.RequestsMock) -> list[Any]:
+    """The requests that were sent."""
+    return [call.request for call in server.calls]
+
+
+def test_one_login_for_many_requests(server: responses.RequestsMock, client: Client) -> None:
+    """The key is sent once, as authorization; then the session's cookie alone."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", json={"a": 1})
+    assert [client.send(GET) for _ in range(3)] == [{"a": 1}] * 3
+    first, *rest = calls(server)
+    assert first.headers["authorization"] == KEY
+    assert "cookie" not in first.headers
+    for request in rest:
+        assert request.headers["cookie"] == "sid=s1"
+        assert "authorization" not in request.headers
+    assert client.login().username == "ada"
+    assert len(calls(server)) == 4
+
+
+def test_an_answer_sets_no_cookie(server: responses.RequestsMock, client: Client) -> None:
+    """Cookies that a server sets are not kept: the session is the one of the login."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", json={}, headers={"set-cookie": "sid=other; Path=/"})
+    for _ in range(2):
+        client.send(GET)
+    assert calls(server)[-1].headers["cookie"] == "sid=s1"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"userInfo": None}, "without a session"),
+        ({"sid": 5}, "without a session"),
+    ],
+)
+def test_a_login_without_a_session(
+    body: dict[str, Any], why: str, server: responses.RequestsMock, client: Client
+) -> None:
+    """A login that gives no session is named as such."""
+    log_in(server, **body)
+    with pytest.raises(ServerError, match=why):
+        client.send(GET)
+
+
+def test_a_login_that_is_a_list(server: responses.RequestsMock, client: Client) -> None:
+    """Anything but an object is no login either."""
+    server.post(f"{HOST}/api/login/api_key", json=[])
+    with pytest.raises(ServerError, match="without a session"):
+        client.login()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key(status: int, server: responses.RequestsMock, client: Client) -> None:
+    """A refused key is said plainly, once, and not shown."""
+    server.post(f"{HOST}/api/login/api_key", status=status, json={"message": KEY})
+    with pytest.raises(AuthenticationError, match="refuses the API key") as caught:
+        client.send(GET)
+    assert KEY not in str(caught.value) + repr(caught.value) + repr(client)
+    assert len(calls(server)) == 1
+
+
+def test_a_session_that_died_is_renewed(server: responses.RequestsMock, client: Client) -> None:
+    """401 means a new session, as often as three times; then the refusal is told."""
+    log_in(server)
+    log_in(server, "s2")
+    server.get(f"{HOST}/api/thing", status=401)
+    server.get(f"{HOST}/api/thing", json=[1])
+    assert client.send(GET) == [1]
+    assert calls(server)[-1].headers["cookie"] == "sid=s2"
+    server.get(f"{HOST}/api/other", status=401, json={"message": "no"})
+    with pytest.raises(AuthenticationError, match="401"):
+        client.send(Request("GET", "/other"))
+    assert sum(request.url.endswith("/other") for request in calls(server)) == 4
+
+
+def test_workers_whose_session_died_share_a_new_one(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """Of workers that are refused at the same time, the first logs in for all."""
+    both = threading.Barrier(2, timeout=5)
+    log_in(server)
+    log_in(server, "s2")
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        if request.headers["cookie"] == "sid=s2":
+            return 200, {}, "1"
+        both.wait()
+        return 401, {}, ""
+
+    server.add_callback("GET", f"{HOST}/api/thing", answer)
+    assert list(client.map(client.send, [GET, GET])) == [1, 1]
+    assert sum(request.url.endswith("api_key") for request in calls(server)) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_failures_that_pass(
+    status: int, server: responses.RequestsMock, client: Client, waits: list[float]
+) -> None:
+    """A failure that passes is repeated, with growing waits; one that does not ends the attempts."""
+    log_in(server)
+    for _ in range(2):
+        server.get(f"{HOST}/api/thing", status=status)
+    server.get(f"{HOST}/api/thing", json=7)
+    assert client.send(GET) == 7
+    assert [0.25 <= waits[0] <= 0.5, 0.5 <= waits[1] <= 1.0] == [True, True]
+    server.get(f"{HOST}/api/down", status=status, json={"code": "E1", "message": "broken\x1b"})
+    with pytest.raises(UnavailableError, match=rf"answered {status}: 'broken\\x1b'") as caught:
+        client.send(Request("GET", "/down"))
+    assert sum(request.url.endswith("/down") for request in calls(server)) == 3
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, AuthenticationError), (404, NotFoundError), (409, ServerError), (422, ServerError)],
+)
+def test_refusals_are_not_repeated(
+    status: int, kind: type[SwanlabExportError], server: responses.RequestsMock, client: Client
+) -> None:
+    """A refusal is told once, in the server's words."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=status, json={"message": "not for you"})
+    with pytest.raises(kind, match="not for you"):
+        client.send(GET)
+    assert len(calls(server)) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "shown"),
+    [
+        (b"<html><title>Gateway</title> hello</html>", "text/html; charset=x", "Gateway"),
+        (b"", "application/json", "an empty body"),
+        (b"not json", "", "not json"),
+        (b"[1, 2", "application/json", r"\[1, 2"),
+        (b"12345678901234567890123 trailing", "application/json", "12345"),
+    ],
+)
+def test_what_is_no_json_is_shown(
+    body: bytes, kind: str, shown: str, server: responses.RequestsMock, client: Client
+) -> None:
+    """A page of HTML or nothing with status 200 is an error that says what came back."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", body=body, content_type=kind or None)
+    with pytest.raises(ServerError, match=shown):
+        client.send(GET)
+
+
+def test_numbers_beyond_64_bits_are_exact(server: responses.RequestsMock, client: Client) -> None:
+    """A whole number of any length arrives as it was sent."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", body=f'{{"n": {2**70}}}', content_type="application/json")
+    assert client.send(GET) == {"n": 2**70}
+
+
+def test_an_error_that_is_a_list_has_no_words(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """An error body that is no object is shown as it came."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=418, json=["teapot"])
+    with pytest.raises(ServerError, match="teapot"):
+        client.send(GET)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_create_is_sent_once(status: int, server: responses.RequestsMock, client: Client) -> None:
+    """A failure after which a thing may exist is not repeated, and says so."""
+    log_in(server)
+    server.post(f"{HOST}/api/project", status=status)
+    with pytest.raises(UncertainError, match="may or may not have been created"):
+        client.send(CREATE)
+    assert len(calls(server)) == 2
+
+
+def test_a_create_that_broke_off_is_uncertain(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """A connection that breaks after sending is uncertain; one never made is tried again."""
+    log_in(server)
+    server.post(f"{HOST}/api/project", body=requests.ConnectionError("Connection reset by peer"))
+    with pytest.raises(UncertainError, match="may or may not"):
+        client.send(CREATE)
+    server.replace("POST", f"{HOST}/api/project", body=requests.ConnectTimeout())
+    server.post(f"{HOST}/api/project", status=429)
+    server.post(f"{HOST}/api/project", json={"cuid": "p"})
+    before = len(calls(server))
+    assert client.send(CREATE) == {"cuid": "p"}
+    assert len(calls(server)) == before + 3
+
+
+def test_a_create_that_was_told_to_wait(server: responses.RequestsMock, client: Client) -> None:
+    """A 429 was surely not carried out, and may be repeated."""
+    log_in(server)
+    server.post(f"{HOST}/api/project", status=429, headers={"retry-after": "0"})
+    server.post(f"{HOST}/api/project", json={"cuid": "p"})
+    assert client.send(CREATE) == {"cuid": "p"}
+
+
+def test_a_pause_is_kept_by_all(
+    server: responses.RequestsMock, client: Client, waits: list[float]
+) -> None:
+    """After a 429 nothing is sent before its Retry-After is over."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=429, headers={"retry-after": "0.05"})
+    server.get(f"{HOST}/api/thing", json=1)
+    began = time.monotonic()
+    assert client.send(GET) == 1
+    assert time.monotonic() - began >= 0.05
+    assert max(waits) <= 0.05
+
+
+def test_who_is_told_too_often_waits_longer(
+    server: responses.RequestsMock, client: Client, waits: list[float]
+) -> None:
+    """The second 429 of one request is answered with a longer wait than was asked for."""
+    log_in(server)
+    for _ in range(2):
+        server.get(f"{HOST}/api/thing", status=429, headers={"retry-after": "0"})
+    server.get(f"{HOST}/api/thing", json=1)
+    client.send(GET)
+    assert max(waits) > 0.2
+
+
+def test_a_limit_that_never_ends(server: responses.RequestsMock, client: Client) -> None:
+    """After three 429 for each retry it is over."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=429, headers={"retry-after": "0"})
+    quick = Client(client.settings, retries=1, sleep=lambda _: None)
+    with quick, pytest.raises(UnavailableError, match="429"):
+        quick.send(GET)
+    assert sum(request.url.endswith("/thing") for request in calls(server)) == 4
+
+
+def test_a_wait_that_nobody_sits_through(server: responses.RequestsMock, client: Client) -> None:
+    """A Retry-After of hours ends the command at once, and says when to come back."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=503, headers={"retry-after": "7200"})
+    with pytest.raises(UnavailableError, match="come back in 7200 s"):
+        client.send(GET)
+    assert len(calls(server)) == 2
+
+
+def test_retry_after_in_every_spelling() -> None:
+    """Seconds, a date, or nonsense, which says nothing."""
+    now = 1_700_000_000.0
+    assert retry_after_s(None, now) is None
+    assert retry_after_s("1.5", now) == 1.5
+    assert retry_after_s("-3", now) == 0.0
+    assert retry_after_s(formatdate(now + 60, usegmt=True), now) == 60.0
+    assert retry_after_s(formatdate(now - 60, usegmt=True), now) == 0.0
+    assert retry_after_s("soon", now) is None
+    assert [backoff_s(i) for i in (0, 1, 2, 10)] == [0.5, 1.0, 2.0, 30.0]
+
+
+def test_redirects_on_the_server_are_followed(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """A redirect on the same server keeps the session; a circle of them ends."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=302, headers={"location": "/api/there?a=1"})
+    server.get(f"{HOST}/api/there", json=1, match=[matchers.header_matcher({"cookie": "sid=s1"})])
+    assert client.send(GET) == 1
+    server.get(f"{HOST}/api/circle", status=302, headers={"location": "/api/circle"})
+    with pytest.raises(ServerError, match="redirected more than 5 times"):
+        client.send(Request("GET", "/circle"))
+
+
+@pytest.mark.parametrize(
+    ("location", "request_"),
+    [
+        ("https://evil.example/api/thing?token=1", GET),
+        ("http://swan.example/api/thing", GET),
+        ("/api/elsewhere", CREATE),
+    ],
+)
+def test_redirects_to_another_server_are_not_followed(
+    location: str, request_: Request, server: responses.RequestsMock, client: Client
+) -> None:
+    """Key and cookie go to no other host, scheme or port; the message names the host."""
+    log_in(server)
+    server.add(
+        request_.method, f"{HOST}/api{request_.path}", status=307, headers={"location": location}
+    )
+    with pytest.raises(ServerError, match="was not followed") as caught:
+        client.send(request_)
+    assert "token=1" not in str(caught.value)
+    assert len(calls(server)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"), "REQUESTS_CA_BUNDLE"),
+        (requests.exceptions.SSLError("UNEXPECTED_EOF"), "TLS failed"),
+        (requests.exceptions.ProxyError("x"), "the proxy that HTTPS_PROXY or HTTP_PROXY names"),
+        (requests.ConnectionError("NameResolutionError"), "not known to DNS"),
+        (requests.ReadTimeout("x"), "did not answer in time"),
+        (requests.ConnectionError("Connection refused"), "refused the connection"),
+        (requests.ConnectionError("?"), "the connection broke"),
+    ],
+)
+def test_failures_in_plain_words(
+    error: Exception, words: str, server: responses.RequestsMock, client: Client
+) -> None:
+    """Each kind of failure is said in words that lead to its cause, without the URL's query."""
+    assert words in describe_failure(error)
+    log_in(server)
+    server.get(f"{HOST}/api/thing", body=error)
+    with pytest.raises(UnavailableError, match="cannot be reached: ") as caught:
+        client.send(GET)
+    assert words in str(caught.value)
+    is_tls = isinstance(error, requests.exceptions.SSLError)
+    assert len(calls(server)) == (2 if is_tls else 4)
+
+
+def test_errors_that_no_repeat_would_mend(server: responses.RequestsMock, client: Client) -> None:
+    """A URL that requests itself refuses is not tried again."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", body=requests.exceptions.InvalidURL("no"))
+    with pytest.raises(UnavailableError):
+        client.send(GET)
+    assert len(calls(server)) == 2
+
+
+def test_work_side_by_side_keeps_its_order_and_its_bound(client: Client) -> None:
+    """Results come in order; of an endless list only a few are taken ahead; errors end it."""
+    taken = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    results = client.map(lambda number: number * 2, numbers())
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert len(taken) <= 2 * client.jobs + 3
+    results.close()  # type: ignore[attr-defined]
+
+    def broken(number: int) -> int:
+        return 1 // (number - 2)
+
+    with pytest.raises(ZeroDivisionError):
+        list(client.map(broken, range(10)))
+    assert list(client.map(broken, [])) == []
+    assert client.begin(lambda: 5)() == 5
+
+
+def test_a_request_shows_no_body() -> None:
+    """The body may hold a password, and is in no repr."""
+    request = Request("POST", "/users", body={"password": "hidden"})
+    assert "hidden" not in repr(request) + str(request)

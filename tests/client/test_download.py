@@ -1,0 +1,230 @@
+"""Downloads: whole, taken up again where they broke, or an error that says how much came."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from swanlab_export.client import Client
+from swanlab_export.errors import (
+    IncompleteError,
+    NotFoundError,
+    ServerError,
+    UnavailableError,
+)
+from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = random.Random(1).randbytes(300_000)
+LENGTH = f"content-length: {len(BODY)}\r\n"
+
+
+class Storage:
+    """A raw server that answers connection after connection with what a test has planned."""
+
+    def __init__(self) -> None:
+        self.plan: list[bytes] = []
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/file?X-Signature=abc"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(65536).decode())
+                if self.plan:
+                    connection.sendall(self.plan.pop(0))
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def storage() -> Iterator[Storage]:
+    """A storage for one test."""
+    server = Storage()
+    yield server
+    server.close()
+
+
+def answer(status: str, headers: str, body: bytes = b"") -> bytes:
+    """An answer as it goes over the wire."""
+    return f"HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n".encode() + body
+
+
+def part(start: int, end: int | None = None) -> bytes:
+    """The rest of the file from ``start`` on, cut at ``end``."""
+    headers = (
+        f"content-length: {len(BODY) - start}\r\n"
+        f"content-range: bytes {start}-{len(BODY) - 1}/{len(BODY)}\r\n"
+    )
+    return answer("206 Partial Content", headers, BODY[start:end])
+
+
+def fetch(storage: Storage, *, retries: int = 3) -> bytes:
+    """Download the file, waiting for nothing."""
+    settings = Settings("http://127.0.0.1:9", "", "key")
+    with Client(settings, retries=retries, timeout_s=5, sleep=lambda _: None) as client:
+        return b"".join(client.download(lambda: storage.url, "the file"))
+
+
+def test_a_whole_file(storage: Storage) -> None:
+    """One request, with neither cookie nor key."""
+    storage.plan = [answer("200 OK", LENGTH, BODY)]
+    assert fetch(storage) == BODY
+    (asked,) = storage.asked
+    assert "cookie" not in asked.lower()
+    assert "authorization" not in asked.lower()
+    assert "accept-encoding: identity" in asked.lower()
+
+
+def test_it_goes_on_where_it_broke(storage: Storage) -> None:
+    """A range is asked for, with the tag of what has come; the rest is appended."""
+    tag = 'etag: "v1"\r\n'
+    storage.plan = [
+        answer("200 OK", LENGTH + tag, BODY[:100_000]),
+        part(100_000, 200_000),
+        part(200_000),
+    ]
+    assert fetch(storage) == BODY
+    assert "range: bytes=100000-" in storage.asked[1].lower()
+    assert 'if-range: "v1"' in storage.asked[1].lower()
+    assert "range: bytes=200000-" in storage.asked[2].lower()
+
+
+def test_it_begins_again_where_ranges_are_ignored(storage: Storage) -> None:
+    """Bytes that have come already are skipped, and must be the same."""
+    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), answer("200 OK", LENGTH, BODY)]
+    assert fetch(storage) == BODY
+
+
+def test_a_file_that_changed_meanwhile_is_no_file(storage: Storage) -> None:
+    """Half of one file and half of another are refused."""
+    other = b"x" + BODY[1:]
+    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), answer("200 OK", LENGTH, other)]
+    with pytest.raises(IncompleteError, match="changed while it was read"):
+        fetch(storage)
+
+
+def test_another_part_than_was_asked_for(storage: Storage) -> None:
+    """A part from elsewhere is refused, not pasted in."""
+    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), part(100_001)]
+    with pytest.raises(ServerError, match="another part"):
+        fetch(storage)
+
+
+def test_a_file_that_came_back_shorter(storage: Storage) -> None:
+    """Fewer bytes than had come before are a broken attempt, not an end."""
+    short = answer("200 OK", "content-length: 10\r\n", BODY[:10])
+    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), short, short, short]
+    with pytest.raises(IncompleteError, match=r"100,000 of 10 bytes|shorter than before"):
+        fetch(storage, retries=2)
+
+
+def test_progress_earns_new_attempts(storage: Storage) -> None:
+    """Ten breaks are no reason to give up while each attempt gets further."""
+    cuts = range(0, 300_000, 30_000)
+    storage.plan = [
+        answer("200 OK", LENGTH, BODY[:30_000]),
+        *(part(cut, cut + 30_000) for cut in cuts[1:]),
+    ]
+    assert fetch(storage, retries=1) == BODY
+    assert len(storage.asked) == 10
+
+
+def test_giving_up_says_how_much_came(storage: Storage) -> None:
+    """Bytes that came and bytes announced stand in the message; the signature does not."""
+    storage.plan = [answer("200 OK", LENGTH, BODY[:1000])]
+    with pytest.raises(IncompleteError, match=r"1,000 of 300,000 bytes arrived") as caught:
+        fetch(storage, retries=1)
+    assert "abc" not in str(caught.value)
+    with pytest.raises(UnavailableError) as nothing:
+        fetch(storage, retries=1)
+    assert "abc" not in str(nothing.value)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "500 Oops", "503 Busy", "429 Slow"])
+def test_refusals_that_pass(status: str, storage: Storage) -> None:
+    """An expired URL, a busy server: asked again, with a URL of its own each time."""
+    urls: list[str] = []
+    storage.plan = [answer(status, "content-length: 0\r\n"), answer("200 OK", LENGTH, BODY)]
+    settings = Settings("http://127.0.0.1:9", "", "key")
+
+    def sign() -> str:
+        urls.append(storage.url)
+        return storage.url
+
+    with Client(settings, retries=1, sleep=lambda _: None) as client:
+        assert b"".join(client.download(sign, "the file")) == BODY
+    assert len(urls) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("404 Not Found", NotFoundError), ("410 Gone", ServerError)]
+)
+def test_refusals_that_stay(status: str, kind: type[Exception], storage: Storage) -> None:
+    """A file that is not there is not asked for again."""
+    storage.plan = [answer(status, "content-length: 0\r\n")]
+    with pytest.raises(kind, match=status[:3]):
+        fetch(storage)
+    assert len(storage.asked) == 1
+
+
+def test_compressed_files_are_unpacked(storage: Storage) -> None:
+    """A file that is sent compressed is unpacked, also when it breaks in between."""
+    packed = gzip.compress(BODY)
+    headers = f"content-length: {len(packed)}\r\ncontent-encoding: gzip\r\n"
+    storage.plan = [answer("200 OK", headers, packed[:1000]), answer("200 OK", headers, packed)]
+    assert fetch(storage) == BODY
+
+
+@pytest.mark.parametrize("damage", ["short", "wrong"])
+def test_damaged_compressed_files(damage: str, storage: Storage) -> None:
+    """Compressed data that end early, or are none, are no file."""
+    packed = gzip.compress(BODY)[:5000] if damage == "short" else b"\x1f\x8b\x08" + BODY[:5000]
+    headers = f"content-length: {len(packed)}\r\ncontent-encoding: gzip\r\n"
+    storage.plan = [answer("200 OK", headers, packed)]
+    with pytest.raises(IncompleteError, match="compressed data"):
+        fetch(storage)
+
+
+def test_stopping_early_closes_the_connection(storage: Storage) -> None:
+    """Who has read enough does not wait for the rest."""
+    storage.plan = [answer("200 OK", LENGTH, BODY)]
+    settings = Settings("http://127.0.0.1:9", "", "key")
+    with Client(settings, jobs=1) as client:
+        for _ in range(2):
+            storage.plan = [answer("200 OK", LENGTH, BODY)]
+            chunks = iter(client.download(lambda: storage.url, "the file"))
+            assert next(chunks)
+            chunks.close()  # type: ignore[attr-defined]
+
+
+def test_whether_a_cut_would_be_seen(storage: Storage) -> None:
+    """A length or chunks frame a file; without either the reader must look at the end itself."""
+    settings = Settings("http://127.0.0.1:9", "", "key")
+    chunked = b"4\r\nabcd\r\n0\r\n\r\n"
+    with Client(settings) as client:
+        for headers, body, is_framed in (
+            ("content-length: 4\r\n", b"abcd", True),
+            ("transfer-encoding: chunked\r\n", chunked, True),
+            ("", b"abcd", False),
+        ):
+            storage.plan = [answer("200 OK", headers, body)]
+            download = client.download(lambda: storage.url, "the file")
+            assert b"".join(download) == b"abcd"
+            assert download.is_framed is is_framed

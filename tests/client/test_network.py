@@ -1,0 +1,188 @@
+"""Real sockets: certificates, proxies, names, and servers that never answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from swanlab_export.client import Client, Request
+from swanlab_export.errors import UnavailableError
+from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Listen = Callable[[Callable[[socket.socket], None]], "Listener"]
+
+GET = Request("GET", "/thing")
+LOGIN = json.dumps({"sid": "s", "userInfo": {"username": "ada"}}).encode()
+
+
+class Listener:
+    """A server on a raw socket: one thread for each connection."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self.heads: list[str] = []
+        self._serve = serve
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                self._serve(connection)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.fixture
+def listen() -> Iterator[Listen]:
+    """Start servers, and stop them when the test is over."""
+    started: list[Listener] = []
+
+    def start(serve: Callable[[socket.socket], None]) -> Listener:
+        started.append(Listener(serve))
+        return started[-1]
+
+    yield start
+    for listener in started:
+        listener.close()
+
+
+def talk(connection: socket.socket, heads: list[str]) -> None:
+    """Answer a login with a session, and anything else with an empty object."""
+    while head := connection.recv(65536).decode():
+        heads.append(head)
+        body = LOGIN if "/login/" in head.split("\r\n", 1)[0] else b"{}"
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+
+def ask(host: str, *, timeout_s: float = 5.0) -> object:
+    """Log in and ask once."""
+    with Client(Settings(host, host, "secret"), retries=0, timeout_s=timeout_s) as client:
+        return client.send(GET)
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no CA of the machine that runs the tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_private_ca_by_the_usual_variables(
+    variable: str, listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificates are verified; a private CA is accepted when a variable names it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    heads: list[str] = []
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            talk(secure, heads)
+
+    host = f"https://127.0.0.1:{listen(serve).port}"
+    with pytest.raises(UnavailableError, match="certificate was not accepted"):
+        ask(host)
+    assert heads == []
+    client = Client(Settings("http://127.0.0.1:9", "", "key"))
+    with client, pytest.raises(UnavailableError, match=r"the file: .*certificate was not accepted"):
+        list(client.download(lambda: f"{host}/f?X-Signature=abc", "the file"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    assert ask(host) == {}
+
+
+def test_a_proxy_by_the_usual_variables(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is used, and NO_PROXY keeps a host from it."""
+    through: list[str] = []
+    direct: list[str] = []
+    proxy = listen(lambda connection: talk(connection, through))
+    server = listen(lambda connection: talk(connection, direct))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    assert ask("http://swan.example") == {}
+    assert [head.split()[1] for head in through] == [
+        "http://swan.example/api/login/api_key",
+        "http://swan.example/api/thing",
+    ]
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert ask(f"http://127.0.0.1:{server.port}") == {}
+    assert len(through) == 2
+    assert len(direct) == 2
+
+
+def test_a_proxy_that_does_not_work_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken proxy is blamed, and not the server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    with pytest.raises(UnavailableError, match="the proxy that HTTPS_PROXY or HTTP_PROXY names"):
+        ask("http://swan.example")
+
+
+def test_a_name_that_dns_does_not_know() -> None:
+    """The message says that it is the name."""
+    with pytest.raises(UnavailableError, match="not known to DNS"):
+        ask("http://no-such-host.invalid")
+
+
+def test_nobody_listens() -> None:
+    """A closed port is a refused connection."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(UnavailableError, match="refused the connection"):
+        ask(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf"])
+def test_a_server_that_never_answers(said: bytes, listen: Listen) -> None:
+    """A server that accepts and says nothing, or half of it, ends within the timeout."""
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(said)
+        over.wait(10)
+
+    server = listen(serve)
+    began = time.monotonic()
+    with pytest.raises(UnavailableError, match=r"in time|connection broke"):
+        ask(f"http://127.0.0.1:{server.port}", timeout_s=0.3)
+    assert time.monotonic() - began < 3
+    over.set()
+
+
+def test_what_is_no_http_is_an_error(listen: Listen) -> None:
+    """Another protocol behind the port is an error, not a traceback."""
+    server = listen(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"))
+    with pytest.raises(UnavailableError):
+        ask(f"http://127.0.0.1:{server.port}")
