@@ -120,3 +120,41 @@ def test_a_line_without_an_end_counts_only_when_it_must_not_end() -> None:
     assert len(_read(raw, ["a"], must_end=False)) == 1
     with pytest.raises(IncompleteError):
         _read(raw, ["a"])
+
+
+@pytest.mark.parametrize("rows", [10, 5000])
+def test_blocks_do_not_depend_on_chunks(rows: int) -> None:
+    """A file of any size is read the same in one chunk, in many, and with its header in pieces."""
+    raw = b"step,run1-a_step,run1-a_timestamp\n" + b"".join(
+        b"%d,%d.5,%d\n" % (i, i, 1_700_000_000_000 + i) for i in range(rows)
+    )
+    expected = [[i, i + 0.5, 1_700_000_000_000 + i] for i in range(rows)]
+    for size in (1000, 100_000, len(raw)):
+        assert _read(raw, ["a"], size) == expected
+
+
+def test_a_long_line_is_waited_for() -> None:
+    """A header longer than a chunk is no mistake; a megabyte without a line is."""
+    key = "k" * 120_000
+    raw = f"step,run1-{key}_step,run1-{key}_timestamp\n1,2.0,1700000000000\n".encode()
+    assert _read(raw, [key], 50_000) == [[1, 2.0, 1_700_000_000_000]]
+    with pytest.raises(SwanlabExportError, match="has no lines"):
+        _read(b"x" * 2_000_000, ["a"], 100_000)
+
+
+def test_quotes_that_never_end() -> None:
+    """A header whose quotes never close is refused, however long it goes on."""
+    raw = b'step,"run1-a_step\n' + b"1,2,3\n" * 300_000
+    with pytest.raises(SwanlabExportError, match="does not begin with a header"):
+        _read(raw, ["a"], 100_000)
+
+
+def test_a_header_that_is_no_text() -> None:
+    """Bytes that are no UTF-8 are refused, and shown harmlessly."""
+    with pytest.raises(SwanlabExportError, match="does not begin with a header"):
+        _read(b"\xff\xfe\x1b[2J\n1,2,3\n", ["a"])
+
+
+def test_empty_lines_are_no_rows() -> None:
+    """A file of a header and empty lines holds no point."""
+    assert _read(b"step,run1-a_step,run1-a_timestamp\n\n\n", ["a"], 100) == []

@@ -88,3 +88,13 @@ def test_flattening_loses_no_value(config: Any) -> None:
 
     wire = {"root": config}
     assert len(list(flatten_config(wire, "config."))) == leaves(config)
+
+
+def test_thousands_of_runs_are_settled_as_a_few_are() -> None:
+    """Types are settled over all rows, also when most of them wait in a file."""
+    runs = [{"cuid": str(i)} | _config(lr=i, name=None) for i in range(2500)]
+    found = _table(*runs, _config(lr=0.5, name="x"))
+    assert found["run_id"][:2500] == [str(i) for i in range(2500)]
+    assert found["config.lr"] == [*map(float, range(2500)), 0.5]
+    assert found["config.name"] == [None] * 2500 + ["x"]
+    assert len(_table(*runs[:2000])["run_id"]) == 2000

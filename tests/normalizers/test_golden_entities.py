@@ -1,0 +1,248 @@
+"""Golden tables: odd wire data of every other table, and the exact rows they become."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from swanlab_export import schemas
+from swanlab_export.errors import ServerError
+from swanlab_export.normalizers import details, entities, runs
+
+if TYPE_CHECKING:
+    from swanlab_export.tables import Table
+
+ODD = 'a,"b"\nc \u200fابت'
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    """The rows of a table, without the columns that are missing in all of them."""
+    found: list[dict[str, Any]] = table.to_arrow().to_pylist()
+    return [{k: v for k, v in row.items() if v is not None} for row in found]
+
+
+def at(ms: int) -> datetime:
+    """A time in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def test_workspaces() -> None:
+    """Null and empty profiles are missing columns; unknown fields follow, flattened."""
+    wire = [
+        {"username": "a", "name": ODD, "type": "TEAM", "profile": {"bio": "=1+1", "newThing": 5}},
+        {"username": "b", "profile": None, "comment": None, "plan": {"seatsMax": 2**70}},
+        {"username": "c", "profile": {}},
+    ]
+    table = entities.normalize_workspaces(wire)
+    assert table.schema.names == [
+        *schemas.WORKSPACES.names,
+        "plan.seats_max",
+        "profile.new_thing",
+    ]
+    assert rows(table) == [
+        {
+            "username": "a",
+            "name": ODD,
+            "type": "TEAM",
+            "profile.bio": "=1+1",
+            "profile.new_thing": 5,
+        },
+        {"username": "b", "plan.seats_max": str(2**70)},
+        {"username": "c"},
+    ]
+
+
+def test_projects() -> None:
+    """Paths and workspaces are found out where the server leaves one out; labels are names."""
+    labels = [{"name": "x", "colors": ["#1", "#2"]}, None, {"name": None}, "bare"]
+    wire = [
+        {"cuid": "p1", "name": "n", "group": {"username": "w", "type": "TEAM"}, "_count": None},
+        {"cuid": "p2", "path": "w/q", "projectLabels": labels, "_count": {"experiments": 3}},
+        {"cuid": "p3", "name": "lost", "group": None, "createdAt": None, "projectLabels": []},
+    ]
+    found = rows(entities.normalize_projects(wire, "https://h"))
+    assert found[0] == {
+        "path": "w/n",
+        "name": "n",
+        "project_id": "p1",
+        "workspace": "w",
+        "url": "https://h/@w/n",
+        "group.username": "w",
+        "group.type": "TEAM",
+    }
+    assert found[1]["workspace"] == "w"
+    assert found[1]["count.experiments"] == 3
+    assert found[1]["labels"][0] == "x"
+    assert "bare" in found[1]["labels"]
+    assert found[2] == {"name": "lost", "project_id": "p3", "labels": []}
+
+
+def test_who_is_logged_in() -> None:
+    """The login's name wins; what the profile says else is kept, empty and odd alike."""
+    wire = {"username": "ada", "name": "Other", "bio": "", "school": None, "extra": {"a": [1]}}
+    (row,) = rows(entities.normalize_user(wire, "ada", "Ada"))
+    assert (row["username"], row["name"], row["bio"]) == ("ada", "Ada", "")
+    assert "Other" in row.values()
+    assert row["extra.a"] == "[1]"
+    (bare,) = rows(entities.normalize_user({}, "ada", None))
+    assert bare == {"username": "ada"}
+
+
+def test_the_instance_and_its_users() -> None:
+    """Licence, totals and users, with whatever an instance adds."""
+    (one,) = rows(entities.normalize_instance({"enabled": True, "seats": None, "plan": "free"}))
+    assert one == {"enabled": True, "plan": "free"}
+    (usage,) = rows(entities.normalize_usage({"users": 4, "diskBytes": 2**40, "byDay": [1, None]}))
+    assert usage == {"users": 4, "disk_bytes": 2**40, "by_day": "[1,null]"}
+    users = entities.normalize_users([{"username": "a", "isRoot": True}, {"username": ODD}])
+    assert rows(users) == [{"username": "a", "is_root": True}, {"username": ODD}]
+
+
+def test_summaries() -> None:
+    """Extremes as objects, numbers or null; tokens of what is not finite; strangers kept."""
+    wire = {
+        "loss": {"step": 3, "value": "NaN", "min": {"index": 1, "data": "-INF"}, "max": 2.5},
+        "acc": {"value": 1, "min": None, "stdDev": 0, "minMax": [0, 1]},
+        "gone": None,
+        ODD: {"value": None},
+    }
+    found = rows(runs.normalize_summaries([("r1", wire), ("r2", None)]))
+    assert str(found[0].pop("value")) == "nan"
+    assert found == [
+        {"run_id": "r1", "key": "loss", "step": 3, "min": float("-inf"), "min_step": 1, "max": 2.5},
+        {"run_id": "r1", "key": "acc", "value": 1.0, "std": 0.0, "min_max": "[0,1]"},
+        {"run_id": "r1", "key": "gone"},
+        {"run_id": "r1", "key": ODD},
+    ]
+
+
+def test_columns_and_series() -> None:
+    """Columns keep what the server adds; keys of the system are told from the user's."""
+    wire = [{"key": ODD, "name": None, "class": "CUSTOM", "type": "FLOAT", "error": None}, {}]
+    assert rows(details.normalize_columns(wire, "r")) == [
+        {"run_id": "r", "key": ODD, "class": "CUSTOM", "type": "FLOAT"},
+        {"run_id": "r"},
+    ]
+    series = details.normalize_series(["__swanlab__.cpu", "loss"], "r", "SCALAR")
+    assert [row["class"] for row in rows(series)] == ["SYSTEM", "CUSTOM"]
+    (media,) = rows(details.normalize_series(["__swanlab__.x"], "r", "MEDIA"))
+    assert (media["class"], media["type"]) == ("CUSTOM", "MEDIA")
+
+
+def test_medias() -> None:
+    """Captions go by place; a missing file is left out, and what else was logged is kept."""
+    wire = {
+        "data": ["a.png", None, "c.png", "d.png"],
+        "more": [{"caption": ODD}, {"caption": "lost"}, None, "loose"],
+    }
+    items = [
+        (known | {"url": "https://s"}, more) for known, more in details.media_items("k", 5, wire)
+    ]
+    shared = {"run_id": "r", "key": "k", "step": 5, "url": "https://s"}
+    assert rows(details.normalize_medias(items, "r")) == [
+        shared | {"item": 0, "path": "a.png", "caption": ODD},
+        shared | {"item": 2, "path": "c.png"},
+        shared | {"item": 3, "path": "d.png", "more": "loose"},
+    ]
+    assert list(details.media_items("k", 5, None)) == []
+    assert list(details.media_items("k", 5, {"data": None, "more": None})) == []
+
+
+def test_logs() -> None:
+    """Lines as they were printed, with and without their times; strangers kept."""
+    wire = [
+        {"epoch": 1, "level": "INFO", "message": ODD, "timestamp": 1_700_000_000_000, "tag": None},
+        {"epoch": None, "message": "", "timestamp": None, "thread": 7},
+    ]
+    assert rows(details.normalize_logs(wire, "r")) == [
+        {
+            "run_id": "r",
+            "line": 1,
+            "level": "INFO",
+            "message": ODD,
+            "timestamp": at(1_700_000_000_000),
+        },
+        {"run_id": "r", "message": "", "thread": 7},
+    ]
+    assert "timestamp" not in details.normalize_logs([], "r", has_timestamp=False).schema.names
+
+
+EMPTY: list[tuple[Any, schemas.TableSchema]] = [
+    (entities.normalize_workspaces([]), schemas.WORKSPACES),
+    (entities.normalize_projects([], ""), schemas.PROJECTS),
+    (entities.normalize_users([]), schemas.USERS),
+    (runs.normalize_runs([], "w/p", None, ""), schemas.RUNS),
+    (runs.normalize_summaries([]), schemas.SUMMARY),
+    (details.normalize_columns([], "r"), schemas.COLUMNS),
+    (details.normalize_series([], "r", "SCALAR"), schemas.SERIES),
+    (details.normalize_medias([], "r"), schemas.MEDIAS),
+    (details.normalize_logs([], "r"), schemas.LOGS),
+]
+
+
+@pytest.mark.parametrize(("table", "declared"), EMPTY, ids=[s.name for _, s in EMPTY])
+def test_zero_rows_keep_every_declared_column(table: Table, declared: schemas.TableSchema) -> None:
+    """Without rows the columns are those that are declared, with their types."""
+    gathered = table.to_arrow()
+    assert gathered.num_rows == 0
+    assert gathered.schema.equals(declared.arrow())
+
+
+def test_grouped_runs_are_flattened() -> None:
+    """Groups in groups, null groups and null runs: what is left are the runs."""
+    wire = {"a": {"x": [{"cuid": "1"}, None], "y": None}, "b": [{"cuid": "2"}]}
+    assert [run["cuid"] for run in runs.flatten_groups(wire)] == ["1", "2"]
+    assert list(runs.flatten_groups(None)) == []
+    with pytest.raises(ServerError, match="a list of runs"):
+        list(runs.flatten_groups("text"))
+
+
+def test_latest_values_beside_the_runs() -> None:
+    """A run's summary becomes columns, null where a run has none; its project's id is given."""
+    wire = [({"cuid": "1"}, {"loss": {"value": 0.5}, "acc": None}), ({"cuid": "2"}, None)]
+    found = runs.normalize_runs(wire, "w/p", None, "https://h").to_arrow()
+    assert found["summary.loss"].to_pylist() == [0.5, None]
+    assert found["summary.acc"].to_pylist() == [None, None]
+    assert found["project_id"].to_pylist() == [None, None]
+
+
+def test_profiles_that_are_no_objects() -> None:
+    """Whatever a user has put into config, metadata or a profile is kept as one column."""
+    wire = [
+        ({"cuid": "1", "profile": {"config": "raw", "metadata": [1], "requirements": 5}}, None),
+        ({"cuid": "2", "profile": "text"}, None),
+        ({"cuid": "3", "profile": {"conda": None, "other": {"deepThing": 1}}}, None),
+    ]
+    found = runs.normalize_runs(wire, "w/p", "p", "https://h").to_arrow().to_pylist()
+    assert (found[0]["config"], found[0]["metadata"], found[0]["requirements"]) == (
+        "raw",
+        "[1]",
+        "5",
+    )
+    assert found[1]["profile"] == "text"
+    assert found[2]["profile.other.deep_thing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("finished", "duration_s"),
+    [
+        ("2026-01-01T00:00:02Z", 2.0),
+        ("2025-12-31T23:59:59Z", None),
+        (None, None),
+    ],
+)
+def test_durations_that_can_be(finished: str | None, duration_s: float | None) -> None:
+    """A clone that was made after its original ended has no duration, rather than a negative one."""
+    run = {"cuid": "1", "createdAt": "2026-01-01T00:00:00Z", "finishedAt": finished}
+    (found,) = runs.normalize_runs([(run, None)], "w/p", "p", "").to_arrow().to_pylist()
+    assert found["duration_s"] == duration_s
+
+
+@pytest.mark.parametrize("finished", ["soon", ["x"]])
+def test_what_is_no_time_is_refused(finished: Any) -> None:
+    """A time that cannot be read is an error that names the column, not a missing value."""
+    run = {"cuid": "1", "createdAt": "2026-01-01T00:00:00Z", "finishedAt": finished}
+    with pytest.raises(ServerError, match="finished_at"):
+        runs.normalize_runs([(run, None)], "w/p", "p", "").to_arrow()
