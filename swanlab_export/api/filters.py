@@ -83,7 +83,7 @@ def _rules_of(part: Any) -> list[Any]:
     if text.startswith(("[", "{")):
         return _from_json(text, "the text")
     if match := _SIGN.search(text):
-        return [_from_words(text[: match.start()], match.group(1), text[match.end() :], text)]
+        return [_from_words(text[: match.start()], match.group(1), text[match.end() :])]
     return _from_file(text)
 
 
@@ -93,16 +93,12 @@ def _from_mapping(mapping: Mapping[str, Any]) -> list[Any]:
         text = str(name).strip()
         match = _LAST_SIGN.search(text)
         key, sign = (text[: match.start()], match.group(1)) if match else (text, "=")
-        rules.append(_from_words(key, sign, value, text))
+        rules.append(_from_words(key, sign, value))
     return rules
 
 
-def _from_words(name: str, sign: str, value: Any, shown: str) -> Rule:
-    op = _SIGNS.get(" ".join(sign.lower().split()))
-    if op is None:
-        raise UsageError(
-            f"{argument('where')}: {escape(shown)} has no operator of {', '.join(_SIGNS)}"
-        )
+def _from_words(name: str, sign: str, value: Any) -> Rule:
+    op = _SIGNS[" ".join(sign.lower().split())]
     key, kind = name.strip(), "STABLE"
     for prefix, of_prefix in _PREFIXES.items():
         if key.startswith(prefix):
