@@ -79,7 +79,9 @@ def normalize_host(host: str) -> str:
         name, port = parts.hostname, parts.port
     except ValueError:
         name, port, parts = None, None, urlsplit("")
-    if not name or parts.scheme not in {"http", "https"}:
+    # DNS takes no longer ones, and urllib3 fails on them in its own words.
+    is_too_long = any(len(label) > 63 for label in (name or "").split("."))
+    if not name or is_too_long or parts.scheme not in {"http", "https"}:
         raise UsageError(f"{argument('host')} {escape(host)} is not a host")
     shown = f"[{name}]" if ":" in name else name
     url = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from swanlab_export.tables import Table
 
 
+# What fits everywhere; a database would fail on more in its own words.
+_PAGE_MAX = 2**31 - 1
+
+
 @dataclass(frozen=True)
 class Paging:
     """Which part of a list is wanted: one page, or all of it."""
@@ -26,8 +30,8 @@ class Paging:
 
     def check(self) -> tuple[int, int]:
         """Refuse pages that cannot be, before any request."""
-        if self.page < 1:
-            raise UsageError(f"{argument('page')} must be at least 1")
+        if not 1 <= self.page <= _PAGE_MAX:
+            raise UsageError(f"{argument('page')} is from 1 to {_PAGE_MAX}")
         if self.size not in PAGE_SIZES:
             sizes = ", ".join(map(str, PAGE_SIZES))
             raise UsageError(f"{argument('size')} is one of {sizes}, not {self.size}")

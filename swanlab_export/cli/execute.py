@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.abc
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from swanlab_export.errors import (
     argument,
     spell_arguments,
 )
+from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -118,7 +120,10 @@ def _reporting(debug: bool) -> Iterator[None]:
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:  # noqa: BLE001  the boundary: a bug is one line, too
-        _fail(SwanlabExportError(f"unexpected {type(error).__name__}: {error}"), debug=debug)
+        _fail(
+            SwanlabExportError(f"unexpected {type(error).__name__}: {escape(str(error))}"),
+            debug=debug,
+        )
     finally:
         signal.signal(signal.SIGTERM, old)
 
@@ -234,12 +239,11 @@ def _output(table: Table, target: Target | None, common: Common, *, is_log_scale
 
 
 def _print_raw(answer: Answer, target: Target | None, common: Common) -> None:
-    import orjson
-
     from swanlab_export import writers
 
     raw = {"ok": True, "errmsg": "", "data": answer.to_raw()}
-    text = orjson.dumps(raw, default=str, option=orjson.OPT_INDENT_2) + b"\n"
+    # Not orjson, which takes no whole numbers beyond 64 bits.
+    text = json.dumps(raw, default=str, ensure_ascii=False, indent=2).encode() + b"\n"
     if target is not None:
         _say_saved(common, writers.write_chunks([text], target))
         return

@@ -9,6 +9,7 @@ import click
 from swanlab_export.cli.execute import execute
 from swanlab_export.cli.options import Common, common_options, filter_option, paging_options
 from swanlab_export.errors import UsageError, argument
+from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -424,7 +425,9 @@ def export_logs(path: str, start: int, rows: int, common: Common) -> None:
 def _project(option: str | None, positional: str | None) -> str:
     """One project, however it was given."""
     if option and positional and option != positional:
-        raise UsageError(f"two projects: {positional} and {argument('project')} {option}")
+        raise UsageError(
+            f"two projects: {escape(positional)} and {argument('project')} {escape(option)}"
+        )
     if found := option or positional:
         return found
     raise UsageError(f"name a project: PROJECT or {argument('project')}")
