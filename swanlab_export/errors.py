@@ -43,6 +43,11 @@ def spell_arguments(message: str, spell: Callable[[str], str] = "{}=".format) ->
     return _ARGUMENT.sub(lambda match: spell(match.group(1)), message)
 
 
+# What a shell says of a program that SIGINT or SIGTERM ended.
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
 class SwanlabExportError(Exception):
     """Base of every error that this package raises on purpose.
 

@@ -17,6 +17,8 @@ import click
 
 from swanlab_export.cli.options import Common, spell_option
 from swanlab_export.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
     IncompleteError,
     OutputError,
     SwanlabExportError,
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Answer, Context
     from swanlab_export.tables import Table
     from swanlab_export.writers import Target
-
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 
 class _TerminatedError(BaseException):
@@ -103,7 +102,9 @@ def opened(common: Common) -> Iterator[Context]:
 @contextmanager
 def _reporting(debug: bool) -> Iterator[None]:
     """Turn whatever happens into one line and an exit code."""
-    old = signal.signal(signal.SIGTERM, _terminate)
+    old = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
+        old[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except SwanlabExportError as error:
@@ -125,7 +126,8 @@ def _reporting(debug: bool) -> Iterator[None]:
             debug=debug,
         )
     finally:
-        signal.signal(signal.SIGTERM, old)
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def _keep_pandas_out() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
 import click
 
 from swanlab_export import __version__
+from swanlab_export.errors import EXIT_INTERRUPTED
 
 _API = {
     "workspace": "Workspaces: teams and people that hold projects.",
@@ -101,4 +103,8 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    # click would call an interrupt an abort, with exit code 1. There is nothing to clean up before
+    # a command begins; from then on it unwinds (see ``execute``).
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     root()
