@@ -36,6 +36,7 @@ class Table:
         notes: What the reader should know besides (hints, warnings); may grow during iteration.
 
     Attributes:
+        names: What ids of runs are called, for people who look at a plot; in no file.
         failures: Parts that were left out because they failed, one line each. A table with any is
             not whole, and the command line ends with the exit code of ``IncompleteError``.
     """
@@ -57,6 +58,7 @@ class Table:
         self.is_single = is_single
         self.total = total
         self.notes = [] if notes is None else notes
+        self.names: dict[str, str] = {}
         self.failures: list[str] = []
         self._batches = batches
 
@@ -89,6 +91,7 @@ class Table:
             total=self.total,
             notes=self.notes,
         )
+        chosen.names = self.names
         chosen.failures = self.failures
         return chosen
 

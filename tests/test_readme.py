@@ -15,6 +15,7 @@ from swanlab_export.cli.main import root
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
 LINES = [
     line
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -62,3 +63,37 @@ def test_every_command_is_in_the_readme() -> None:
     assert api is not None
     missing = [path for path in _commands(api, ()) if f"`{path}" not in README]
     assert not missing
+
+
+def _code(text: str) -> list[str]:
+    """The lines of all code blocks that are no comments."""
+    blocks = re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
+    lines = [line.partition("#")[0].rstrip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def _numbers(text: str) -> list[str]:
+    """The numbers of the comparison, which is the only table with ratios."""
+    rows = [
+        line for line in text.splitlines() if line.startswith("|") and re.search(r"0\.\d", line)
+    ]
+    return [number for row in rows for number in re.findall(r"\d+\.\d+|\d+ MB", row)]
+
+
+def test_the_chinese_readme_says_the_same() -> None:
+    """Both have the same code, tables, sections and numbers."""
+    assert _code(CHINESE) == _code(README)
+    assert _numbers(CHINESE) == _numbers(README)
+    for mark in ("\n## ", "\n|", "\n- **", "](notebooks/"):
+        assert CHINESE.count(mark) == README.count(mark), mark
+    commands = set(re.findall(r"`((?:workspace|project|run|user|self-hosted) [a-z-]+)", README))
+    assert len(commands) >= 22
+    assert all(f"`{command}" in CHINESE for command in commands)
+
+
+def test_every_link_of_the_readmes_leads_somewhere() -> None:
+    """Pictures and pages that the READMEs point to exist."""
+    for text in (README, CHINESE):
+        links = re.findall(r"\]\(([^)#:]+)\)", text)
+        assert len(links) >= 6
+        assert [link for link in links if not (ROOT / link).exists()] == []

@@ -156,6 +156,7 @@ def _table(
 ) -> Table:
     parts = _full_parts if is_full else _sample_parts
     table = Table("metrics", plan.layout.schema(), parts(context, plan, failures), notes=notes)
+    table.names = {run.run_id: run.name for run in plan.runs}
     table.failures = failures
     return table
 

@@ -50,6 +50,12 @@ class FoundRun:
         """The id of the run."""
         return self.source.run_id
 
+    @property
+    def name(self) -> str:
+        """What people call the run; its id where it has no name."""
+        found = self.wire.get("name") or self.wire.get("slug")
+        return found if isinstance(found, str) else self.run_id
+
 
 def find_run(context: Context, path: str) -> FoundRun:
     """Fetch a run and, side by side, the project that it is in."""

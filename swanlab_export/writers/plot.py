@@ -6,6 +6,7 @@ The libraries that draw are in the extra ``plot``, and imported only here.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,12 +41,19 @@ def write_plot(table: Table, target: Target, *, is_log_scale: bool = False) -> S
         raise UsageError(f"{argument('save')} of a plot {_NEEDED}") from None
     points = _points(table)
     panels = list(_panels(points))
+    labels = _labels(table)
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width, height * max(1, len(panels))), layout="constrained")
     axes = figure.subplots(max(1, len(panels)), 1, squeeze=False)[:, 0]
     for (key, lines), axis in zip(panels, axes, strict=False):
         for run_id, x, y in lines:
-            axis.plot(x, y, label=run_id, linewidth=1.0, marker="." if len(x) < 30 else "")
+            axis.plot(
+                x,
+                y,
+                label=_plain(labels.get(run_id, run_id)),
+                linewidth=1.0,
+                marker="." if len(x) < 30 else "",
+            )
         axis.set_ylabel(_plain(key))
         axis.set_xlabel(_plain(_x_name(table)))
         axis.grid(alpha=0.3)
@@ -68,6 +76,7 @@ def print_plot(table: Table, stream: IO[str], *, is_log_scale: bool = False) -> 
     except ImportError:
         raise UsageError(f"{argument('format')} plot {_NEEDED}") from None
     points = _points(table)
+    labels = _labels(table)
     for key, lines in _panels(points):
         plotext.clear_figure()
         plotext.theme("clear")
@@ -77,7 +86,7 @@ def print_plot(table: Table, stream: IO[str], *, is_log_scale: bool = False) -> 
         for run_id, x, y in lines:
             is_shown = np.isfinite(x) & np.isfinite(y) & ((y > 0) | (not is_log_scale))
             if is_shown.any():
-                label = neutralise(run_id) if len(lines) > 1 else None
+                label = neutralise(labels.get(run_id, run_id)) if len(lines) > 1 else None
                 plotext.plot(x[is_shown].tolist(), y[is_shown].tolist(), label=label)
         if is_log_scale:
             plotext.yscale("log")
@@ -90,6 +99,15 @@ def _points(table: Table) -> pa.Table:
     if table.name != "metrics" or not {"run_id", "key", "value"} <= set(table.schema.names):
         raise UsageError("a plot needs the long layout with run_id, key and value")
     return table.to_arrow()
+
+
+def _labels(table: Table) -> dict[str, str]:
+    """Name runs as people do; where two have one name, by their ids as well."""
+    counts = Counter(table.names.values())
+    return {
+        run_id: name if counts[name] == 1 else f"{name} ({run_id})"
+        for run_id, name in table.names.items()
+    }
 
 
 def _panels(points: pa.Table) -> Iterator[tuple[str, list[tuple[str, Any, Any]]]]:

@@ -140,6 +140,22 @@ def lists(bench: Bench, *, is_slow: bool) -> None:
     show("ours to official", many, bench.official_loop())
 
 
+def requests_made(folder: Path) -> None:
+    """How many requests a list of 2,000 runs takes.
+
+    Comes last, and imports here: what this process holds would count with its children's memory.
+    """
+    from swanlab_export.sandbox import Sandbox
+
+    print("requests of run list --all, 2,000 runs")
+    with Sandbox(synthetic=True) as sandbox:
+        bench = Bench(sandbox.url, sandbox.api_key, folder)
+        for name, run in (("ours", bench.ours), ("official", bench.official)):
+            sandbox.reset_log()
+            run("run", "list", "synthetic/list2000", "--all", "--save", "runs.json")
+            print(f"  {name:<34} {len(sandbox.requests):7,}", flush=True)
+
+
 def main() -> None:
     """Run everything."""
     print("start-up of `swanlab api --help`")
@@ -165,6 +181,7 @@ def main() -> None:
                             memory(bench)
                 finally:
                     server.terminate()
+        requests_made(folder)
 
 
 def memory(bench: Bench) -> None:

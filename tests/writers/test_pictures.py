@@ -92,6 +92,17 @@ def test_a_panel_per_key_and_a_line_per_run(tmp_path: Path) -> None:
     assert "acc $x$" in words
 
 
+def test_runs_are_called_by_their_names(tmp_path: Path) -> None:
+    """The legend says what people call a run, and the id too where that is not enough."""
+    table = metrics([("r1", "loss", 0, 1.0), ("r2", "loss", 0, 1.0), ("r3", "loss", 0, 1.0)])
+    table.names = {"r1": "base $1$", "r2": "same", "r3": "same"}
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", svg(table, tmp_path))
+    assert {"base $1$", "same (r2)", "same (r3)"} <= set(words)
+    screen = io.StringIO()
+    print_plot(table, screen)
+    assert "same (r3)" in screen.getvalue()
+
+
 def test_what_is_not_finite_is_a_gap(tmp_path: Path) -> None:
     """NaN, infinity and missing break the line in two; nothing is drawn through them."""
     for gap in (NAN, INF, -INF, None):
