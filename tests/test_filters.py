@@ -73,6 +73,8 @@ def test_rules_add_up_and_none_is_none(tmp_path: Path) -> None:
         ("[]", "holds no rule"),
         ("nofile.json", "neither a rule such as"),
         ("\x1b[2J", r"\\x1b"),
+        ("config.lr>>1", "two operators in a row"),
+        ("config.lr=>1", "two operators in a row"),
         ("colour=red", "'colour' is not a field of a run"),
         ({"state": []}, "rule 0 has no value"),
         (["state=X", 5], "'5' is not a rule"),

@@ -42,11 +42,6 @@ ROWS: list[tuple[str, Callable[[Client], Any], str, str, dict[str, str], Any]] =
         {},
         None,
     ),
-    (
-        "workspaces of",
-        lambda c: workspace.fetch_workspaces_of(c, WORKSPACE),
-        *("GET", "/user/team/groups", {}, None),
-    ),
     ("profile", user.fetch_profile, "GET", "/user/profile", {}, None),
     (
         "project",

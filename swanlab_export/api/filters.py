@@ -83,6 +83,8 @@ def _rules_of(part: Any) -> list[Any]:
     if text.startswith(("[", "{")):
         return _from_json(text, "the text")
     if match := _SIGN.search(text):
+        if text[match.end() : match.end() + 1] in tuple("=<>~!"):
+            raise UsageError(f"{argument('where')}: {escape(text)} has two operators in a row")
         return [_from_words(text[: match.start()], match.group(1), text[match.end() :])]
     return _from_file(text)
 

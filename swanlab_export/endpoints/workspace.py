@@ -13,8 +13,3 @@ if TYPE_CHECKING:
 def fetch_workspace(client: Client, ref: WorkspaceRef) -> Any:
     """Fetch one workspace: ``GET /group/{username}``."""
     return client.send(Request("GET", f"/group/{ref.url_path}"))
-
-
-def fetch_workspaces_of(client: Client, ref: WorkspaceRef) -> Any:
-    """Fetch the workspaces that a user belongs to: ``GET /user/{username}/groups``."""
-    return client.send(Request("GET", f"/user/{ref.url_path}/groups"))
