@@ -40,7 +40,7 @@ def medias(
         raise UsageError(f"{argument('step')} must be 0 or more")
     folder = None if download is None else FolderWriter(Path(download))
     run = find_run(context, path)
-    found, _ = find_keys(context, [run], patterns, "MEDIA")
+    found = find_keys(context, [run], patterns, "MEDIA")
     if full:
         wire = endpoint.fetch_media(context.client, run.source, found)
         items = list(_items_of_all(wire, found))

@@ -76,9 +76,9 @@ def find_runs(context: Context, paths: Sequence[str]) -> list[FoundRun]:
     context.client.login()
     wire = dict(zip(wanted, context.client.map(fetch, wanted), strict=True))
     ids = {ref: project_id_of(wire[ref]) for ref in projects}
-    return [
+    return _distinct(
         FoundRun(str(ref), wire[ref], source_of_run(wire[ref], ids[ref.project])) for ref in refs
-    ]
+    )
 
 
 def find_project_runs(context: Context, project: str, where: Where) -> list[FoundRun]:
@@ -96,11 +96,19 @@ def find_project_runs(context: Context, project: str, where: Where) -> list[Foun
         asked()  # that there is no such project says more than that it has no runs
         raise
     project_id = project_id_of(asked())
-    return [
+    return _distinct(
         FoundRun(f"{ref}/{run.get('cuid')}", run, source_of_run(run, project_id))
         for run in runs
         if isinstance(run, dict)
-    ]
+    )
+
+
+def _distinct(runs: Iterable[FoundRun]) -> list[FoundRun]:
+    """Keep each run once: an id and a slug may name the same one."""
+    found: dict[str, FoundRun] = {}
+    for run in runs:
+        found.setdefault(run.run_id, run)
+    return list(found.values())
 
 
 def run_pages(context: Context, ref: ProjectRef, *, page: int, size: int, is_full: bool) -> Pages:
@@ -186,31 +194,50 @@ def parse_names(name: str, wanted: str | Sequence[str], known: Sequence[str]) ->
 
 def find_keys(
     context: Context, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
-) -> tuple[list[str], dict[str, set[str]]]:
-    """Match keys and patterns against what the runs hold.
-
-    Returns:
-        The keys in the order asked for, and for each the ids of the runs that have it.
+) -> list[str]:
+    """Match keys and patterns against what the runs hold; each key once, in the order asked for.
 
     Raises:
         NotFoundError: No run has a key, or nothing matches a pattern; names the closest keys.
     """
+    keys = match_keys(context, runs, patterns, metric_type)
+    find_having(context, runs, keys, metric_type)
+    return keys
+
+
+def match_keys(
+    context: Context, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
+) -> list[str]:
+    """Replace patterns by the keys that they match; without a pattern nothing is asked.
+
+    Raises:
+        NotFoundError: Nothing matches a pattern.
+    """
+    if not any(is_pattern(pattern) for pattern in patterns):
+        return list(dict.fromkeys(patterns))
     keys: list[str] = []
-    if any(is_pattern(pattern) for pattern in patterns):
-        known = fetch_keys(context, runs, metric_type)
-        for pattern in patterns:
-            matches = [pattern] if pattern in known else fnmatch.filter(known, pattern)
-            if not matches:
-                raise _no_such_key(context, runs, pattern, metric_type)
-            keys.extend(matches)
-    else:
-        keys.extend(patterns)
-    keys = list(dict.fromkeys(keys))
+    known = fetch_keys(context, runs, metric_type)
+    for pattern in patterns:
+        matches = [pattern] if pattern in known else fnmatch.filter(known, pattern)
+        if not matches:
+            raise _no_such_key(context, runs, pattern, metric_type)
+        keys.extend(matches)
+    return list(dict.fromkeys(keys))
+
+
+def find_having(
+    context: Context, runs: Sequence[FoundRun], keys: Sequence[str], metric_type: str
+) -> dict[str, set[str]]:
+    """Find, for each key, the ids of the runs that have it.
+
+    Raises:
+        NotFoundError: No run has a key.
+    """
     having = _availability(context, runs, keys, metric_type)
     for key in keys:
         if runs and not having[key]:
             raise _no_such_key(context, runs, key, metric_type)
-    return keys, having
+    return having
 
 
 def is_pattern(key: str) -> bool:

@@ -107,7 +107,7 @@ def summary(
     runs, failures = find_many(context, paths, project, where, skip_failed=skip_failed)
     wanted = patterns
     if patterns is not None:
-        wanted, _ = find_keys(context, runs, patterns, "SCALAR")
+        wanted = find_keys(context, runs, patterns, "SCALAR")
     found = [(run.run_id, wire) for run, wire in fetch_summaries(context, runs, wanted)]
 
     def normalize(found: Any) -> Table:
@@ -282,7 +282,7 @@ def _with_summaries(
         found = [FoundRun("", run, source_of_run(run, project_id)) for run in some]
         wanted: list[str] | None = keys or None
         if any(is_pattern(key) for key in keys):
-            wanted = find_keys(context, found, keys, "SCALAR")[0]
+            wanted = find_keys(context, found, keys, "SCALAR")
         for run, wire in fetch_summaries(context, found, wanted):
             yield run.wire, _in_order(wire, wanted)
 

@@ -7,6 +7,7 @@ exports of a run side by side: what has to wait for that waits in a spool.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.normalizers.selection import Selection
+
+
+class _Names:
+    """Names that a column repeats, as one list that all its batches share."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._list = pa.array(names, schemas.TEXT)
+        self._places = {name: place for place, name in enumerate(names)}
+
+    def repeated(self, name: str, rows: int) -> pa.Array:
+        """``name`` in every row, as an index into the list."""
+        indices = pa.repeat(pa.scalar(self._places[name], pa.int32()), rows)
+        return pa.DictionaryArray.from_arrays(indices, self._list)
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class Layout:
     is_wide: bool = False
     has_timestamp: bool = True
 
+    @cached_property
     def schema(self) -> pa.Schema:
         """The table's schema, known before the first point is."""
         declared = {column.name: column.field() for column in schemas.METRICS.columns}
@@ -54,6 +69,14 @@ class Layout:
         times = [pa.field(name, schemas.TIME) for name in names[len(self.keys) :]]
         axis = x if self.x_type else declared["step"]
         return pa.schema([declared["run_id"], axis, *values, *times])
+
+    @cached_property
+    def _run_names(self) -> _Names:
+        return _Names(self.run_ids)
+
+    @cached_property
+    def _key_names(self) -> _Names:
+        return _Names(self.keys)
 
     def notes(self) -> list[str]:
         """Say which columns of a wide table had to be renamed: a key may be named ``step``."""
@@ -71,8 +94,8 @@ class Layout:
     def long_batch(self, run_id: str, key: str, points: pa.RecordBatch) -> pa.RecordBatch:
         """Dress the points of one key as rows of the long table."""
         columns = [
-            _repeated(self.run_ids, run_id, points.num_rows),
-            _repeated(self.keys, key, points.num_rows),
+            self._run_names.repeated(run_id, points.num_rows),
+            self._key_names.repeated(key, points.num_rows),
             points["step"],
             points["value"],
         ]
@@ -80,7 +103,7 @@ class Layout:
             columns.append(points["timestamp"].cast(schemas.TIME))
         if self.x_type:
             columns.append(points["x"].cast(self.x_type))
-        return pa.record_batch(columns, schema=self.schema())
+        return pa.record_batch(columns, schema=self.schema)
 
     def wide_batch(self, run_id: str, keys: Sequence[str], block: pa.RecordBatch) -> pa.RecordBatch:
         """Dress merged blocks (step, x, v0, t0, …) of one run as rows of the wide table."""
@@ -97,10 +120,8 @@ class Layout:
             else pa.nulls(rows, schemas.TIME)
             for key in self.keys
         ]
-        columns = [_repeated(self.run_ids, run_id, rows), axis, *values]
-        return pa.record_batch(
-            columns + (times if self.has_timestamp else []), schema=self.schema()
-        )
+        columns = [self._run_names.repeated(run_id, rows), axis, *values]
+        return pa.record_batch(columns + (times if self.has_timestamp else []), schema=self.schema)
 
 
 class ExportFilter:
@@ -364,12 +385,6 @@ def _rank(place: tuple[Any, int]) -> tuple[int, float, int]:
     if x is None:
         return (2, 0, number)
     return (1, 0, number) if x != x else (0, x, number)  # noqa: PLR0124  only NaN differs from itself
-
-
-def _repeated(names: tuple[str, ...], name: str, rows: int) -> pa.Array:
-    """``name`` in every row, as an index into the list of all names."""
-    indices = pa.repeat(pa.scalar(names.index(name), pa.int32()), rows)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, schemas.TEXT))
 
 
 def _as_unix_ms(value: Any) -> int:

@@ -41,7 +41,7 @@ T0, T1, T1B, T3 = (at(1768176000000 + ms) for ms in (1502, 1755, 1756, 2013))
 
 def shown(batches: list[pa.RecordBatch], layout: Layout) -> list[dict[str, Any]]:
     """Rows, with NaN as a word: it does not equal itself."""
-    rows = pa.Table.from_batches(batches, schema=layout.schema()).to_pylist()
+    rows = pa.Table.from_batches(batches, schema=layout.schema).to_pylist()
     return [
         {k: "NaN" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
         for row in rows
@@ -111,7 +111,7 @@ def test_no_points_keep_every_column() -> None:
     """A key without a point gives zero rows of declared types."""
     layout = Layout((RUN_ID,), ("loss",))
     assert from_csv(layout, Selection("step", 100, None)) == []
-    types = {field.name: field.type for field in layout.schema()}
+    types = {field.name: field.type for field in layout.schema}
     assert types["step"] == pa.int64()
     assert types["value"] == pa.float64()
     assert types["timestamp"] == pa.timestamp("ms", tz="UTC")
