@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.files import read, write
     from swanlab_export.api.nouns.base import SwanlabExportWarning
 
+__title__ = "swanlab-export"
 __version__ = "0.1.0"
 __all__ = [
     "Api",

@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -36,8 +36,14 @@ if TYPE_CHECKING:
     from swanlab_export.writers import Target
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM arrived; unwinds like Ctrl-C, so that no temporary file stays."""
+class _InterruptedError(BaseException):
+    """SIGINT or SIGTERM arrived; unwinds everything, so that no temporary file stays."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        is_term = number == signal.SIGTERM
+        self.why = "terminated" if is_term else "interrupted"
+        self.exit_code = EXIT_TERMINATED if is_term else EXIT_INTERRUPTED
 
 
 def execute(
@@ -102,29 +108,38 @@ def opened(common: Common) -> Iterator[Context]:
 @contextmanager
 def _reporting(debug: bool) -> Iterator[None]:
     """Turn whatever happens into one line and an exit code."""
-    old = {signal.SIGTERM: signal.signal(signal.SIGTERM, _terminate)}
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
-        old[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        with _interruptible():
+            try:
+                yield
+            except SwanlabExportError as error:
+                _fail(error, debug=debug)
+            except BrokenPipeError:
+                # Whoever read has had enough. Python would complain when it flushes stdout at its
+                # end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except OSError as error:
+                _fail(OutputError(f"{error.strerror or error}"), debug=debug)
+            except (click.ClickException, click.Abort, click.exceptions.Exit):
+                raise
+            except Exception as error:  # noqa: BLE001  the boundary: a bug is one line, too
+                _fail(
+                    SwanlabExportError(f"unexpected {type(error).__name__}: {escape(str(error))}"),
+                    debug=debug,
+                )
+    except _InterruptedError as interrupt:
+        _leave(interrupt)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let signals unwind the block, as errors do."""
+    old: dict[signal.Signals, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                old[number] = signal.signal(number, _interrupt)
         yield
-    except SwanlabExportError as error:
-        _fail(error, debug=debug)
-    except BrokenPipeError:
-        # Whoever read has had enough. Python would complain when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        _fail(OutputError(f"{error.strerror or error}"), debug=debug)
-    except KeyboardInterrupt:
-        _leave("interrupted", EXIT_INTERRUPTED)
-    except _TerminatedError:
-        _leave("terminated", EXIT_TERMINATED)
-    except (click.ClickException, click.Abort, click.exceptions.Exit):
-        raise
-    except Exception as error:  # noqa: BLE001  the boundary: a bug is one line, too
-        _fail(
-            SwanlabExportError(f"unexpected {type(error).__name__}: {escape(str(error))}"),
-            debug=debug,
-        )
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
@@ -164,8 +179,9 @@ def reporting(debug: bool) -> Any:
 
 
 def say(message: str) -> None:
-    """Say something on stderr, arguments spelled as options."""
-    click.echo(spell_arguments(message, spell_option), err=True)
+    """Say something on stderr, arguments spelled as options; that nobody listens is no failure."""
+    with suppress(OSError):
+        click.echo(spell_arguments(message, spell_option), err=True)
 
 
 def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
@@ -176,15 +192,24 @@ def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
     sys.exit(error.exit_code)
 
 
-def _leave(why: str, exit_code: int) -> NoReturn:
+def _interrupt(number: int, _frame: Any) -> NoReturn:
+    """Unwind at the first signal; whoever sends another wants no more waiting."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: _leave(_InterruptedError(number)))
+    raise _InterruptedError(number)
+
+
+def _leave(interrupt: _InterruptedError) -> NoReturn:
     """End at once: threads that still wait for the server would hold up a normal exit."""
-    say(why)
-    sys.stderr.flush()
-    os._exit(exit_code)
+    from swanlab_export.writers.publish import remove_leftovers
 
-
-def _terminate(_signal: int, _frame: Any) -> NoReturn:
-    raise _TerminatedError
+    try:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        remove_leftovers()
+        say(interrupt.why)
+    finally:
+        os._exit(interrupt.exit_code)
 
 
 def _target(common: Common, name: str, extra: Mapping[str, str]) -> Target | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import signal
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
 
-from swanlab_export import __version__
+from swanlab_export import __title__, __version__
 from swanlab_export.errors import EXIT_INTERRUPTED
 
 _API = {
@@ -80,7 +82,7 @@ class _Root(LazyGroup):
     context_settings={"max_content_width": 100},
     epilog="Without an account: swanlab api run list ada-lab/digits --host sandbox --format table",
 )
-@click.version_option(__version__, "-v", "--version", prog_name="swanlab-export")
+@click.version_option(__version__, "-v", "--version", prog_name=__title__)
 def root() -> None:
     """Get experiment data out of SwanLab, as typed tables."""
 
@@ -98,6 +100,11 @@ def main() -> None:
     # A command streams once and ends: Arrow's own allocator, which keeps what was freed for later,
     # gains nothing here and holds 25 MB. Arrow reads this when it is loaded.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # A stream that whoever started us has closed: nothing is said, but what should be printed fails.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     # Names may hold anything; a terminal that cannot show a character gets an escape for it.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -107,4 +114,25 @@ def main() -> None:
     # a command begins; from then on it unwinds (see ``execute``).
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
-    root()
+    try:
+        root()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        _end(end.code)
+    except OSError as error:  # of a help page; whatever a command does ends in a SystemExit
+        click.echo(f"error: {error.strerror}", err=True)
+        _end(1)
+
+
+def _end(exit_code: int) -> NoReturn:
+    """End without what Python does at its end: everything is written and said.
+
+    Taking down Arrow's modules takes a fifth of a short command's time; and after an error,
+    threads that still wait for the server would hold up the exit until they time out.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001  what libraries have asked for is done all the same
+    with suppress(OSError):  # said before, or nobody listens
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(exit_code)

@@ -17,7 +17,7 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 
-from swanlab_export import __version__
+from swanlab_export import __title__, __version__
 from swanlab_export.client import retry
 from swanlab_export.client.download import Download
 from swanlab_export.client.failures import bare_url, describe_failure
@@ -145,7 +145,7 @@ class Client:
         Only a few items are taken ahead, so results of an endless list never pile up.
         """
         pending: deque[Future[_Result]] = deque()
-        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="swanlab-export")
+        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix=__title__)
         try:
             for item in items:
                 pending.append(pool.submit(work, item))
@@ -158,7 +158,7 @@ class Client:
 
     def begin(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
         """Do ``work`` in the background; call what is returned to have its result, or its error."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix="swanlab-export")
+        pool = ThreadPoolExecutor(1, thread_name_prefix=__title__)
         future = pool.submit(work)
         pool.shutdown(wait=False)
         return future.result
@@ -288,6 +288,6 @@ def _session(jobs: int) -> requests.Session:
     # Without this, requests would look into ~/.netrc for every host.
     session.auth = lambda prepared: prepared
     session.headers["user-agent"] = (
-        f"swanlab-export/{__version__} (python {platform.python_version()})"
+        f"{__title__}/{__version__} (python {platform.python_version()})"
     )
     return session

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Self
 
 from swanlab_export.errors import OutputError, UsageError, argument
 from swanlab_export.refs import escape
+from swanlab_export.writers.publish import part_name, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 # What no common file system takes in a name, controls and marks that reorder text included.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -35,19 +36,21 @@ class FolderWriter:
             raise UsageError(
                 f"{argument('download')}: {escape(str(folder.parent))} is missing; create it first"
             )
-        self._staging: Path | None = None
+        self._staging = folder / part_name("")
+        self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
+        self._cleanup.enter_context(temporary(self._staging))
         try:
             self.folder.mkdir(exist_ok=True)
-            self._staging = Path(tempfile.mkdtemp(prefix=".part-", dir=self.folder))
+            self._staging.mkdir(mode=0o700)
         except OSError as error:
+            self._cleanup.close()
             raise OutputError(f"{escape(str(self.folder))}: {error.strerror}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._staging is not None
-        shutil.rmtree(self._staging, ignore_errors=True)
+        self._cleanup.close()
 
     def plan_names(self, files: Sequence[tuple[str, str]]) -> list[str]:
         """Give each (key, path) a name: safe, and different even where case does not count."""
@@ -55,25 +58,21 @@ class FolderWriter:
         names = []
         for key, path in files:
             folder = safe_name(key)
-            stem, dot, suffix = safe_name(path.replace("\\", "/").rsplit("/", 1)[-1]).rpartition(
-                "."
-            )
-            stem, suffix = (stem, dot + suffix) if stem else (suffix, "")
-            name, count = f"{folder}/{stem}{suffix}", 1
+            file = PurePath(safe_name(path.replace("\\", "/").rsplit("/", 1)[-1]))
+            name, count = f"{folder}/{file}", 1
             while name.casefold() in taken:
                 count += 1
-                name = f"{folder}/{stem}-{count}{suffix}"
+                name = f"{folder}/{file.stem}-{count}{file.suffix}"
             taken.add(name.casefold())
             names.append(name)
         return names
 
     def write(self, name: str, chunks: Iterable[bytes]) -> tuple[str, int]:
         """Write one file; returns where it will be and its size in bytes."""
-        assert self._staging is not None
         target = self._staging / name
         size_bytes = 0
         try:
-            target.parent.mkdir(exist_ok=True, parents=True)
+            target.parent.mkdir(exist_ok=True)
             with target.open("xb") as file:
                 for chunk in chunks:
                     file.write(chunk)
@@ -84,7 +83,6 @@ class FolderWriter:
 
     def publish(self) -> None:
         """Move every file to its place; each replaces an older one of its name whole."""
-        assert self._staging is not None
         for source in sorted(path for path in self._staging.rglob("*") if path.is_file()):
             target = self.folder / source.relative_to(self._staging)
             try:
@@ -106,8 +104,8 @@ def safe_name(name: str) -> str:
     if _RESERVED.fullmatch(safe):
         safe = f"_{safe}"
     if len(safe.encode()) > _NAME_BYTES_MAX:
-        stem, dot, suffix = safe.rpartition(".")
-        suffix = dot + suffix if stem and len(suffix) <= 10 else ""
+        suffix = PurePath(safe).suffix
+        suffix = suffix if len(suffix) <= 11 else ""
         keep = safe.encode()[: _NAME_BYTES_MAX - len(suffix.encode())]
-        safe = keep.decode(errors="ignore") + suffix
+        safe = keep.decode(errors="ignore").rstrip(". ") + suffix
     return safe

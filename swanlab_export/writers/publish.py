@@ -1,10 +1,16 @@
-"""The one place that publishes files: whole or not at all."""
+"""The one place that publishes files: whole or not at all.
+
+Whatever is temporary is registered before it exists: a signal can arrive between any two steps,
+also between making a file and the block that would remove it, and whoever then ends the process
+calls ``remove_leftovers``.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME_BYTES_MAX = 255
+_temporary: set[Path] = set()
 _WORDS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -46,19 +53,30 @@ def publish(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """
     with output_errors(path):
         final = path.resolve()
-        part = final.with_name(_part_name(final.name))
-        descriptor = os.open(
-            part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if mode is None else mode
-        )
-        try:
-            os.close(descriptor)
+        with temporary(final.with_name(part_name(final.name))) as part:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+            os.close(os.open(part, flags, 0o666 if mode is None else mode))
             if mode is None and final.exists():
                 part.chmod(stat.S_IMODE(final.stat().st_mode))
             yield part
             _sync(part)
             part.replace(final)
-        finally:
-            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[Path]:
+    """Remove the file or folder ``path``, which is yet to be made, when the block ends."""
+    _temporary.add(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+
+
+def remove_leftovers() -> None:
+    """Remove what is temporary and still there, just before the process ends."""
+    for path in list(_temporary):
+        _remove(path)
 
 
 @contextmanager
@@ -73,7 +91,18 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{escape(str(path))} cannot be written: {words}") from None
 
 
-def _part_name(name: str) -> str:
+def _remove(path: Path) -> None:
+    gone = path.with_suffix(".gone")
+    if path.is_dir():
+        # Under another name first: threads that still write into it can add nothing more.
+        path.replace(gone)
+    if gone.exists():
+        shutil.rmtree(gone, ignore_errors=True)
+    path.unlink(missing_ok=True)
+    _temporary.discard(path)
+
+
+def part_name(name: str) -> str:
     """A hidden name of its own, so that two writers never share one."""
     ending = f".{secrets.token_hex(6)}.part"
     room = _NAME_BYTES_MAX - len(ending) - 1
