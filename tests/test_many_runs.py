@@ -199,3 +199,20 @@ def test_which_runs_must_be_plain(words: list[str], server: Sandbox) -> None:
     done = call(server, *words)
     assert done.exit_code == 2, done.output
     assert server.requests == []
+
+
+def test_steps_are_announced_before_any_export_begins(api: Any, server: Sandbox) -> None:
+    """A run that goes on may export more than was announced, and so is never taken for cut."""
+    server.faults = parse_faults(["latency=50ms"])
+    api.run.metrics(FIRST, SECOND, keys="loss", full=True)
+    summaries = [record for record in server.requests if "summaries" in record.path]
+    exports = [record for record in server.requests if "scalar/export" in record.path]
+    assert max(record.ended for record in summaries) <= min(record.started for record in exports)
+
+
+def test_a_run_named_twice_is_one_run(api: Any, server: Sandbox) -> None:
+    """A slug and an id of the same run give its points once."""
+    once = api.run.metrics(FIRST, keys="loss", full=True)
+    both = api.run.metrics(FIRST, f"{PROJECT}/{run_id(api, FIRST)}", keys="loss", full=True)
+    assert both.equals(once)
+    assert once.num_rows == 880

@@ -137,6 +137,8 @@ LASTING = [
     (["csv=short"], 1, "cannot be read"),
     (["csv=text"], 1, "cannot be read"),
     (["csv=empty"], 5, "empty"),
+    (["csv=half"], 5, "announced step 20479"),
+    (["csv=half", "unframed=1"], 5, "announced step 20479"),
     (["redirect=1", "where=house"], 1, "redirected"),
 ]
 
@@ -155,6 +157,16 @@ def test_faults_that_last_are_errors(
     assert done.returncode == exit_code, done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert said in done.stderr
+    assert shell.is_untouched()
+
+
+@pytest.mark.parametrize("fault", ["cut=length", "cut=neither", "csv=half"])
+def test_raw_exports_are_whole_or_an_error(fault: str, shell: Shell) -> None:
+    """What ``--raw`` prints of a file is checked as a table would be."""
+    shell.file = shell.folder / "out.json"
+    shell.server.faults = parse_faults([fault])
+    (shell.folder / "out.parquet").rename(shell.file)
+    assert shell.run(*METRICS, "--raw").returncode == 5
     assert shell.is_untouched()
 
 

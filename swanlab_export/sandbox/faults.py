@@ -31,7 +31,7 @@ _HELP = {
     "licence": "licence=expired: the instance's licence has run out",
     "total": "total=N: lists announce N items more than there are (N may be negative)",
     "cut-at": "cut-at=0.9: where downloads are cut, of their size",
-    "csv": "csv=reordered|missing|short|text|empty: the exported file is odd",
+    "csv": "csv=reordered|missing|short|text|empty|half: the exported file is odd",
 }
 _STATUSES = ("429", "500", "502", "503", "504")
 _CHOICES = {
@@ -39,7 +39,7 @@ _CHOICES = {
     "moving": ("grow", "shrink"),
     "create": ("500",),
     "licence": ("expired",),
-    "csv": ("reordered", "missing", "short", "text", "empty"),
+    "csv": ("reordered", "missing", "short", "text", "empty", "half"),
 }
 _EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
 _SWITCHES = ("lenient", "unframed", "gzip", "noranges", "nulls")

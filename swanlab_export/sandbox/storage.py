@@ -107,6 +107,8 @@ def _odd(body: bytes, kind: str) -> bytes:
         rows = [[row[0], *row[3:], *row[1:3]] for row in rows]
     elif kind == "missing":
         rows = [row[:-2] for row in rows]
+    elif kind == "half":
+        rows = rows[: len(rows) // 2]
     elif kind == "short":
         rows[len(rows) // 2] = rows[len(rows) // 2][:-1]
     else:

@@ -227,6 +227,7 @@ def test_create_that_fails_after_creating(
         ("short", lambda rows: len({row.count(",") for row in rows}) == 2),
         ("text", lambda rows: any(not row.split(",")[0].isdigit() for row in rows[1:])),
         ("empty", lambda rows: rows == []),
+        ("half", lambda rows: 0 < len(rows) <= 4 and rows[0].startswith("step,")),
     ],
 )
 def test_odd_files(sandbox: Sandbox, ada: Caller, kind: str, check: Any) -> None:

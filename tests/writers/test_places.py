@@ -18,7 +18,7 @@ from swanlab_export.errors import IncompleteError, OutputError, UsageError
 from swanlab_export.tables import Table
 from swanlab_export.writers import parse_target, write_chunks, write_table
 from swanlab_export.writers.folder import FolderWriter, safe_name
-from swanlab_export.writers.publish import publish
+from swanlab_export.writers.publish import publish, remove_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,3 +224,19 @@ def test_a_file_that_is_in_the_way_in_a_folder(tmp_path: Path) -> None:
             writer.write("k/a.png", [b"again"])
     assert (folder / "k").read_text() == "mine"
     assert list(folder.iterdir()) == [folder / "k"]
+
+
+def test_what_was_just_made_is_removed_at_an_exit(tmp_path: Path) -> None:
+    """A process that ends in the middle of writing leaves neither file nor folder behind."""
+    writing = publish(tmp_path / "t.csv")
+    writing.__enter__().write_bytes(b"half")
+    folder = FolderWriter(tmp_path / "media")
+    folder.__enter__()
+    folder.write("key/a.png", [b"half"])
+    assert len(list(tmp_path.rglob("*"))) == 5
+    remove_leftovers()
+    assert [path.name for path in tmp_path.rglob("*")] == ["media"]
+    remove_leftovers()  # nothing is left to do
+    with pytest.raises(OutputError, match="No such file"):
+        folder.write("key/b.png", [b"late"])
+    assert [path.name for path in tmp_path.rglob("*")] == ["media"]
