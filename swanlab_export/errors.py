@@ -10,37 +10,62 @@
     │   └── UncertainError          1   a create failed after it may have reached the server
     └── OutputError                 1   the result could not be written
 
-Messages name arguments by ``argument("range_head")``: Python callers read ``range_head=`` and
-the command line shows ``--range-head`` in its place.
+Messages name arguments by ``argument("range_head")`` and calls by ``command("run series")``: Python
+callers read ``range_head=`` and ``api.run.series``, and the command line shows ``--range-head`` and
+```run series``` in their place.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Private-use characters: no server text or user input that reaches a message keeps them.
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_ARGUMENT = re.compile(f"{_OPEN}(\\w+){_CLOSE}")
+_ARGUMENT, _COMMAND, _END = "\ue000", "\ue001", "\ue002"
+_MARKED = re.compile(f"([{_ARGUMENT}{_COMMAND}])(\\w[\\w -]*)(=?)([^{_END}]*){_END}")
 
 
-def argument(name: str) -> str:
+def argument(name: str, value: str | bool | None = None) -> str:
     """Name an argument inside a message, in a form that each door spells its own way."""
-    return f"{_OPEN}{name}{_CLOSE}"
+    return f"{_ARGUMENT}{name}{'' if value is None else f'={value}'}{_END}"
 
 
-def spell_arguments(message: str, spell: Callable[[str], str] = "{}=".format) -> str:
-    """Spell the arguments named in ``message``; by default as Python keywords.
+def command(words: str) -> str:
+    """Name a command, such as ``run series``, inside a message."""
+    return f"{_COMMAND}{words}{_END}"
 
-    >>> spell_arguments("give " + argument("keys"))
-    'give keys='
-    >>> spell_arguments("give " + argument("keys"), "--{}".format)
-    'give --keys'
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one door spells arguments, with a value or ``""``, and commands."""
+
+    argument: Callable[[str, str], str]
+    command: Callable[[str], str]
+
+
+def _keyword(name: str, value: str) -> str:
+    return f"{name}={value if value in {'', 'True'} else repr(value)}"
+
+
+PYTHON = Spelling(_keyword, lambda words: "api." + words.replace("-", "_").replace(" ", "."))
+
+
+def spell(message: str, spelling: Spelling = PYTHON) -> str:
+    """Spell the arguments and commands named in ``message``; by default as Python does.
+
+    >>> spell(f"give {argument('keys')} or {argument('full', True)}, see {command('run series')}")
+    'give keys= or full=True, see api.run.series'
     """
-    return _ARGUMENT.sub(lambda match: spell(match.group(1)), message)
+
+    def replace(match: re.Match[str]) -> str:
+        kind, name, _, value = match.groups()
+        return spelling.command(name) if kind == _COMMAND else spelling.argument(name, value)
+
+    return _MARKED.sub(replace, message)
 
 
 # What a shell says of a program that SIGINT or SIGTERM ended.
@@ -76,7 +101,7 @@ class SwanlabExportError(Exception):
         self.trace_id = trace_id
 
     def __str__(self) -> str:
-        return spell_arguments(self.message)
+        return spell(self.message)
 
 
 class UsageError(SwanlabExportError):

@@ -58,7 +58,7 @@ def load_settings(
     if not key:
         raise AuthenticationError(
             f"there is no API key for {url}: give {argument('api_key')}, set SWANLAB_API_KEY or "
-            f"run `swanlab login`; to look around without an account, use {argument('host')} sandbox"
+            f"run `swanlab login`; to look around without an account, use {argument('host', 'sandbox')}"
         )
     _check_key(key)
     warnings = entry.warnings if entry is not None and key == entry.api_key else ()

@@ -166,7 +166,8 @@ def test_a_save_that_cannot_be_costs_nothing(server: Sandbox, api: Any, tmp_path
         (lambda a: a.run.logs(RUN, level="LOUD"), "level="),
         (lambda a: a.run.filter("ada-lab/digits", {"state in": []}), "where="),
         (lambda a: a.run.filter("ada-lab/digits", {"stat ==": 1}), "where="),
-        (lambda a: a.run.columns(RUN, column_class="MINE"), "class="),
+        (lambda a: a.run.columns(RUN, column_class="MINE"), "column_class="),
+        (lambda a: a.run.series(RUN, metric_type="X"), "metric_type="),
         (lambda a: a.project.list(sort="size"), "sort="),
     ],
 )

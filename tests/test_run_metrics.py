@@ -89,7 +89,7 @@ def test_sampling_keeps_to_the_number_asked_for(api: Any) -> None:
 
 def test_a_sample_beyond_the_servers_limit_is_capped(api: Any, server: Sandbox) -> None:
     """1,500 points are asked for at most, and a hint names the argument for all."""
-    with pytest.warns(UserWarning, match="full= fetches every point"):
+    with pytest.warns(UserWarning, match="full=True fetches every point"):
         table = api.run.metrics("ada-lab/digits/mlp-long", keys="loss", sample=9_999)
     assert table.num_rows <= 1_500
     bodies = [r.body for r in server.requests if r.path.endswith("/metrics/scalar")]
@@ -202,7 +202,7 @@ def test_patterns_find_keys(api: Any) -> None:
 
 def test_a_key_that_is_not_there(api: Any) -> None:
     """The closest keys are named, and the command that lists all."""
-    with pytest.raises(errors.NotFoundError, match=r"(?s)no scalar key 'lss'.*loss.*run series"):
+    with pytest.raises(errors.NotFoundError, match=r"(?s)no scalar key 'lss'.*loss.*api\.run\.series"):
         api.run.metrics(RUN, keys="lss")
 
 

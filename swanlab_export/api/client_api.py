@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
@@ -105,7 +106,9 @@ class Api(Generic[F]):
     """A connection to one server: ``api.run``, ``api.project`` and so on; use ``connect``."""
 
     def __init__(self, context: Context, frame: Frame, stack: ExitStack) -> None:
-        self._stack = stack
+        # With the last noun that uses it, or at the end of Python, while the sandbox's threads still
+        # live: later they could not be stopped.
+        self._close = weakref.finalize(context, stack.close)
         self._context = context
         for warning in context.client.settings.warnings:
             warn(warning, depth=4)
@@ -126,4 +129,4 @@ class Api(Generic[F]):
 
     def close(self) -> None:
         """Close the connections, and the sandbox where there is one."""
-        self._stack.close()
+        self._close()

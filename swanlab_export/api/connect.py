@@ -57,7 +57,7 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
         from swanlab_export.sandbox import Sandbox
     except ImportError:
         raise UsageError(
-            f"{argument('host')} sandbox needs Flask: pip install 'swanlab-export[sandbox]'"
+            f"{argument('host', 'sandbox')} needs Flask: pip install 'swanlab-export[sandbox]'"
         ) from None
     with Sandbox() as sandbox:
         yield Settings(sandbox.url, sandbox.url, api_key or sandbox.api_key)

@@ -59,9 +59,14 @@ class Answer:
         return list(self.wire) if isinstance(self.wire, Iterator) else self.wire
 
 
+def _says_nothing(value: Any) -> bool:
+    # Not by equality: 0 is a step.
+    return value is None or value is False or value in ("", [])
+
+
 def source_of(context: Context, command: str, path: object = "", **options: Any) -> dict[str, Any]:
     """Describe a call for a table's metadata; options that say nothing are left out."""
-    said = {name: value for name, value in options.items() if value not in (None, False, "", [])}
+    said = {name: value for name, value in options.items() if not _says_nothing(value)}
     return {
         "host": context.client.settings.host,
         "command": command,

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.refs import escape
 
-Where = str | Sequence[Any] | Mapping[str, Any] | None
+Where = str | Iterable[Any] | Mapping[str, Any] | None
 Rule = dict[str, Any]
 
 TYPES = ("STABLE", "CONFIG", "SCALAR")
@@ -67,6 +68,9 @@ def filter_rules(where: Where) -> list[Rule]:
     """
     if where is None:
         return []
+    if not isinstance(where, Iterable):
+        kind = type(where).__name__
+        raise UsageError(f"{argument('where')} is a mapping or rules, not a {kind}")
     parts = [where] if isinstance(where, str | Mapping) else list(where)
     found: list[Any] = [rule for part in parts for rule in _rules_of(part)]
     if not found:
@@ -112,13 +116,27 @@ def _from_words(name: str, sign: str, value: Any) -> Rule:
         )
     if isinstance(value, str) and op in {"IN", "NOT IN"}:
         value = [item.strip() for item in value.split(",")]
+    if getattr(value, "ndim", 0) == 1:  # an array or a Series
+        value = value.tolist()
     values = value if isinstance(value, list | tuple | set) else [value]
     return {"key": _STABLE.get(key, key), "type": kind, "op": op, "value": [*map(_word, values)]}
 
 
 def _word(value: Any) -> str:
-    """Spell a value as the server compares it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Spell a value as the server compares it: numbers of numpy and times of pandas, too."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        text = aware.astimezone(UTC).isoformat(timespec="milliseconds")
+        return text.replace("+00:00", "Z")
+    plain = value.item() if hasattr(value, "item") else value
+    try:
+        return json.dumps(plain, ensure_ascii=False)
+    except TypeError:
+        kind = type(value).__name__
+        message = f"{argument('where')}: a {kind} is no value to compare with"
+        raise UsageError(message) from None
 
 
 def _from_json(text: str, where: str) -> list[Any]:

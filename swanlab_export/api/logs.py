@@ -17,7 +17,7 @@ from swanlab_export.normalizers.rows import build_table
 from swanlab_export.pagination import fetch_log_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
@@ -49,7 +49,7 @@ def logs(
         )
         table.total = max(counts, default=None)
         if not full and table.total is not None and table.total > endpoint.LOG_SHARD_ROWS:
-            rest = f"{argument('full')} fetches the rest"
+            rest = f"{argument('full', True)} fetches the rest"
             table.notes.append(f"shard {offset} of a log of {table.total} lines; {rest}")
         return table
 
@@ -60,6 +60,7 @@ def logs(
 class LogPiece:
     """A part of a log that one export can hold, and where it can be downloaded."""
 
+    run_id: str
     start: int
     rows: int
     path: str
@@ -67,14 +68,12 @@ class LogPiece:
 
 
 def export_logs(
-    context: Context, path: str, *, start: int = 0, rows: int = endpoint.LOG_EXPORT_ROWS_MAX
+    context: Context, path: str, pieces: Iterable[LogPiece], *, start: int, rows: int
 ) -> Answer:
-    """Have a log written to files on the server, one row per file, with its download URL."""
-    pieces = list(export_pieces(context, path, start=start, rows=rows))
-    run_id = pieces[0][0].run_id
+    """The files that a log was exported to, one row per file, with its download URL."""
     made = [
-        {"run_id": run_id, "start": piece.start, "rows": piece.rows, "url": piece.url}
-        for _, piece in pieces
+        {"run_id": piece.run_id, "start": piece.start, "rows": piece.rows, "url": piece.url}
+        for piece in pieces
     ]
     return Answer(
         made,
@@ -84,9 +83,9 @@ def export_logs(
 
 
 def export_pieces(
-    context: Context, path: str, *, start: int, rows: int
-) -> Iterator[tuple[FoundRun, LogPiece]]:
-    """Export a log in pieces of at most 500,000 lines, in order."""
+    context: Context, path: str, *, start: int = 0, rows: int = endpoint.LOG_EXPORT_ROWS_MAX
+) -> Iterator[LogPiece]:
+    """Have a log written to files on the server, of at most 500,000 lines each, in order."""
     if start < 0:
         raise UsageError(f"{argument('start')} must be 0 or more")
     if rows < 1:
@@ -96,21 +95,27 @@ def export_pieces(
         count = min(endpoint.LOG_EXPORT_ROWS_MAX, start + rows - first)
         wire = endpoint.fetch_log_export(context.client, run.source, first, count)
         file = exported_path(wire, f"the log of {path}")
-        yield run, LogPiece(first, count, file, presigned_urls(context, [file])[0])
+        yield LogPiece(run.run_id, first, count, file, presigned_urls(context, [file])[0])
 
 
-def log_chunks(context: Context, path: str, *, start: int, rows: int) -> Iterator[bytes]:
-    """Yield the bytes of the log file itself, piece after piece, until a piece has no line."""
+def log_chunks(
+    context: Context, pieces: Iterable[LogPiece], exported: list[LogPiece] | None = None
+) -> Iterator[bytes]:
+    """Yield the bytes of the log itself, piece after piece, until a piece has no line.
+
+    ``exported`` gathers the pieces that have any, where somebody wants them.
+    """
     with context.progress.bar("log", total=None, unit="B") as bar:
-        for _, piece in export_pieces(context, path, start=start, rows=rows):
-            download = download_file(context, piece.path, f"the log of {path}", piece.url)
+        for piece in pieces:
             size_bytes = 0
-            for chunk in download:
+            for chunk in download_file(context, piece.path, "the log", piece.url):
                 size_bytes += len(chunk)
                 bar.add(len(chunk))
                 yield chunk
             if not size_bytes:
                 return
+            if exported is not None:
+                exported.append(piece)
 
 
 def _shard(context: Context, run: FoundRun, offset: int, level: str) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from swanlab_export.api.metrics_plan import MetricsPlan
 from swanlab_export.api.metrics_sample import sample_parts, sample_wire
 from swanlab_export.api.ranges import Range, check_x_axis, plan_selection
 from swanlab_export.api.resolve import find_having, match_keys, parse_keys
-from swanlab_export.api.run import find_many
+from swanlab_export.api.run import find_many, many_options
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.normalizers.metrics import Layout
@@ -92,6 +92,8 @@ def metrics(
         x_axis=x_axis,
         layout=layout,
         range=None if range_query is None else str(range_query),
+        ignore_timestamp=ignore_timestamp,
+        **many_options(project, where, skip_failed=skip_failed),
     )
     notes = _notes(plan, sample, is_full=is_full)
     wire = full_wire if is_full else sample_wire
@@ -108,7 +110,7 @@ def _notes(plan: MetricsPlan, sample: int, *, is_full: bool) -> list[str]:
     if sample > endpoint.SAMPLE_MAX and not is_full:
         notes.append(
             f"{argument('sample')} is capped at {endpoint.SAMPLE_MAX}; "
-            f"{argument('full')} fetches every point"
+            f"{argument('full', True)} fetches every point"
         )
     count = len(plan.runs)
     notes.extend(

@@ -55,7 +55,7 @@ def list_answer(
         table = normalize(counted)
         table.total = items.total
         if items.total is not None and counted.count < items.total:
-            rest = f"{argument('full')} fetches the rest"
+            rest = f"{argument('full', True)} fetches the rest"
             table.notes.append(f"{counted.count} of {items.total} {what}; {rest}")
         return table.with_source({"total": items.total})
 

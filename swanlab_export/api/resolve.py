@@ -21,6 +21,7 @@ from swanlab_export.errors import (
     SwanlabExportError,
     UsageError,
     argument,
+    command,
 )
 from swanlab_export.normalizers.runs import flatten_groups
 from swanlab_export.normalizers.values import as_time_ms
@@ -59,26 +60,56 @@ class FoundRun:
 
 def find_run(context: Context, path: str) -> FoundRun:
     """Fetch a run and, side by side, the project that it is in."""
-    return next(iter(find_runs(context, [path])))
+    return find_runs(context, [path])[0][0]
 
 
-def find_runs(context: Context, paths: Sequence[str]) -> list[FoundRun]:
-    """Fetch runs by their paths, each project once; all side by side."""
+def find_runs(
+    context: Context, paths: Sequence[str], *, skip_failed: bool = False
+) -> tuple[list[FoundRun], list[str]]:
+    """Fetch runs by their paths, and each of their projects once; all side by side.
+
+    Returns:
+        Each run once, in order, and what is wrong with those that are left out.
+
+    Raises:
+        IncompleteError: One of several cannot be found, and may not be skipped.
+    """
     refs = [parse_run(path) for path in dict.fromkeys(paths)]
     projects = list(dict.fromkeys(ref.project for ref in refs))
     wanted: list[RunRef | ProjectRef] = [*projects, *refs]
 
     def fetch(ref: RunRef | ProjectRef) -> Any:
-        if isinstance(ref, RunRef):
-            return run_endpoint.fetch_run(context.client, ref)
-        return project_endpoint.fetch_project(context.client, ref)
+        try:
+            if isinstance(ref, RunRef):
+                return run_endpoint.fetch_run(context.client, ref)
+            return project_endpoint.fetch_project(context.client, ref)
+        except SwanlabExportError as error:
+            return error
 
     context.client.login()
-    wire = dict(zip(wanted, context.client.map(fetch, wanted), strict=True))
-    ids = {ref: project_id_of(wire[ref]) for ref in projects}
-    return _distinct(
-        FoundRun(str(ref), wire[ref], source_of_run(wire[ref], ids[ref.project])) for ref in refs
-    )
+    found: list[FoundRun] = []
+    failures: list[str] = []
+    of_project: dict[ProjectRef, Any] = {}
+    for ref, wire in zip(wanted, context.client.map(fetch, wanted), strict=True):
+        if isinstance(ref, ProjectRef):
+            of_project[ref] = wire
+            continue
+        try:
+            found.append(_found_run(ref, wire, of_project[ref.project]))
+        except SwanlabExportError as error:
+            named = error if len(refs) == 1 else one_failed(str(ref), error)
+            if len(refs) == 1 or not skip_failed:
+                raise named from None
+            failures.append(named.message)
+    return _distinct(found), failures
+
+
+def _found_run(ref: RunRef, wire: Any, project: Any) -> FoundRun:
+    """Put together what was fetched, or raise what came instead."""
+    for each in (project, wire):
+        if isinstance(each, SwanlabExportError):
+            raise each
+    return FoundRun(str(ref), wire, source_of_run(wire, project_id_of(project)))
 
 
 def find_project_runs(context: Context, project: str, where: Where) -> list[FoundRun]:
@@ -186,8 +217,7 @@ def parse_names(name: str, wanted: str | Sequence[str], known: Sequence[str]) ->
     found = parse_keys(wanted, name)
     for each in found:
         if each not in known:
-            closest = difflib.get_close_matches(each, known, _SHOWN_NAMES, 0.4) or known
-            names = ", ".join(closest[:20])
+            names = ", ".join(_closest(each, known, 20))
             raise UsageError(f"{argument(name)}: no column {escape(each)}; there are {names}")
     return found
 
@@ -218,11 +248,16 @@ def match_keys(
     keys: list[str] = []
     known = fetch_keys(context, runs, metric_type)
     for pattern in patterns:
-        matches = [pattern] if pattern in known else fnmatch.filter(known, pattern)
+        matches = matching(pattern, known)
         if not matches:
             raise _no_such_key(context, runs, pattern, metric_type)
         keys.extend(matches)
     return list(dict.fromkeys(keys))
+
+
+def matching(pattern: str, known: Sequence[str]) -> list[str]:
+    """The keys that a pattern means: the one of that very name, else all that match it."""
+    return [pattern] if pattern in known else fnmatch.filter(known, pattern)
 
 
 def find_having(
@@ -261,14 +296,20 @@ def fetch_summaries(
     """Yield each run with its summary, one request per few hundred runs, side by side."""
 
     def fetch(some: list[FoundRun]) -> list[tuple[FoundRun, Any]]:
-        sources = [run.source for run in some]
-        wire = run_endpoint.fetch_summaries(context.client, sources, keys)
-        by_id = wire if isinstance(wire, dict) else {}
-        found = [(run, by_id.get(run.run_id)) for run in some]
-        return [(run, each if isinstance(each, dict) else None) for run, each in found]
+        return list(zip(some, fetch_summaries_of(context, some, keys), strict=True))
 
     for found in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
         yield from found
+
+
+def fetch_summaries_of(
+    context: Context, runs: Sequence[FoundRun], keys: Sequence[str] | None
+) -> list[Any]:
+    """Fetch the summaries of a few hundred runs in one request; None for a run without one."""
+    wire = run_endpoint.fetch_summaries(context.client, [run.source for run in runs], keys)
+    by_id = wire if isinstance(wire, dict) else {}
+    found = [by_id.get(run.run_id) for run in runs]
+    return [each if isinstance(each, dict) else None for each in found]
 
 
 def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -309,14 +350,21 @@ def _no_such_key(
     other = "MEDIA" if metric_type == "SCALAR" else "SCALAR"
     try:
         if key in fetch_keys(context, runs, other):
-            command = "run medias" if other == "MEDIA" else "run metrics"
-            return NotFoundError(f"{message}: it is a {other.lower()} key, see `{command}`")
+            there = command("run medias" if other == "MEDIA" else "run metrics")
+            return NotFoundError(f"{message}: it is a {other.lower()} key, see {there}")
         known = fetch_keys(context, runs, metric_type)
     except SwanlabExportError:
         known = []
-    closest = difflib.get_close_matches(key, known, _SHOWN_NAMES, 0.4) or known[:_SHOWN_NAMES]
+    closest = _closest(key, known)
     names = f"; there are {', '.join(map(escape, closest))}" if closest else ""
-    return NotFoundError(f"{message}{names}; `run series` lists all")
+    return NotFoundError(f"{message}{names}; {command('run series')} lists all")
+
+
+def _closest(name: str, known: Sequence[str], count: int = _SHOWN_NAMES) -> list[str]:
+    """Find what may be meant: names that hold it, then names like it, else the first there are."""
+    holding = [each for each in known if name.lower() in each.lower()]
+    alike = difflib.get_close_matches(name, known, _SHOWN_NAMES, 0.4)
+    return (list(dict.fromkeys([*holding, *alike])) or list(known))[:count]
 
 
 def one_failed(path: str, error: SwanlabExportError) -> IncompleteError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.api.context import Answer, Context, source_of
@@ -12,6 +13,7 @@ from swanlab_export.api.resolve import (
     FoundRun,
     fetch_keys,
     fetch_summaries,
+    fetch_summaries_of,
     find_keys,
     find_project_runs,
     find_run,
@@ -19,7 +21,7 @@ from swanlab_export.api.resolve import (
     identity,
     in_batches,
     is_pattern,
-    one_failed,
+    matching,
     parse_keys,
     project_id_of,
     run_pages,
@@ -27,7 +29,7 @@ from swanlab_export.api.resolve import (
 )
 from swanlab_export.endpoints import project as project_endpoint
 from swanlab_export.endpoints import run as endpoint
-from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError, argument
+from swanlab_export.errors import NotFoundError, UsageError, argument, command
 from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_series
 from swanlab_export.normalizers.runs import flatten_groups, normalize_runs, normalize_summaries
 from swanlab_export.pagination import Pages
@@ -115,7 +117,13 @@ def summary(
         table.failures = failures
         return table
 
-    source = source_of(context, "run summary", ", ".join(paths) or project, keys=patterns)
+    source = source_of(
+        context,
+        "run summary",
+        ", ".join(paths) or project,
+        keys=patterns,
+        **many_options(project, where, skip_failed=skip_failed),
+    )
     return Answer(found, normalize, source, raw=dict)
 
 
@@ -128,9 +136,9 @@ def series(
     search: str | None = None,
 ) -> Answer:
     """Keys that a run has, one row each."""
-    metric_type = check_choice("type", metric_type, METRIC_TYPES)
+    metric_type = check_choice("metric_type", metric_type, METRIC_TYPES)
     if metric_class is not None:
-        metric_class = check_choice("class", metric_class, COLUMN_CLASSES)
+        metric_class = check_choice("metric_class", metric_class, COLUMN_CLASSES)
     run = find_run(context, path)
     keys = [
         key
@@ -207,7 +215,7 @@ def column(
     exact = next((c for c in found if isinstance(c, dict) and c.get("key") == key), None)
     if exact is None and not found:
         wanted = " ".join(filter(None, (column_class, column_type)))
-        raise NotFoundError(f"{path} has no {wanted} column {escape(key)}; see `run columns`")
+        raise NotFoundError(f"{path} has no {wanted} column {escape(key)}; see {command('run columns')}")
     chosen = exact if exact is not None else found[0]
     source = source_of(
         context, "run column", path, key=key, column_class=column_class, column_type=column_type
@@ -228,37 +236,19 @@ def find_many(
     """Find the runs of a call that takes many, and say which could not be found."""
     if bool(paths) == bool(project):
         raise UsageError(
-            f"give {argument('path')} of one or more runs, or {argument('project')}, not both"
+            f"name one or more runs, or give {argument('project')}, not both"
         )
     if project:
         return find_project_runs(context, project, where), []
     if where is not None:
         raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
-    if len(paths) == 1:
-        return find_runs(context, paths), []
-    return _find_each(context, paths, skip_failed=skip_failed)
+    return find_runs(context, paths, skip_failed=skip_failed)
 
 
-def _find_each(
-    context: Context, paths: Sequence[str], *, skip_failed: bool
-) -> tuple[list[FoundRun], list[str]]:
-    try:
-        return find_runs(context, paths), []
-    except UsageError:
-        raise
-    except SwanlabExportError:
-        # One of them failed, and the message has to say which.
-        found: list[FoundRun] = []
-        failures: list[str] = []
-        for path in dict.fromkeys(paths):
-            try:
-                found.append(find_run(context, path))
-            except SwanlabExportError as error:
-                named = one_failed(path, error)
-                if not skip_failed:
-                    raise named from None
-                failures.append(named.message)
-        return found, failures
+def many_options(project: str | None, where: Where, *, skip_failed: bool) -> dict[str, Any]:
+    """What a table's source says of which runs were asked for."""
+    rules = None if where is None else filter_rules(where)
+    return {"project": project, "where": rules, "skip_failed": skip_failed}
 
 
 def _runs_table(
@@ -268,23 +258,44 @@ def _runs_table(
     runs: Iterable[Any],
     keys: list[str] | None,
 ) -> Table:
-    pairs: Iterable[tuple[Any, Any]] = ((run, None) for run in runs)
-    if keys is not None:
-        pairs = _with_summaries(context, project_id, runs, keys)
-    return normalize_runs(pairs, str(ref), project_id, context.web_host)
+    if keys is None:
+        pairs = ((run, None) for run in runs)
+        return normalize_runs(pairs, str(ref), project_id, context.web_host)
+    met: set[str] = set()
+    table = normalize_runs(
+        _with_summaries(context, project_id, runs, keys, met),
+        str(ref),
+        project_id,
+        context.web_host,
+        summary_keys=[key for key in keys if not is_pattern(key)],
+    )
+    for key in keys:
+        if not fnmatch.filter(met, key) and key not in met:
+            table.notes.append(f"no run here has the key {escape(key)}")
+    return table
 
 
 def _with_summaries(
-    context: Context, project_id: str, runs: Iterable[Any], keys: list[str]
+    context: Context, project_id: str, runs: Iterable[Any], keys: list[str], met: set[str]
 ) -> Iterator[tuple[Any, Any]]:
-    """Join each run with its summary, a few hundred at a time."""
-    for some in in_batches(runs, RUNS_PER_REQUEST):
+    """Join each run with its summary, a few hundred a request, side by side.
+
+    No key means all of them; ``met`` gathers those that some run has.
+    """
+
+    def fetch(some: list[Any]) -> list[tuple[Any, Any]]:
         found = [FoundRun("", run, source_of_run(run, project_id)) for run in some]
         wanted: list[str] | None = keys or None
         if any(is_pattern(key) for key in keys):
-            wanted = find_keys(context, found, keys, "SCALAR")
-        for run, wire in fetch_summaries(context, found, wanted):
-            yield run.wire, _in_order(wire, wanted)
+            known = fetch_keys(context, found, "SCALAR")
+            wanted = [key for each in keys for key in matching(each, known)]
+        wires = fetch_summaries_of(context, found, wanted) if wanted != [] else [None] * len(found)
+        return list(zip(some, wires, strict=True))
+
+    for pairs in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
+        for run, wire in pairs:
+            met.update(wire or {})
+            yield run, wire
 
 
 def _in_order(wire: Any, keys: Sequence[str] | None) -> Any:
@@ -305,9 +316,9 @@ def _check_column(
     column_class: str | None, column_type: str | None
 ) -> tuple[str | None, str | None]:
     if column_class is not None:
-        column_class = check_choice("class", column_class, COLUMN_CLASSES)
+        column_class = check_choice("column_class", column_class, COLUMN_CLASSES)
     if column_type is not None:
-        column_type = check_choice("type", column_type, COLUMN_TYPES)
+        column_type = check_choice("column_type", column_type, COLUMN_TYPES)
     return column_class, column_type
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from swanlab_export.cli.options import Common, spell_option
+from swanlab_export.cli.options import SPELLING, Common
 from swanlab_export.errors import (
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
@@ -24,7 +24,7 @@ from swanlab_export.errors import (
     SwanlabExportError,
     UsageError,
     argument,
-    spell_arguments,
+    spell,
 )
 from swanlab_export.refs import escape
 
@@ -181,7 +181,7 @@ def reporting(debug: bool) -> Any:
 def say(message: str) -> None:
     """Say something on stderr, arguments spelled as options; that nobody listens is no failure."""
     with suppress(OSError):
-        click.echo(spell_arguments(message, spell_option), err=True)
+        click.echo(spell(message, SPELLING), err=True)
 
 
 def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:

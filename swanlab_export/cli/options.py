@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from swanlab_export.errors import Spelling
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,6 +22,10 @@ _SPELLED = {
     "page": "--page_num",
     "size": "--page_size",
     "where": "--filter_query",
+    "column_class": "--class",
+    "column_type": "--type",
+    "metric_class": "--class",
+    "metric_type": "--type",
 }
 
 
@@ -40,13 +46,17 @@ class Common:
     debug: bool
 
 
-def spell_option(name: str) -> str:
+def spell_option(name: str, value: str = "") -> str:
     """Spell an argument as the command line does.
 
-    >>> spell_option("range_head"), spell_option("full")
-    ('--range-head', '--all')
+    >>> spell_option("range_head"), spell_option("full", "True"), spell_option("host", "sandbox")
+    ('--range-head', '--all', '--host sandbox')
     """
-    return _SPELLED.get(name) or "--" + name.replace("_", "-")
+    option = _SPELLED.get(name) or "--" + name.replace("_", "-")
+    return option if value in {"", "True"} else f"{option} {value}"
+
+
+SPELLING = Spelling(spell_option, "`{}`".format)
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -411,11 +411,18 @@ def export_logs(path: str, start: int, rows: int, common: Common) -> None:
     def save(context: Context, target: Target) -> Any:
         from swanlab_export.writers import write_chunks
 
-        return write_chunks(api.log_chunks(context, path, start=start, rows=rows), target)
+        pieces = api.export_pieces(context, path, start=start, rows=rows)
+        return write_chunks(api.log_chunks(context, pieces), target)
 
     execute(
         common,
-        lambda context: api.export_logs(context, path, start=start, rows=rows),
+        lambda context: api.export_logs(
+            context,
+            path,
+            api.export_pieces(context, path, start=start, rows=rows),
+            start=start,
+            rows=rows,
+        ),
         name=f"log-{path}",
         extra_formats={".log": "log"},
         write_extra=save,

@@ -35,6 +35,7 @@ def build_table(
     *,
     is_single: bool = False,
     notes: list[str] | None = None,
+    expected: Iterable[str] = (),
 ) -> Table:
     """Gather flat rows into a table of ``declared``.
 
@@ -43,11 +44,12 @@ def build_table(
         rows: Flat rows; a declared column may be missing from a row, an undeclared one may come.
         is_single: The table is about one entity.
         notes: Handed on to the table.
+        expected: Undeclared columns of floats that are there even if no row has them.
 
     Raises:
         ServerError: A declared column holds a value that is not of its type.
     """
-    spool = _Spool(declared)
+    spool = _Spool(declared, expected)
     for row in rows:
         spool.add(row)
     spool.close()
@@ -57,10 +59,10 @@ def build_table(
 class _Spool:
     """Rows in order, in memory or in a temporary file, with the kinds of their extra columns."""
 
-    def __init__(self, declared: TableSchema) -> None:
+    def __init__(self, declared: TableSchema, expected: Iterable[str]) -> None:
         self._declared = declared
         self._types = {column.name: column.arrow_type for column in declared.columns}
-        self._kinds: dict[str, int] = {}
+        self._kinds = dict.fromkeys(expected, _FLOAT)
         self._rows: list[Row] = []
         self._file: IO[bytes] | None = None
         self._chunks = 0

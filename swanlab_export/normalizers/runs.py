@@ -32,6 +32,7 @@ def normalize_runs(
     web_host: str,
     *,
     is_single: bool = False,
+    summary_keys: Iterable[str] = (),
 ) -> Table:
     """Runs, one row each, with ``config.*`` and, where given, ``summary.*``.
 
@@ -41,6 +42,7 @@ def normalize_runs(
         project_id: The project's id, None where it was not asked for.
         web_host: Where web pages are.
         is_single: The table is about one run.
+        summary_keys: Keys that have a ``summary.*`` column even if no run has them.
     """
     notes: list[str] = []
 
@@ -52,7 +54,8 @@ def normalize_runs(
         return made
 
     rows = (row(as_object(run, "a run"), summary) for run, summary in wire)
-    return build_table(schemas.RUNS, rows, is_single=is_single, notes=notes)
+    expected = [f"summary.{key}" for key in summary_keys]
+    return build_table(schemas.RUNS, rows, is_single=is_single, notes=notes, expected=expected)
 
 
 def flatten_groups(wire: Any) -> Iterator[Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from swanlab_export.api.frames import check_frame, to_frame
-from swanlab_export.errors import spell_arguments
+from swanlab_export.errors import spell
 from swanlab_export.writers import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from swanlab_export.writers import Target
 
 F = TypeVar("F")
+_Call = TypeVar("_Call", bound="Callable[..., Any]")
 
 
 class SwanlabExportWarning(UserWarning):
@@ -54,6 +56,36 @@ class Noun(Generic[F]):
         tell(table)
 
 
+def spelled_out(options: type, like: Callable[..., Any]) -> Callable[[_Call], _Call]:
+    """Show ``**options`` one by one in the signature that ``help`` and notebooks read.
+
+    Their defaults are those of ``like``; what that does not have is None.
+    """
+
+    def decorate(call: _Call) -> _Call:
+        plain = inspect.signature(call)
+        known = inspect.signature(like).parameters
+        shown = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=known[name].default if name in known else None,
+                annotation=getattr(kind, "__forward_arg__", kind),
+            )
+            for name, kind in options.__annotations__.items()
+        ]
+        own = [each for each in plain.parameters.values() if each.kind != each.VAR_KEYWORD]
+        call.__signature__ = plain.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def flat(paths: Iterable[str | Iterable[str]]) -> list[str]:
+    """Take paths one by one or in lists, such as a column of a frame."""
+    return [path for each in paths for path in ([each] if isinstance(each, str) else each)]
+
+
 def tell(table: Table) -> None:
     """Warn of what the caller should know about a table."""
     for note in [*table.notes, *table.failures]:
@@ -65,4 +97,4 @@ def warn(note: str, *, depth: int) -> None:
 
     ``depth`` counts from here to that line: here, ``tell``, ``_give``, the call, the line.
     """
-    warnings.warn(spell_arguments(note), SwanlabExportWarning, stacklevel=depth)
+    warnings.warn(spell(note), SwanlabExportWarning, stacklevel=depth)

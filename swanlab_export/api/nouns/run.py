@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from swanlab_export.api import run as run_api
-from swanlab_export.api.nouns.base import F
+from swanlab_export.api.nouns.base import F, flat
 from swanlab_export.api.nouns.run_data import RunData
 from swanlab_export.api.paging import Paging
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from swanlab_export.api.filters import Where
     from swanlab_export.api.frames import Frame
@@ -88,7 +88,7 @@ class Runs(RunData[F]):
     @overload
     def summary(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str] | None = ...,
         project: str | None = ...,
         where: Where = ...,
@@ -97,7 +97,7 @@ class Runs(RunData[F]):
     @overload
     def summary(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str] | None = ...,
         project: str | None = ...,
         where: Where = ...,
@@ -106,7 +106,7 @@ class Runs(RunData[F]):
     ) -> Any: ...
     def summary(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str] | None = None,
         project: str | None = None,
         where: Where = None,
@@ -116,7 +116,7 @@ class Runs(RunData[F]):
         """Latest, min, max, avg, median and std, in the metric's unit; one row per run and key.
 
         Args:
-            paths: Runs; or give ``project``.
+            paths: Runs, one by one or in lists; or give ``project``.
             keys: Only these keys or patterns.
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
@@ -133,7 +133,7 @@ class Runs(RunData[F]):
         """
         answer = run_api.summary(
             self._context,
-            paths,
+            flat(paths),
             keys=keys,
             project=project,
             where=where,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from swanlab_export.api import logs as logs_api
 from swanlab_export.api import medias as medias_api
 from swanlab_export.api import metrics as metrics_api
-from swanlab_export.api.nouns.base import F, Noun
+from swanlab_export.api.nouns.base import F, Noun, flat, spelled_out
 from swanlab_export.api.ranges import Range
 from swanlab_export.writers import parse_target, write_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -31,8 +33,8 @@ class MetricsOptions(TypedDict, total=False):
     sample: int  # points per key at most, 1500 by default and at most
     x_axis: str  # "step", "time", "relative_time" or another key
     range_type: str | None  # what bounds are: "step", "timestamp" or "custom" (the x axis)
-    range_start: float | None  # first, inclusive
-    range_end: float | None  # last, inclusive
+    range_start: float | datetime | None  # first, inclusive
+    range_end: float | datetime | None  # last, inclusive
     range_head: int | None  # the first so many points
     range_tail: int | None  # the last so many points
     range_last: int | None  # points of the last so many ms
@@ -46,36 +48,42 @@ class RunData(Noun[F]):
 
     @overload
     def metrics(
-        self, *paths: str, keys: str | Sequence[str], **options: Unpack[MetricsOptions]
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        **options: Unpack[MetricsOptions],
     ) -> F: ...
     @overload
     def metrics(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str],
-        save: str,
+        save: str | PathLike[str],
         **options: Unpack[MetricsOptions],
     ) -> Path: ...
     @overload
     def metrics(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str],
-        frame: Frame,
+        save: str | PathLike[str] | None = ...,
+        frame: Frame | None = ...,
         **options: Unpack[MetricsOptions],
     ) -> Any: ...
+    @spelled_out(MetricsOptions, metrics_api.metrics)
     def metrics(
         self,
-        *paths: str,
+        *paths: str | Iterable[str],
         keys: str | Sequence[str],
-        save: str | None = None,
+        save: str | PathLike[str] | None = None,
         frame: Frame | None = None,
         **options: Unpack[MetricsOptions],
     ) -> Any:
         """Points of metrics; one row per run, key and step, sorted so.
 
         Args:
-            paths: Runs, workspace/project/run or web pages; or give ``project``.
+            paths: Runs, workspace/project/run or web pages, one by one or in lists; or give
+                ``project``.
             keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
             save: Write to this file instead, streaming; returns its path.
             frame: The kind of frame for this call.
@@ -99,12 +107,16 @@ class RunData(Noun[F]):
         >>> len(points)
         440
         """
-        target = None if save is None else parse_target(save)
+        target = None if save is None else parse_target(fspath(save))
         answer = self._metrics(paths, keys, options)
         return self._give(answer, frame) if target is None else self._save(answer, target)
 
+    @spelled_out(MetricsOptions, metrics_api.metrics)
     def metrics_batches(
-        self, *paths: str, keys: str | Sequence[str], **options: Unpack[MetricsOptions]
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        **options: Unpack[MetricsOptions],
     ) -> Iterator[pa.RecordBatch]:
         """Points of metrics as Arrow record batches, never all in memory; see ``metrics``.
 
@@ -114,18 +126,21 @@ class RunData(Noun[F]):
         ...     sum(batch.num_rows for batch in batches)
         20480
         """
-        yield from self._stream(self._metrics(paths, keys, options))
+        return self._stream(self._metrics(paths, keys, options))
 
     def _metrics(
-        self, paths: tuple[str, ...], keys: str | Sequence[str], options: MetricsOptions
+        self,
+        paths: tuple[str | Iterable[str], ...],
+        keys: str | Sequence[str],
+        options: MetricsOptions,
     ) -> Answer:
         given: dict[str, Any] = dict(options)
-        bounds = {name: given.pop(f"range_{name}", None) for name in _BOUNDS}
+        bounds = {name: _number(given.pop(f"range_{name}", None)) for name in _BOUNDS}
         axis = given.pop("range_type", None)
         is_asked = axis is not None or any(value is not None for value in bounds.values())
         range_query = Range(axis, **bounds) if is_asked else None
         return metrics_api.metrics(
-            self._context, paths, keys=keys, range_query=range_query, **given
+            self._context, flat(paths), keys=keys, range_query=range_query, **given
         )
 
     @overload
@@ -136,7 +151,7 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         step: int = ...,
         full: bool = ...,
-        download: str | None = ...,
+        download: str | PathLike[str] | None = ...,
     ) -> F: ...
     @overload
     def medias(
@@ -146,7 +161,7 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         step: int = ...,
         full: bool = ...,
-        download: str | None = ...,
+        download: str | PathLike[str] | None = ...,
         frame: Frame,
     ) -> Any: ...
     def medias(
@@ -156,7 +171,7 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         step: int = 0,
         full: bool = False,
-        download: str | None = None,
+        download: str | PathLike[str] | None = None,
         frame: Frame | None = None,
     ) -> Any:
         """Images, audio and other media; one row per key, step and item.
@@ -180,7 +195,12 @@ class RunData(Noun[F]):
         [43, 219]
         """
         answer = medias_api.medias(
-            self._context, path, keys=keys, step=step, full=full, download=download
+            self._context,
+            path,
+            keys=keys,
+            step=step,
+            full=full,
+            download=None if download is None else fspath(download),
         )
         return self._give(answer, frame)
 
@@ -245,11 +265,11 @@ class RunData(Noun[F]):
 
     @overload
     def export_logs(
-        self, path: str, *, start: int = ..., rows: int = ..., save: str | None = ...
+        self, path: str, *, start: int = ..., rows: int = ..., save: str | PathLike[str] | None = ...
     ) -> F: ...
     @overload
     def export_logs(
-        self, path: str, *, start: int = ..., rows: int = ..., save: str | None = ..., frame: Frame
+        self, path: str, *, start: int = ..., rows: int = ..., save: str | PathLike[str] | None = ..., frame: Frame
     ) -> Any: ...
     def export_logs(
         self,
@@ -257,7 +277,7 @@ class RunData(Noun[F]):
         *,
         start: int = 0,
         rows: int = 500_000,
-        save: str | None = None,
+        save: str | PathLike[str] | None = None,
         frame: Frame | None = None,
     ) -> Any:
         """The console log as a file on the server: its URL, one row per file of 500,000 lines.
@@ -276,12 +296,22 @@ class RunData(Noun[F]):
         ...     api.run.export_logs("ada-lab/digits/diverged", rows=10)["rows"].tolist()
         [10]
         """
-        if save is not None:
-            target = parse_target(save, {".log": "log"})
-            chunks = logs_api.log_chunks(self._context, path, start=start, rows=rows)
-            write_chunks(chunks, target)
-        answer = logs_api.export_logs(self._context, path, start=start, rows=rows)
+        target = None if save is None else parse_target(fspath(save), {".log": "log"})
+        pieces = logs_api.export_pieces(self._context, path, start=start, rows=rows)
+        if target is not None:
+            exported: list[logs_api.LogPiece] = []
+            write_chunks(logs_api.log_chunks(self._context, pieces, exported), target)
+            pieces = iter(exported)
+        answer = logs_api.export_logs(self._context, path, pieces, start=start, rows=rows)
         return self._give(answer, frame)
 
 
 _BOUNDS = ("start", "end", "head", "tail", "last")
+
+
+def _number(bound: Any) -> Any:
+    """Take a time, of pandas too, as Unix milliseconds; UTC where it names no zone."""
+    if not isinstance(bound, datetime):
+        return bound
+    aware = bound if bound.tzinfo else bound.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
