@@ -152,28 +152,43 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
 def fetch_log_shards(
     sender: Sender, build: Callable[[int], Request], *, size: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield the shards of a log, from the first one, until all lines announced have come.
+    """Yield the shards of a log, in order, until all lines announced have come.
+
+    The first one says how many lines there are; as many shards as hold them come side by side.
 
     Raises:
         IncompleteError: A shard came back empty before that.
     """
+
+    def fetch(shard: int) -> tuple[Request, Any]:
+        request = build(shard)
+        return request, sender.send(request)
+
+    ahead: Iterator[tuple[Request, Any]] = iter(())
     shard = received = 0
     while True:
-        request = build(shard)
-        answer = sender.send(request)
-        if not isinstance(answer, dict):
-            raise ServerError(f"{request} was answered with {_kind(answer)}, not with a shard")
-        lines, count = answer.get("logs") or [], answer.get("count") or 0
-        if not isinstance(lines, list) or not isinstance(count, int):
-            shown = f"{_kind(answer.get('logs'))} of {_kind(count)}"
-            raise ServerError(f"{request}: the shard's logs and count are {shown}")
+        request, answer = next(ahead, None) or fetch(shard)
+        lines, count = _read_shard(request, answer)
         received += len(lines)
         yield answer
         if received >= count and len(lines) < size:
             return
         if not lines:
             raise IncompleteError(f"{request}: {count} lines announced, {received} came")
+        if shard == 0:
+            ahead = sender.map(fetch, range(1, -(-count // size)))
         shard += 1
+
+
+def _read_shard(request: Request, answer: Any) -> tuple[list[Any], int]:
+    """Read a shard: its lines, and how many the log has."""
+    if not isinstance(answer, dict):
+        raise ServerError(f"{request} was answered with {_kind(answer)}, not with a shard")
+    lines, count = answer.get("logs") or [], answer.get("count") or 0
+    if not isinstance(lines, list) or not isinstance(count, int):
+        shown = f"{_kind(answer.get('logs'))} of {_kind(count)}"
+        raise ServerError(f"{request}: the shard's logs and count are {shown}")
+    return lines, count
 
 
 def _kind(value: Any) -> str:

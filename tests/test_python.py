@@ -107,14 +107,14 @@ def test_warnings_point_at_the_line_that_called(api: Any, tmp_path: Path) -> Non
     """A warning names this file, whichever call gave it."""
 
     def stream() -> None:
-        for _ in api.run.metrics_batches(project="ada-lab/digits", keys="acc"):
+        for _ in api.run.metrics_batches(project="ada-lab/digits", keys="acc", full=True):
             pass
 
     calls = [
         lambda: api.run.list("ada-lab/sweep"),
-        lambda: api.run.metrics(project="ada-lab/digits", keys="acc"),
+        lambda: api.run.metrics(project="ada-lab/digits", keys="acc", full=True),
         lambda: api.run.metrics(
-            project="ada-lab/digits", keys="acc", save=str(tmp_path / "x.parquet")
+            project="ada-lab/digits", keys="acc", full=True, save=tmp_path / "x.parquet"
         ),
         stream,
     ]

@@ -202,7 +202,9 @@ def test_patterns_find_keys(api: Any) -> None:
 
 def test_a_key_that_is_not_there(api: Any) -> None:
     """The closest keys are named, and the command that lists all."""
-    with pytest.raises(errors.NotFoundError, match=r"(?s)no scalar key 'lss'.*loss.*api\.run\.series"):
+    with pytest.raises(
+        errors.NotFoundError, match=r"(?s)no scalar key 'lss'.*loss.*api\.run\.series"
+    ):
         api.run.metrics(RUN, keys="lss")
 
 

@@ -41,16 +41,23 @@ class Answer:
         normalize: Makes the table out of it.
         source: What was asked for: the command, its path and options. Never a secret.
         raw: Turns ``wire`` into what ``--raw`` prints, where that is not ``wire`` itself.
+        notes: What the reader should know besides; may grow until the last row has come.
+        failures: Parts that were left out because they failed; may grow until then, too.
     """
 
     wire: Any
     normalize: Callable[[Any], Table]
     source: Mapping[str, Any] = field(default_factory=dict)
     raw: Callable[[Any], Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def to_table(self) -> Table:
         """Normalize the answer."""
-        return self.normalize(self.wire).with_source(self.source)
+        table = self.normalize(self.wire).with_source(self.source)
+        self.notes[:0] = table.notes
+        table.notes, table.failures = self.notes, self.failures
+        return table
 
     def to_raw(self) -> Any:
         """Give what the server said, unflattened."""

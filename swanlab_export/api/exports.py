@@ -29,11 +29,13 @@ def presigned_urls(context: Context, paths: list[str]) -> list[str]:
     return urls
 
 
-def download_file(context: Context, path: str, what: str, url: str | None = None) -> Download:
+def download_file(
+    context: Context, path: str, what: str, url: str | None = None, *, must_be_framed: bool = True
+) -> Download:
     """Open a download; ``url`` serves its first attempt, each further one presigns anew."""
     urls = [] if url is None else [url]
 
     def find_url() -> str:
         return urls.pop() if urls else presigned_urls(context, [path])[0]
 
-    return context.client.download(find_url, what)
+    return context.client.download(find_url, what, must_be_framed=must_be_framed)

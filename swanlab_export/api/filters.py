@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,14 @@ def _word(value: Any) -> str:
         raise UsageError(message) from None
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _from_json(text: str, where: str) -> list[Any]:
     try:
         rules = json.loads(text)
@@ -178,9 +186,19 @@ def _checked(rule: Any, index: int) -> Rule:
     if rule["type"] == "STABLE" and rule["key"] not in _STABLE.values():
         known = ", ".join(sorted(set(_STABLE.values())))
         raise refuse(f"has key {escape(rule['key'])}, not one of {known}")
+    values = _checked_values(rule, refuse)
+    return {"key": rule["key"], "type": rule["type"], "op": rule["op"], "value": values}
+
+
+def _checked_values(rule: Mapping[str, Any], refuse: Callable[[str], UsageError]) -> list[str]:
+    """Check what a rule compares with, and spell it as the server compares it."""
     if not isinstance(rule["value"], list):
         raise refuse("has a value that is not a list")
     if not rule["value"]:
         raise refuse("has no value")
     values = [_word(value) for value in rule["value"]]
-    return {"key": rule["key"], "type": rule["type"], "op": rule["op"], "value": values}
+    if rule["type"] == "SCALAR" and not all(map(_is_number, values)):
+        raise refuse(f"compares a metric with {escape(', '.join(values))}, which is no number")
+    if rule["op"] in {"GT", "LT", "GTE", "LTE"} and not all(value.strip() for value in values):
+        raise refuse("has nothing to compare with")
+    return values

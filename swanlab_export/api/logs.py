@@ -19,6 +19,8 @@ from swanlab_export.pagination import fetch_log_shards
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from swanlab_export.tables import Table
+
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -31,29 +33,58 @@ def logs(
     ignore_timestamp: bool = False,
     full: bool = False,
 ) -> Answer:
-    """Lines of a run's console log, one row each: one shard of 1000 lines, or all of them."""
+    """Lines of a run's console log, one row each: one shard of 1000 lines, or all of them.
+
+    All of them are read at the lowest level, at which the announced count is that of all lines,
+    and chosen here.
+    """
     if offset < 0:
         raise UsageError(f"{argument('offset')} must be 0 or more")
+    if full and offset:
+        raise UsageError(f"{argument('offset')} and {argument('full', True)} exclude each other")
     level = check_choice("level", level, LEVELS)
     run = find_run(context, path)
-    source = source_of(context, "run logs", path, offset=offset, level=level, full=full)
-    shards = _shards(context, run, level) if full else _shard(context, run, offset, level)
-    counts: list[int] = []
+    source = source_of(
+        context,
+        "run logs",
+        path,
+        offset=None if full else offset,
+        level=level,
+        full=full,
+        ignore_timestamp=ignore_timestamp,
+    )
+    shards = _shards(context, run) if full else _shard(context, run, offset, level)
+    notes: list[str] = []
 
-    def normalize(shards: Iterator[dict[str, Any]]) -> Any:
-        lines = (line for shard in _noting(shards, counts) for line in shard.get("logs") or [])
-        table = normalize_logs(
-            (line for line in lines if line is not None),
-            run.run_id,
-            has_timestamp=not ignore_timestamp,
-        )
-        table.total = max(counts, default=None)
-        if not full and table.total is not None and table.total > endpoint.LOG_SHARD_ROWS:
+    def normalize(shards: Iterator[dict[str, Any]]) -> Table:
+        lines = _lines(shards, level, notes, offset=None if full else offset)
+        return normalize_logs(lines, run.run_id, has_timestamp=not ignore_timestamp)
+
+    return Answer(shards, normalize, source, notes=notes)
+
+
+def _lines(
+    shards: Iterator[dict[str, Any]], level: str, notes: list[str], *, offset: int | None
+) -> Iterator[Any]:
+    """The lines of a log at ``level`` or above; a line of a level unknown here is one of them.
+
+    ``offset`` says which shard was asked for, None for all.
+    """
+    wanted = LEVELS[LEVELS.index(level) :]
+    for shard in shards:
+        lines = [line for line in shard.get("logs") or [] if line is not None]
+        for line in lines:
+            found = str(line.get("level")).upper() if isinstance(line, dict) else ""
+            if found in wanted or found not in LEVELS:
+                yield line
+        count = shard.get("count")
+        if offset is None or not isinstance(count, int):
+            continue
+        if count > endpoint.LOG_SHARD_ROWS:
             rest = f"{argument('full', True)} fetches the rest"
-            table.notes.append(f"shard {offset} of a log of {table.total} lines; {rest}")
-        return table
-
-    return Answer(shards, normalize, source)
+            notes.append(f"shard {offset} of a log of {count} lines; {rest}")
+        elif not lines and offset:
+            notes.append(f"shard {offset} is behind the end of a log of {count} lines")
 
 
 @dataclass(frozen=True)
@@ -106,10 +137,14 @@ def log_chunks(
     ``exported`` gathers the pieces that have any, where somebody wants them.
     """
     with context.progress.bar("log", total=None, unit="B") as bar:
+        ends_line = True
         for piece in pieces:
             size_bytes = 0
-            for chunk in download_file(context, piece.path, "the log", piece.url):
+            for chunk in filter(None, download_file(context, piece.path, "the log", piece.url)):
+                if not size_bytes and not ends_line:
+                    yield b"\n"  # a line of one piece must not go on in the next
                 size_bytes += len(chunk)
+                ends_line = chunk.endswith(b"\n")
                 bar.add(len(chunk))
                 yield chunk
             if not size_bytes:
@@ -125,19 +160,12 @@ def _shard(context: Context, run: FoundRun, offset: int, level: str) -> Iterator
     yield wire
 
 
-def _shards(context: Context, run: FoundRun, level: str) -> Iterator[dict[str, Any]]:
+def _shards(context: Context, run: FoundRun) -> Iterator[dict[str, Any]]:
     with context.progress.bar("log", total=None, unit="lines") as bar:
         for wire in fetch_log_shards(
             context.client,
-            lambda shard: endpoint.logs_page(run.source, shard, level),
+            lambda shard: endpoint.logs_page(run.source, shard, LEVELS[0]),
             size=endpoint.LOG_SHARD_ROWS,
         ):
             bar.add(len(wire.get("logs") or []))
             yield wire
-
-
-def _noting(shards: Iterator[dict[str, Any]], counts: list[int]) -> Iterator[dict[str, Any]]:
-    for shard in shards:
-        if isinstance(shard.get("count"), int):
-            counts.append(shard["count"])
-        yield shard

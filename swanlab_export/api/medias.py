@@ -38,6 +38,8 @@ def medias(
     patterns = parse_keys(keys)
     if step < 0:
         raise UsageError(f"{argument('step')} must be 0 or more")
+    if full and step:
+        raise UsageError(f"{argument('step')} and {argument('full', True)} exclude each other")
     folder = None if download is None else FolderWriter(Path(download))
     run = find_run(context, path)
     found = find_keys(context, [run], patterns, "MEDIA")

@@ -10,7 +10,7 @@ from swanlab_export.api.metrics_full import announced_steps, full_parts, full_wi
 from swanlab_export.api.metrics_plan import MetricsPlan
 from swanlab_export.api.metrics_sample import sample_parts, sample_wire
 from swanlab_export.api.ranges import Range, check_x_axis, plan_selection
-from swanlab_export.api.resolve import find_having, match_keys, parse_keys
+from swanlab_export.api.resolve import find_having, match_keys, missing_notes, parse_keys
 from swanlab_export.api.run import find_many, many_options
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import UsageError, argument
@@ -95,38 +95,24 @@ def metrics(
         ignore_timestamp=ignore_timestamp,
         **many_options(project, where, skip_failed=skip_failed),
     )
-    notes = _notes(plan, sample, is_full=is_full)
+    notes = _notes(plan)
+
+    def normalize(plan: MetricsPlan) -> Table:
+        parts = (
+            full_parts(context, plan, failures)
+            if is_full
+            else sample_parts(context, plan, notes, failures)
+        )
+        table = Table("metrics", plan.layout.schema, parts)
+        table.names = {run.run_id: run.name for run in plan.runs}
+        return table
+
     wire = full_wire if is_full else sample_wire
     return Answer(
-        plan,
-        lambda plan: _table(context, plan, notes, failures, is_full=is_full),
-        source,
-        raw=lambda plan: wire(context, plan),
+        plan, normalize, source, lambda plan: wire(context, plan, failures), notes, failures
     )
 
 
-def _notes(plan: MetricsPlan, sample: int, *, is_full: bool) -> list[str]:
-    notes = []
-    if sample > endpoint.SAMPLE_MAX and not is_full:
-        notes.append(
-            f"{argument('sample')} is capped at {endpoint.SAMPLE_MAX}; "
-            f"{argument('full', True)} fetches every point"
-        )
-    count = len(plan.runs)
-    notes.extend(
-        f"{len(plan.having[key])} of {count} runs have {key}"
-        for key in plan.keys
-        if len(plan.having[key]) < count
-    )
-    notes.extend(plan.layout.notes())
-    return notes
-
-
-def _table(
-    context: Context, plan: MetricsPlan, notes: list[str], failures: list[str], *, is_full: bool
-) -> Table:
-    parts = full_parts if is_full else sample_parts
-    table = Table("metrics", plan.layout.schema, parts(context, plan, failures), notes=notes)
-    table.names = {run.run_id: run.name for run in plan.runs}
-    table.failures = failures
-    return table
+def _notes(plan: MetricsPlan) -> list[str]:
+    lacking = missing_notes(plan.having, len(plan.runs), plan.x_key)
+    return [*lacking, *plan.layout.notes()]

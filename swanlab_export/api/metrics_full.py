@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.api.exports import download_file, exported_path, presigned_urls
-from swanlab_export.api.metrics_plan import MetricsPlan, chunks_of, give_up
+from swanlab_export.api.metrics_plan import MetricsPlan, Outcome, chunks_of
 from swanlab_export.api.resolve import FoundRun, fetch_summaries, in_batches
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import SwanlabExportError
@@ -16,7 +16,7 @@ from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from swanlab_export.client.download import Download
     from swanlab_export.normalizers.spool import BatchSpool
     from swanlab_export.progress import Bar
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ class _Exports:
 
 def _open_export(context: Context, task: _Task) -> Download:
     """Have one export written, and open its download."""
-    return download_file(context, _export(context, task), _what(task))
+    return _download(context, task, _export(context, task))
+
+
+def _download(context: Context, task: _Task, path: str, url: str | None = None) -> Download:
+    # The announced steps and the end of the last line tell whether it is whole.
+    return download_file(context, path, _what(task), url, must_be_framed=False)
 
 
 def _export(context: Context, task: _Task) -> str:
@@ -123,7 +130,7 @@ def _downloads(
             urls = {}  # each download asks for its own, and fails in the name of its run
         for task, path in some:
             if isinstance(path, str):
-                yield task, download_file(context, path, _what(task), urls.get(path))
+                yield task, _download(context, task, path, urls.get(path))
             else:
                 yield task, path
 
@@ -154,20 +161,21 @@ def _width(plan: MetricsPlan) -> int:
     return endpoint.COLUMNS_MAX - (plan.x_key is not None)
 
 
-def full_wire(context: Context, plan: MetricsPlan) -> Any:
+def full_wire(context: Context, plan: MetricsPlan, failures: list[str]) -> Any:
     """The exported files as they are, for ``--raw``: whole, whatever range was asked for."""
     tasks = list(_tasks(plan))
     with context.progress.bar("metrics", total=len(tasks), unit="exports") as bar:
         exports = _Exports(replace(plan, selection=Selection()), bar, is_single=False)
 
-        def fetch(task: _Task) -> dict[str, Any]:
+        def read(task: _Task, download: Download) -> dict[str, Any]:
             kept: list[bytes] = []
-            for _ in exports.blocks(task, _open_export(context, task), kept):
+            for _ in exports.blocks(task, download, kept):
                 pass
             text = b"".join(kept).decode()
             return {"experimentId": task.run.run_id, "keys": task.columns, "csv": text}
 
-        return list(context.client.map(fetch, tasks))
+        by_run = _each_run(context, plan, tasks, failures, read)
+        return [wire for of_run in by_run for _, wire in of_run]
 
 
 def full_parts(
@@ -209,33 +217,40 @@ def _spooled_parts(
     failures: list[str],
 ) -> Iterator[pa.RecordBatch]:
     """Download many exports side by side, and give out their points in the order asked for."""
+    for of_run in _each_run(context, plan, tasks, failures, exports.spool_by_key):
+        yield from _run_parts(plan, of_run)
 
-    def fetch(
-        opened: tuple[_Task, Download | SwanlabExportError],
-    ) -> BatchSpool | SwanlabExportError:
+
+def _each_run(
+    context: Context,
+    plan: MetricsPlan,
+    tasks: list[_Task],
+    failures: list[str],
+    read: Callable[[_Task, Download], _Read],
+) -> Iterator[list[tuple[_Task, _Read]]]:
+    """Download and read all exports side by side; yield those of each run that could be had."""
+    outcome = Outcome(plan, failures)
+
+    def fetch(opened: tuple[_Task, Download | SwanlabExportError]) -> _Read | SwanlabExportError:
         task, download = opened
         if isinstance(download, SwanlabExportError):
             return download
         try:
-            return exports.spool_by_key(task, download)
+            return read(task, download)
         except SwanlabExportError as error:
             return error
 
-    failed: set[str] = set()
-    of_run: list[tuple[_Task, BatchSpool]] = []
-    spools = context.client.map(fetch, _downloads(context, tasks))
-    for task, spool in zip(tasks, spools, strict=True):
-        if isinstance(spool, SwanlabExportError):
-            if task.run.run_id not in failed:
-                give_up(plan, task.run, spool, failures)
-            failed.add(task.run.run_id)
+    of_run: list[tuple[_Task, _Read]] = []
+    done = context.client.map(fetch, _downloads(context, tasks))
+    for task, found in zip(tasks, done, strict=True):
+        if isinstance(found, SwanlabExportError):
+            outcome.fail(task.run, found)
         else:
-            of_run.append((task, spool))
-        if not task.is_last:
-            continue
-        if task.run.run_id not in failed:
-            yield from _run_parts(plan, of_run)
-        of_run = []
+            of_run.append((task, found))
+        if task.is_last:
+            if not outcome.has_failed(task.run):
+                yield of_run
+            of_run = []
 
 
 def _run_parts(

@@ -35,16 +35,38 @@ class MetricsPlan:
         return [key for key in self.keys if run.run_id in self.having[key]]
 
 
-def give_up(
-    plan: MetricsPlan, run: FoundRun, error: SwanlabExportError, failures: list[str]
-) -> None:
-    """A run of many that failed ends it, unless it may be skipped."""
-    if len(plan.runs) == 1:
-        raise error
-    named = one_failed(run.path, error)
-    if not plan.skip_failed:
-        raise named from None
-    failures.append(named.message)
+class Outcome:
+    """Keeps count of which runs of a call could be had, and ends it where that is no use.
+
+    Args:
+        plan: What was asked for.
+        failures: Gathers what is wrong with the runs that are left out.
+    """
+
+    def __init__(self, plan: MetricsPlan, failures: list[str]) -> None:
+        self._plan = plan
+        self._failures = failures
+        self._failed: set[str] = set()
+
+    def fail(self, run: FoundRun, error: SwanlabExportError) -> None:
+        """Take note that a run failed.
+
+        Raises:
+            SwanlabExportError: It is the only one, it may not be skipped, or no run is left.
+        """
+        if len(self._plan.runs) == 1:
+            raise error
+        if run.run_id in self._failed:
+            return
+        named = one_failed(run.path, error)
+        self._failed.add(run.run_id)
+        if not self._plan.skip_failed or len(self._failed) == len(self._plan.runs):
+            raise named from None
+        self._failures.append(named.message)
+
+    def has_failed(self, run: FoundRun) -> bool:
+        """Say whether a run has failed so far."""
+        return run.run_id in self._failed
 
 
 def chunks_of(keys: Sequence[str], size: int) -> list[list[str]]:

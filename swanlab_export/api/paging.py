@@ -35,6 +35,8 @@ class Paging:
         if self.size not in PAGE_SIZES:
             sizes = ", ".join(map(str, PAGE_SIZES))
             raise UsageError(f"{argument('size')} is one of {sizes}, not {self.size}")
+        if self.full and self.page != 1:
+            raise UsageError(f"{argument('page')} and {argument('full', True)} exclude each other")
         return self.page, self.size
 
     def options(self) -> dict[str, Any]:
@@ -48,18 +50,27 @@ def list_answer(
     source: Mapping[str, Any],
     what: str,
 ) -> Answer:
-    """Answer with a list; the table knows how much of it there is."""
+    """Answer with a list; the table, and what the server said, know how much of it there is."""
+    notes: list[str] = []
+
+    def note(count: int) -> None:
+        if pages.total is not None and count < pages.total:
+            rest = f"{argument('full', True)} fetches the rest"
+            notes.append(f"{count} of {pages.total} {what}; {rest}")
 
     def make(items: Pages) -> Table:
         counted = _Counted(items)
         table = normalize(counted)
         table.total = items.total
-        if items.total is not None and counted.count < items.total:
-            rest = f"{argument('full', True)} fetches the rest"
-            table.notes.append(f"{counted.count} of {items.total} {what}; {rest}")
+        note(counted.count)
         return table.with_source({"total": items.total})
 
-    return Answer(pages, make, source, raw=list)
+    def raw(items: Pages) -> Any:
+        found = list(items)
+        note(len(found))
+        return {"list": found, "total": items.total}
+
+    return Answer(pages, make, source, raw, notes)
 
 
 class _Counted:

@@ -23,13 +23,14 @@ from swanlab_export.errors import (
     argument,
     command,
 )
+from swanlab_export.normalizers.details import SYSTEM_PREFIX
 from swanlab_export.normalizers.runs import flatten_groups
 from swanlab_export.normalizers.values import as_time_ms
 from swanlab_export.pagination import Pages, fetch_by_cursor
 from swanlab_export.refs import ProjectRef, RunRef, escape, parse_project, parse_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.api.context import Context
 
@@ -98,7 +99,9 @@ def find_runs(
             found.append(_found_run(ref, wire, of_project[ref.project]))
         except SwanlabExportError as error:
             named = error if len(refs) == 1 else one_failed(str(ref), error)
-            if len(refs) == 1 or not skip_failed:
+            # A table without a single run would only take the place of a good one.
+            is_hopeless = len(failures) == len(refs) - 1
+            if not skip_failed or is_hopeless:
                 raise named from None
             failures.append(named.message)
     return _distinct(found), failures
@@ -246,6 +249,8 @@ def match_keys(
     if not any(is_pattern(pattern) for pattern in patterns):
         return list(dict.fromkeys(patterns))
     keys: list[str] = []
+    if not runs:
+        return keys
     known = fetch_keys(context, runs, metric_type)
     for pattern in patterns:
         matches = matching(pattern, known)
@@ -273,6 +278,19 @@ def find_having(
         if runs and not having[key]:
             raise _no_such_key(context, runs, key, metric_type)
     return having
+
+
+def missing_notes(
+    having: Mapping[str, set[str]], count: int, x_key: str | None = None
+) -> list[str]:
+    """Say of which keys (with their x axis) only some of ``count`` runs have any."""
+    if not count:
+        return ["no run to look at"]
+    return [
+        f"{len(ids)} of {count} runs have {key}{f' and {x_key}' if x_key not in (None, key) else ''}"
+        for key, ids in having.items()
+        if len(ids) < count
+    ]
 
 
 def is_pattern(key: str) -> bool:
@@ -364,7 +382,8 @@ def _closest(name: str, known: Sequence[str], count: int = _SHOWN_NAMES) -> list
     """Find what may be meant: names that hold it, then names like it, else the first there are."""
     holding = [each for each in known if name.lower() in each.lower()]
     alike = difflib.get_close_matches(name, known, _SHOWN_NAMES, 0.4)
-    return (list(dict.fromkeys([*holding, *alike])) or list(known))[:count]
+    others = sorted(known, key=lambda each: each.startswith(SYSTEM_PREFIX))
+    return (list(dict.fromkeys([*holding, *alike])) or others)[:count]
 
 
 def one_failed(path: str, error: SwanlabExportError) -> IncompleteError:

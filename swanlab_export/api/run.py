@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.api.context import Answer, Context, source_of
@@ -14,14 +15,16 @@ from swanlab_export.api.resolve import (
     fetch_keys,
     fetch_summaries,
     fetch_summaries_of,
-    find_keys,
+    find_having,
     find_project_runs,
     find_run,
     find_runs,
     identity,
     in_batches,
     is_pattern,
+    match_keys,
     matching,
+    missing_notes,
     parse_keys,
     project_id_of,
     run_pages,
@@ -88,10 +91,12 @@ def filter_runs(
     keys = _summary_keys(summary)
     project_id = project_id_of(project_endpoint.fetch_project(context.client, ref))
     wire = endpoint.fetch_filtered_runs(context.client, ref, rules)
+    runs = list(flatten_groups(wire))
     return Answer(
         wire,
-        lambda wire: _runs_table(context, ref, project_id, flatten_groups(wire), keys),
+        lambda _: _runs_table(context, ref, project_id, runs, keys),
         source_of(context, "run filter", ref, where=rules, summary=summary),
+        notes=[] if runs else ["no run passes"],
     )
 
 
@@ -107,15 +112,16 @@ def summary(
     """Latest, min, max, avg, median and std of each metric, one row per run and key."""
     patterns = None if keys is None else parse_keys(keys)
     runs, failures = find_many(context, paths, project, where, skip_failed=skip_failed)
-    wanted = patterns
+    wanted = None
+    notes: list[str] = []
     if patterns is not None:
-        wanted = find_keys(context, runs, patterns, "SCALAR")
+        wanted = match_keys(context, runs, patterns, "SCALAR")
+        having = find_having(context, runs, wanted, "SCALAR")
+        notes = missing_notes(having, len(runs))
     found = [(run.run_id, wire) for run, wire in fetch_summaries(context, runs, wanted)]
 
     def normalize(found: Any) -> Table:
-        table = normalize_summaries((run_id, _in_order(wire, wanted)) for run_id, wire in found)
-        table.failures = failures
-        return table
+        return normalize_summaries((run_id, _in_order(wire, wanted)) for run_id, wire in found)
 
     source = source_of(
         context,
@@ -124,7 +130,7 @@ def summary(
         keys=patterns,
         **many_options(project, where, skip_failed=skip_failed),
     )
-    return Answer(found, normalize, source, raw=dict)
+    return Answer(found, normalize, source, dict, notes, failures)
 
 
 def series(
@@ -132,7 +138,7 @@ def series(
     path: str,
     *,
     metric_type: str = "SCALAR",
-    metric_class: str | None = None,
+    metric_class: str | None = "CUSTOM",
     search: str | None = None,
 ) -> Answer:
     """Keys that a run has, one row each."""
@@ -162,15 +168,13 @@ def columns(
     search: str | None = None,
 ) -> Answer:
     """Columns of a run, one row per key."""
-    page, size = paging.check()
+    paging.check()
     column_class, column_type = _check_column(column_class, column_type)
     run = find_run(context, path)
     pages = _column_pages(
         context,
         run,
         paging,
-        page,
-        size,
         search=search,
         column_class=column_class,
         column_type=column_type,
@@ -195,34 +199,55 @@ def column(
     column_class: str | None = "CUSTOM",
     column_type: str | None = None,
 ) -> Answer:
-    """One column of a run: the one whose key is exactly ``key``, else the first that matches."""
+    """One column of a run: the one whose key is exactly ``key``, else the first that matches.
+
+    The server searches names, and a key may be named otherwise: where no match has the very key,
+    all columns are looked through.
+    """
     if not key.strip():
         raise UsageError(f"{argument('key')} is empty")
     column_class, column_type = _check_column(column_class, column_type)
     run = find_run(context, path)
-    found = list(
-        _column_pages(
-            context,
-            run,
-            Paging(full=True),
-            1,
-            100,
-            search=key,
-            column_class=column_class,
-            column_type=column_type,
-        )
-    )
-    exact = next((c for c in found if isinstance(c, dict) and c.get("key") == key), None)
+    look = partial(_columns_like, context, run, column_class, column_type)
+    found = look(search=key)
+    exact = _of_key(found, key) or _of_key(look(search=None), key)
     if exact is None and not found:
         wanted = " ".join(filter(None, (column_class, column_type)))
-        raise NotFoundError(f"{path} has no {wanted} column {escape(key)}; see {command('run columns')}")
-    chosen = exact if exact is not None else found[0]
-    source = source_of(
-        context, "run column", path, key=key, column_class=column_class, column_type=column_type
-    )
+        raise NotFoundError(
+            f"{path} has no {wanted} column {escape(key)}; see {command('run columns')}"
+        )
+    first = f"no column is exactly {escape(key)}: this is the first of {len(found)} matches"
     return Answer(
-        chosen, lambda wire: normalize_columns([wire], run.run_id, is_single=True), source
+        exact or found[0],
+        lambda wire: normalize_columns([wire], run.run_id, is_single=True),
+        source_of(
+            context, "run column", path, key=key, column_class=column_class, column_type=column_type
+        ),
+        notes=[] if exact else [first],
     )
+
+
+def _columns_like(
+    context: Context,
+    run: FoundRun,
+    column_class: str | None,
+    column_type: str | None,
+    *,
+    search: str | None,
+) -> list[Any]:
+    pages = _column_pages(
+        context,
+        run,
+        Paging(full=True),
+        search=search,
+        column_class=column_class,
+        column_type=column_type,
+    )
+    return list(pages)
+
+
+def _of_key(columns: Iterable[Any], key: str) -> Any:
+    return next((c for c in columns if isinstance(c, dict) and c.get("key") == key), None)
 
 
 def find_many(
@@ -235,9 +260,7 @@ def find_many(
 ) -> tuple[list[FoundRun], list[str]]:
     """Find the runs of a call that takes many, and say which could not be found."""
     if bool(paths) == bool(project):
-        raise UsageError(
-            f"name one or more runs, or give {argument('project')}, not both"
-        )
+        raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
     if project:
         return find_project_runs(context, project, where), []
     if where is not None:
@@ -309,7 +332,7 @@ def _summary_keys(summary: str | Sequence[str] | bool) -> list[str] | None:
     """``summary=True`` means every key: an empty list. None means no summary at all."""
     if isinstance(summary, bool):
         return [] if summary else None
-    return parse_keys(summary) if summary else []
+    return parse_keys(summary, "summary") if summary else []
 
 
 def _check_column(
@@ -326,8 +349,6 @@ def _column_pages(
     context: Context,
     run: FoundRun,
     paging: Paging,
-    page: int,
-    size: int,
     *,
     search: str | None,
     column_class: str | None,
@@ -344,8 +365,8 @@ def _column_pages(
             column_type=column_type,
         ),
         identity("key"),
-        page=page,
-        size=size,
+        page=paging.page,
+        size=paging.size,
         is_full=paging.full,
         title="columns",
         progress=context.progress,

@@ -17,7 +17,7 @@ from swanlab_export.normalizers.entities import (
     normalize_workspaces,
 )
 from swanlab_export.pagination import Pages
-from swanlab_export.refs import escape
+from swanlab_export.refs import escape, parse_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,6 +79,8 @@ def list_projects(
     workspace: str | None = None,
 ) -> Answer:
     """All projects of all workspaces, one row each."""
+    if workspace is not None:
+        workspace = parse_workspace(workspace).workspace
     return _list(
         context,
         "list-projects",

@@ -50,6 +50,9 @@ def login(
         with Client(settings) as client:
             username = client.login().username
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_local:
+            # As the official client does: the key must not get into a repository.
+            (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
         with publish(path, mode=0o600) as part:
             part.write_text(format_login(settings), encoding="ascii")
         say(f"logged in to {settings.host} as {username}; the key is in {path}")

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Answer, Context
     from swanlab_export.tables import Table
     from swanlab_export.writers import Target
+
+
+_NAME_BYTES_MAX = 150
 
 
 class _InterruptedError(BaseException):
@@ -68,6 +72,8 @@ def execute(
     with _reporting(common.debug):
         _keep_pandas_out()
         target = _target(common, name, extra_formats or {})
+        if is_log_scale and "plot" not in {common.output_format, target and target.format}:
+            raise UsageError(f"{argument('log_scale')} is for plots")
         with opened(common) as context:
             if (
                 target is not None
@@ -79,10 +85,10 @@ def execute(
             answer = fetch(context)
             if common.raw:
                 _print_raw(answer, target, common)
-                return
-            table = _chosen(answer.to_table(), common.fields)
-            _output(table, target, common, is_log_scale=is_log_scale)
-            _report(table, common)
+            else:
+                table = _chosen(answer.to_table(), common.fields)
+                _output(table, target, common, is_log_scale=is_log_scale)
+            _report(answer, common)
 
 
 @contextmanager
@@ -229,11 +235,19 @@ def _target(common: Common, name: str, extra: Mapping[str, str]) -> Target | Non
         raise UsageError(
             f"{argument('save')} goes by the extension: leave out {argument('format')}"
         )
-    chosen = common.save or re.sub(r"[^\w.+-]+", "-", name).strip("-") + ".json"
-    target = parse_target(chosen, extra)
+    target = parse_target(common.save or _made_up(name), extra)
     if common.raw and target.format != "json":
         raise UsageError(f"{argument('raw')} saves as .json only")
+    if common.fields and target.format == "log":
+        raise UsageError(f"{argument('fields')} chooses columns, and a .log file has none")
     return target
+
+
+def _made_up(name: str) -> str:
+    """Name the file of a bare ``--save``: what it holds and when, so that none replaces another."""
+    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-")
+    kept = plain.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
+    return f"{kept}-{datetime.now():%Y%m%d-%H%M%S-%f}.json"  # noqa: DTZ005  of who looks for it
 
 
 def _chosen(table: Table, wanted: str | None) -> Table:
@@ -284,13 +298,13 @@ def _say_saved(common: Common, saved: Any) -> None:
         say(f"saved {saved.path} ({shape}{saved.size_bytes:,} bytes)")
 
 
-def _report(table: Table, common: Common) -> None:
+def _report(answer: Answer, common: Common) -> None:
     """Say what else there is to know; end badly where parts are missing."""
     if not common.quiet:
-        for note in dict.fromkeys(table.notes):
+        for note in dict.fromkeys(answer.notes):
             say(f"hint: {note}")
-    if table.failures:
-        for failure in table.failures:
+    if answer.failures:
+        for failure in answer.failures:
             say(f"failed: {failure}")
-        count = len(table.failures)
-        raise IncompleteError(f"{count} run{'s' if count > 1 else ''} failed and are left out")
+        count = len(answer.failures)
+        raise IncompleteError(f"{count} run{'s' if count > 1 else ''} failed, and left out")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.writers import Target
 
-_CLASS = click.Choice(["CUSTOM", "SYSTEM"], case_sensitive=False)
+_CLASS = click.Choice(["CUSTOM", "SYSTEM", "ALL"], case_sensitive=False)
 _PLOTS = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 _COLUMN_TYPE = click.Choice(
     [
@@ -70,7 +70,7 @@ def _column_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=_CLASS,
         default="CUSTOM",
         show_default=True,
-        help="Logged by the user, or measured.",
+        help="Logged by the user, or measured by SwanLab.",
     )(command)
 
 
@@ -184,7 +184,7 @@ def filter_(
 )
 @click.option(
     "--range-type",
-    type=click.Choice(["step", "timestamp", "custom"]),
+    type=click.Choice(["step", "timestamp", "custom"], case_sensitive=False),
     help="What start and end are: steps, Unix ms, or values of the x axis.",
 )
 @click.option("--range-start", type=float, help="First, inclusive.")
@@ -194,7 +194,7 @@ def filter_(
 @click.option("--range-last", type=int, metavar="MS", help="Points of the last MS milliseconds.")
 @click.option(
     "--layout",
-    type=click.Choice(["long", "wide"]),
+    type=click.Choice(["long", "wide"], case_sensitive=False),
     default="long",
     show_default=True,
     help="One row per key and step, or one column per key.",
@@ -282,11 +282,18 @@ def summary(
     show_default=True,
     help="Numbers, or images, audio and the like.",
 )
-@click.option("--class", "metric_class", type=_CLASS, help="Logged by the user, or measured.")
+@click.option(
+    "--class",
+    "metric_class",
+    type=_CLASS,
+    default="CUSTOM",
+    show_default=True,
+    help="Logged by the user, or measured by SwanLab.",
+)
 @click.option("--search", metavar="TEXT", help="Only keys that hold TEXT.")
 @common_options
 def series(
-    path: str, metric_type: str, metric_class: str | None, search: str | None, common: Common
+    path: str, metric_type: str, metric_class: str, search: str | None, common: Common
 ) -> None:
     """Keys that a run has, one row each."""
     from swanlab_export.api import run as api
@@ -294,7 +301,11 @@ def series(
     execute(
         common,
         lambda context: api.series(
-            context, path, metric_type=metric_type, metric_class=metric_class, search=search
+            context,
+            path,
+            metric_type=metric_type,
+            metric_class=_one_class(metric_class),
+            search=search,
         ),
         name=f"series-{path}",
     )
@@ -324,7 +335,12 @@ def columns(
     execute(
         common,
         lambda context: api.columns(
-            context, path, paging, column_class=column_class, column_type=column_type, search=search
+            context,
+            path,
+            paging,
+            column_class=_one_class(column_class),
+            column_type=column_type,
+            search=search,
         ),
         name=f"columns-{path}",
     )
@@ -342,7 +358,7 @@ def column(path: str, key: str, column_class: str, column_type: str | None, comm
     execute(
         common,
         lambda context: api.column(
-            context, path, key, column_class=column_class, column_type=column_type
+            context, path, key, column_class=_one_class(column_class), column_type=column_type
         ),
         name=f"column-{path}-{key}",
     )
@@ -361,6 +377,8 @@ def medias(
     """Images, audio and other media, with download URLs or as files."""
     from swanlab_export.api import medias as api
 
+    if download is not None and common.raw:
+        raise click.UsageError("--raw prints what the server said, and --download fetches files.")
     execute(
         common,
         lambda context: api.medias(
@@ -427,6 +445,10 @@ def export_logs(path: str, start: int, rows: int, common: Common) -> None:
         extra_formats={".log": "log"},
         write_extra=save,
     )
+
+
+def _one_class(column_class: str) -> str | None:
+    return None if column_class == "ALL" else column_class
 
 
 def _project(option: str | None, positional: str | None) -> str:

@@ -135,9 +135,18 @@ class Client:
             answer = self._exchange(request, {"cookie": f"sid={sid}"})
         return read_answer(request, answer)
 
-    def download(self, find_url: Callable[[], str], what: str) -> Download:
-        """Download a presigned file: no cookie, no key; ``find_url`` presigns it (anew)."""
-        return Download(self, find_url, what)
+    def download(
+        self, find_url: Callable[[], str], what: str, *, must_be_framed: bool = True
+    ) -> Download:
+        """Download a presigned file: no cookie, no key.
+
+        Args:
+            find_url: Presigns it, again for each attempt.
+            what: What it is, for messages.
+            must_be_framed: Refuse a body with neither a length nor chunks. Who can tell a whole
+                file from a cut one by its content does that instead.
+        """
+        return Download(self, find_url, what, must_be_framed=must_be_framed)
 
     def map(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
         """Do ``work`` on ``items`` side by side; results come in order, the first error ends it.
@@ -194,7 +203,7 @@ class Client:
         request = Request("POST", "/login/api_key")
         answer = self._exchange(request, {"authorization": self.settings.api_key})
         if answer.status_code in {401, 403}:
-            message = f"{self.settings.host} refuses the API key; see {argument('api_key')}"
+            message = f"{self.settings.host} refuses the API key; `swanlab login --relogin` takes a new one"
             raise AuthenticationError(message, status=answer.status_code)
         wire = read_answer(request, answer)
         user = wire.get("userInfo") if isinstance(wire, dict) else None

@@ -49,12 +49,15 @@ class Download:
         size_bytes: The announced size, None where there is none; known from the first bytes on.
     """
 
-    def __init__(self, client: _Client, find_url: Callable[[], str], what: str) -> None:
+    def __init__(
+        self, client: _Client, find_url: Callable[[], str], what: str, *, must_be_framed: bool
+    ) -> None:
         self.is_framed = True
         self.size_bytes: int | None = None
         self._client = client
         self._find_url = find_url
         self._what = what
+        self._must_be_framed = must_be_framed
         self._received = 0
         self._checksum = 0
         self._again = 0
@@ -89,6 +92,11 @@ class Download:
                     yield self._gunzip.decompress(raw) if self._gunzip else raw
                 if self._gunzip is not None and not self._gunzip.eof:
                     raise IncompleteError(f"{self._what}: its compressed data ended too early")
+                if self._must_be_framed and not self.is_framed and self._gunzip is None:
+                    raise IncompleteError(
+                        f"{self._what} came with neither a length nor chunks, so nothing tells "
+                        "whether it is whole: is there an old proxy in between?"
+                    )
             except zlib.error:
                 raise IncompleteError(f"{self._what}: its compressed data are damaged") from None
             finally:

@@ -58,8 +58,7 @@ def put(row: Row, column: str, value: Any, notes: set[str]) -> None:
 
 def _unwrap(value: Any) -> Any:
     """``{"value": 0.1, "desc": "", "sort": 0}`` → 0.1; a dict of the user's own stays."""
-    is_wrapped = isinstance(value, dict) and len(value) > 1 and "value" in value
-    return value["value"] if is_wrapped and value.keys() <= _WRAPPED else value
+    return value["value"] if isinstance(value, dict) and value.keys() == _WRAPPED else value
 
 
 def _leaf(value: Any) -> Any:

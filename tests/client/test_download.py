@@ -225,6 +225,18 @@ def test_whether_a_cut_would_be_seen(storage: Storage) -> None:
             ("", b"abcd", False),
         ):
             storage.plan = [answer("200 OK", headers, body)]
-            download = client.download(lambda: storage.url, "the file")
+            download = client.download(lambda: storage.url, "the file", must_be_framed=False)
             assert b"".join(download) == b"abcd"
             assert download.is_framed is is_framed
+
+
+def test_a_file_that_may_be_cut_is_refused(storage: Storage) -> None:
+    """With neither a length nor chunks nothing tells a whole file from a cut one, but a checksum."""
+    settings = Settings("http://127.0.0.1:9", "", "key")
+    compressed = gzip.compress(b"abcd")
+    with Client(settings) as client:
+        storage.plan = [answer("200 OK", "", b"abcd")]
+        with pytest.raises(IncompleteError, match="neither a length nor chunks"):
+            list(client.download(lambda: storage.url, "the file"))
+        storage.plan = [answer("200 OK", "content-encoding: gzip\r\n", compressed)]
+        assert b"".join(client.download(lambda: storage.url, "the file")) == b"abcd"

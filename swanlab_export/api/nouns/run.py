@@ -165,7 +165,7 @@ class Runs(RunData[F]):
         path: str,
         *,
         metric_type: str = "SCALAR",
-        metric_class: str | None = None,
+        metric_class: str | None = "CUSTOM",
         search: str | None = None,
         frame: Frame | None = None,
     ) -> Any:
@@ -174,7 +174,7 @@ class Runs(RunData[F]):
         Args:
             path: The run.
             metric_type: SCALAR or MEDIA.
-            metric_class: CUSTOM (logged by the user) or SYSTEM; both by default.
+            metric_class: CUSTOM (logged by the user), SYSTEM, or None for both.
             search: Only keys that hold this.
             frame: The kind of frame for this call.
 

@@ -265,11 +265,22 @@ class RunData(Noun[F]):
 
     @overload
     def export_logs(
-        self, path: str, *, start: int = ..., rows: int = ..., save: str | PathLike[str] | None = ...
+        self,
+        path: str,
+        *,
+        start: int = ...,
+        rows: int = ...,
+        save: str | PathLike[str] | None = ...,
     ) -> F: ...
     @overload
     def export_logs(
-        self, path: str, *, start: int = ..., rows: int = ..., save: str | PathLike[str] | None = ..., frame: Frame
+        self,
+        path: str,
+        *,
+        start: int = ...,
+        rows: int = ...,
+        save: str | PathLike[str] | None = ...,
+        frame: Frame,
     ) -> Any: ...
     def export_logs(
         self,
