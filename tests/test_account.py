@@ -69,3 +69,33 @@ def test_a_refused_key_is_not_kept(run: Run, tmp_path: Path) -> None:
         done = run("-m", "swanlab_export", "login", "--host", server.url, "-k", "wrong")
     assert done.returncode == 3
     assert not (tmp_path / ".swanlab").exists()
+
+
+def test_a_login_for_one_folder_stays_out_of_repositories(run: Run, tmp_path: Path) -> None:
+    """``--local`` keeps the key in ./.swanlab, which git is told to ignore; it wins over the other."""
+    with Sandbox() as server:
+        words = ["-m", "swanlab_export", "login", "--host", server.url, "--local"]
+        assert run(*words, "-k", server.api_key).returncode == 0
+        assert (tmp_path / ".swanlab" / ".gitignore").read_text() == "*\n"
+        assert run(*words, "-k", server.keys["bob"], "--relogin").returncode == 0
+        assert "as bob" in run("-m", "swanlab_export", "verify", "--local").stderr
+
+
+def test_commands_of_the_official_client_are_handed_over(run: Run) -> None:
+    """What is not ours is the official SDK's, with its own help and exit codes."""
+    for command in ("sync", "watch", "convert"):
+        ours = run("-m", "swanlab_export", command, "--help")
+        official = run("-c", OFFICIAL, command, "--help")
+        assert ours.returncode == official.returncode == 0
+        assert ours.stdout.split("Options")[1] == official.stdout.split("Options")[1]
+
+
+def test_without_the_official_client_the_message_says_what_to_install(run: Run) -> None:
+    """A command of the SDK, where that is missing, ends in exit 2 and a way out."""
+    program = (
+        "import sys; sys.modules['swanlab'] = None; sys.argv = ['swanlab', 'sync', 'x', '--y'];"
+        "from swanlab_export.cli import main; main()"
+    )
+    done = run("-c", program)
+    assert done.returncode == 2
+    assert "pip install swanlab" in done.stderr

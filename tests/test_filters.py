@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from swanlab_export.api.filters import filter_rules
@@ -38,6 +41,17 @@ def rule(key: str, kind: str, op: str, *value: str) -> dict[str, Any]:
         ({"config.on": True}, rule("on", "CONFIG", "EQ", "true")),
         ({"config.lr >=": 1e-3}, rule("lr", "CONFIG", "GTE", "0.001")),
         ({"config.my key <": 3}, rule("my key", "CONFIG", "LT", "3")),
+        ({"config.lr >": np.float64(0.5)}, rule("lr", "CONFIG", "GT", "0.5")),
+        ({"config.seed": np.int64(3)}, rule("seed", "CONFIG", "EQ", "3")),
+        ({"config.seed in": np.array([1, 2])}, rule("seed", "CONFIG", "IN", "1", "2")),
+        (
+            {"created_at >=": pd.Timestamp("2026-01-02", tz="Asia/Shanghai")},
+            rule("createdAt", "STABLE", "GTE", "2026-01-01T16:00:00.000Z"),
+        ),
+        (
+            {"created_at <": datetime(2026, 1, 2)},  # noqa: DTZ001  read as UTC
+            rule("createdAt", "STABLE", "LT", "2026-01-02T00:00:00.000Z"),
+        ),
         ({"config.plugin": 3}, rule("plugin", "CONFIG", "EQ", "3")),
         ({"state in": ("A", "B")}, rule("state", "STABLE", "IN", "A", "B")),
         ({"state not in": "A,B"}, rule("state", "STABLE", "NOT IN", "A", "B")),
@@ -87,6 +101,10 @@ def test_rules_add_up_and_none_is_none(tmp_path: Path) -> None:
         ([rule("a", "STABLE", "EQ", "x")], "rule 0 has key 'a'"),
         ([rule("a", "CONFIG", "EQ") | {"value": "x"}], "rule 0 has a value that is not a list"),
         ("config.=1", "rule 0 has a key that is not a name"),
+        ("config.lr>", "rule 0 has nothing to compare with"),
+        ("summary.acc>0.9 and summary.loss<1", "compares a metric with '0.9 and summary.loss<1'"),
+        (5, "is a mapping or rules, not a int"),
+        ({"config.a": object()}, "a object is no value to compare with"),
     ],
     ids=str,
 )

@@ -173,3 +173,81 @@ def test_web_addresses_are_paths(server: Sandbox, api: Any) -> None:
         assert call(server, *command).exit_code == 0
     project = api.project.info(DIGITS)["url"][0].as_py()
     assert len(slugs(call(server, "run", "list", project, "--all"))) == 16
+
+
+def test_a_column_is_found_by_its_key(server: Sandbox) -> None:
+    """The key decides, also where the server only finds names; any other match is said to be one."""
+    words = ["run", "column", f"{DIGITS}/mlp-adam", "--key"]
+    system = call(server, *words, "__swanlab__.mem", "--class", "SYSTEM")
+    assert json.loads(system.stdout)["key"] == "__swanlab__.mem"
+    assert system.stderr == ""
+    fuzzy = call(server, *words, "los")
+    assert "los" in json.loads(fuzzy.stdout)["key"]
+    assert "no column is exactly 'los': this is the first of 2 matches" in fuzzy.stderr
+
+
+def test_columns_of_both_classes(server: Sandbox) -> None:
+    """``--class ALL`` lists what the user logged and what SwanLab measured."""
+    for command in ("columns", "series"):
+        words = ["run", command, f"{DIGITS}/mlp-adam", "--class"]
+        extra = ["--all"] if command == "columns" else []
+        classes = {
+            kind: {row["class"] for row in json.loads(call(server, *words, kind, *extra).stdout)}
+            for kind in ("CUSTOM", "SYSTEM", "ALL")
+        }
+        assert classes["ALL"] == classes["CUSTOM"] | classes["SYSTEM"] == {"CUSTOM", "SYSTEM"}
+
+
+def test_a_bare_save_replaces_no_other_file(
+    server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files without a name of their own say what they hold, and none takes another's place."""
+    monkeypatch.chdir(tmp_path)
+    many = [f"{DIGITS}/{name}" for name in ("linear", "mlp-adam", "tanh-deep")] * 20
+    for words in (["list", DIGITS], ["list", DIGITS], ["summary", *many]):
+        done = call(server, "run", *words, "--save")
+        assert done.exit_code == 0, done.output
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 3
+    assert names[0].startswith("runs-ada-lab-digits-20")
+    assert names[2].startswith("summary-ada-lab-digits-linear-")
+    assert all(len(name) < 200 and name.endswith(".json") for name in names)
+
+
+def test_a_raw_page_says_how_much_there_is(server: Sandbox) -> None:
+    """``--raw`` of a list holds the items and the total, and hints at the rest."""
+    done = call(server, "run", "list", SWEEP, "-s", "50", "--raw")
+    data = json.loads(done.stdout)["data"]
+    assert (len(data["list"]), data["total"]) == (50, 130)
+    assert "50 of 130" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["run", "list", DIGITS, "--all", "-n", "2"], "--page_num and --all exclude"),
+        (["run", "metrics", f"{DIGITS}/linear", "--keys", "loss", "--log-scale"], "--log-scale"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    words: list[str], name: str, server: Sandbox
+) -> None:
+    """An option that has no say is a usage error."""
+    done = call(server, *words)
+    assert done.exit_code == 2
+    assert name in done.stderr
+
+
+def test_a_filter_that_no_run_passes(server: Sandbox) -> None:
+    """No row, no error, and a word about it."""
+    done = call(server, "run", "filter", DIGITS, "-f", "name=nobody")
+    assert done.exit_code == 0
+    assert "no run passes" in done.stderr
+
+
+def test_a_workspace_may_be_a_web_page(server: Sandbox) -> None:
+    """``self-hosted list-projects --workspace`` takes a pasted URL, as every path does."""
+    words = ["self-hosted", "list-projects", "--all", "--format", "csv", "--workspace"]
+    plain = call(server, *words, "ada-lab")
+    assert len(plain.stdout.splitlines()) > 2
+    assert call(server, *words, "https://swanlab.cn/@ada-lab").stdout == plain.stdout

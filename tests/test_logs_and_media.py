@@ -164,9 +164,35 @@ def test_downloading_twice_replaces_the_files(server: Sandbox, tmp_path: Path) -
     assert found[0]
 
 
+def test_a_file_that_may_be_cut_is_not_kept(server: Sandbox, tmp_path: Path) -> None:
+    """Without a length or chunks a cut cannot be seen: neither a log nor media are taken for whole."""
+    server.faults = parse_faults(["cut=neither"])
+    log, folder = tmp_path / "run.log", tmp_path / "media"
+    done = call(server, "run", "export-logs", RUN, "--save", str(log))
+    assert done.exit_code == 5, done.output
+    done = call(server, *IMAGES, "--download", str(folder))
+    assert done.exit_code == 5, done.output
+    assert "neither a length nor chunks" in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_shards_of_a_log_come_side_by_side(api: Any, server: Sandbox) -> None:
+    """The first shard says how many there are; the others are in flight together, each once."""
+    server.faults = parse_faults(["latency=50ms"])
+    lines = api.run.logs(RUN, full=True, level="DEBUG")
+    shards = {r.query["epoch"]: r for r in server.requests if r.path.endswith("metrics/log")}
+    assert sum(r.path.endswith("metrics/log") for r in server.requests) == len(shards) == 3
+    assert max(shards[i].started for i in "12") < min(shards[i].ended for i in "12")
+    assert lines["line"].to_pylist() == list(range(1, lines.num_rows + 1))
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [
+        (["run", "logs", RUN, "--all", "--offset", "1"], "--offset and --all exclude"),
+        (["run", "medias", RUN, "--keys", "x", "--all", "-s", "3"], "--step and --all exclude"),
+        (["run", "medias", RUN, "--keys", "x", "--raw", "--download", "d"], "--download"),
+        (["run", "export-logs", RUN, "--save", "run.log", "--fields", "url"], "--fields"),
         (["run", "logs", RUN, "--offset", "-1"], "--offset"),
         (["run", "export-logs", RUN, "--rows", "0"], "--rows"),
         (["run", "export-logs", RUN, "--start", "-1"], "--start"),

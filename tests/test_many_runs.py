@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -217,3 +218,124 @@ def test_a_run_named_twice_is_one_run(api: Any, server: Sandbox) -> None:
     both = api.run.metrics(FIRST, f"{PROJECT}/{run_id(api, FIRST)}", keys="loss", full=True)
     assert both.equals(once)
     assert once.num_rows == 880
+
+
+NOBODIES = [f"{PROJECT}/nobody", f"{PROJECT}/no-one"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "faults"),
+    [(NOBODIES, []), ([FIRST, SECOND], ["500=1", "where=scalar/export"])],
+    ids=["unknown", "failing"],
+)
+def test_where_no_run_is_left_nothing_is_saved(
+    paths: list[str], faults: list[str], server: Sandbox, tmp_path: Path
+) -> None:
+    """``--skip-failed`` does not put an empty table in the place of a good one."""
+    target = tmp_path / "t.parquet"
+    target.write_bytes(b"good")
+    server.faults = parse_faults(faults)
+    words = ["run", "metrics", *paths, "--keys", "loss", "--all", "--skip-failed"]
+    done = call(server, *words, "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert paths[-1] in done.stderr
+    assert target.read_bytes() == b"good"
+
+
+def test_what_concerns_all_runs_has_its_own_exit_code(server: Sandbox) -> None:
+    """A refused key and a server that is away are no failures of one run among many."""
+    words = ["api", "run", "metrics", FIRST, SECOND, "--keys", "loss", "--skip-failed"]
+    refused = CliRunner().invoke(root, [*words, "--host", server.url, "--api-key", "wrong"])
+    assert refused.exit_code == 3
+    nobody = ["--host", "http://127.0.0.1:1", "--api-key", "x", "--retries", "0"]
+    assert CliRunner().invoke(root, [*words, *nobody]).exit_code == 6
+
+
+@pytest.mark.parametrize("words", [["metrics"], ["metrics", "--all"], ["summary"]], ids=" ".join)
+def test_raw_tells_what_is_left_out(words: list[str], server: Sandbox) -> None:
+    """``--raw --skip-failed`` names the failed run and exits with 5, as for a table."""
+    path = f"{PROJECT}/nobody"
+    done = call(server, "run", *words, FIRST, path, "--keys", "loss", "--raw", "--skip-failed")
+    assert done.exit_code == 5
+    assert "nobody" in done.stderr
+    assert json.loads(done.stdout)["data"]
+
+
+def test_raw_samples_say_of_which_run_they_are(server: Sandbox, api: Any) -> None:
+    """Series of several runs can be told apart."""
+    done = call(server, "run", "metrics", FIRST, SECOND, "--keys", "loss", "--raw")
+    found = [(series["experimentId"], series["key"]) for series in json.loads(done.stdout)["data"]]
+    assert found == [(run_id(api, FIRST), "loss"), (run_id(api, SECOND), "loss")]
+
+
+def test_a_run_that_is_not_there_costs_the_others_nothing(server: Sandbox) -> None:
+    """Every path is asked for once, side by side, whichever of them fails."""
+    paths = [f"{PROJECT}/{name}" for name in ("nobody", "linear", "tanh-deep", "mlp-adam")]
+    call(server, "run", "summary", *paths, "--skip-failed")
+    for path in paths:
+        assert asked(server, path.replace("digits/", "digits/runs/")) == 1
+
+
+@pytest.mark.parametrize("command", ["metrics", "summary"])
+def test_how_many_runs_have_a_key(command: str, server: Sandbox) -> None:
+    """Both commands over many runs count those that have a key that was asked for."""
+    done = call(server, "run", command, "-p", PROJECT, "--keys", "loss", "--format", "csv")
+    assert "15 of 16 runs have loss" in done.stderr
+
+
+def test_the_x_axis_counts_too(server: Sandbox) -> None:
+    """The hint says that both the key and the x axis are needed."""
+    words = ["run", "metrics", "-p", PROJECT, "--keys", "loss", "--x-axis", "epoch"]
+    assert "14 of 16 runs have loss and epoch" in call(server, *words).stderr
+
+
+@pytest.mark.parametrize("keys", ["lo", "lo*"])
+@pytest.mark.parametrize("command", ["metrics", "summary"])
+def test_a_project_without_runs(command: str, keys: str, server: Sandbox) -> None:
+    """No run, no row, and a word about it: however the keys are spelled."""
+    done = call(server, "run", command, "-p", "ada-lab/empty", "--keys", keys)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == []
+    assert "no run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "columns", "hints"),
+    [
+        ("loss,nope", {"summary.loss", "summary.nope"}, ["'nope'"]),
+        ("lo*,no*", {"summary.loss"}, ["'no*'"]),
+        ("val/acc", {"summary.val/acc"}, []),
+    ],
+)
+def test_summary_columns_that_were_asked_for(
+    keys: str, columns: set[str], hints: list[str], server: Sandbox
+) -> None:
+    """A key has a column even where no run has it, and a hint names keys that are nowhere."""
+    words = ["run", "list", PROJECT, "--all", "--summary", keys, "--format", "csv"]
+    done = call(server, *words)
+    assert done.exit_code == 0, done.output
+    names = done.stdout.splitlines()[0].split(",")
+    assert {name for name in names if name.startswith("summary.")} == columns
+    assert [hint for hint in done.stderr.splitlines() if "no run here" in hint] == [
+        f"hint: no run here has the key {each}" for each in hints
+    ]
+    empty = call(server, "run", "list", "ada-lab/empty", *words[3:])
+    assert columns - set(empty.stdout.strip().split(",")) == columns & {"summary.loss"} - {
+        f"summary.{key}" for key in keys.split(",")
+    }
+
+
+def test_patterns_meet_runs_without_any_key(server: Sandbox) -> None:
+    """Of 2,000 runs none has a key: a pattern matches nothing, in any batch, and that is no error."""
+    words = ["run", "list", "synthetic/list2000", "--all", "--summary", "lo*", "--format", "csv"]
+    done = call(server, *words)
+    assert done.exit_code == 0, done.output
+    assert len(done.stdout.splitlines()) == 2001
+
+
+def test_a_sample_says_that_it_is_one(server: Sandbox) -> None:
+    """Points that may be a part of all come with a hint, unless fewer were asked for."""
+    words = ["run", "metrics", f"{PROJECT}/mlp-long", "--keys", "loss"]
+    assert "a sample of at most 1500 points per key; --all" in call(server, *words).stderr
+    assert "sample" not in call(server, *words, "-s", "100").stderr
+    assert "sample" not in call(server, "run", "metrics", FIRST, "--keys", "loss").stderr

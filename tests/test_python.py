@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pydoc
 import subprocess
 import sys
@@ -39,30 +40,39 @@ def api(server: Sandbox) -> Iterator[se.Api[pd.DataFrame]]:
         yield connected
 
 
-def test_help_names_every_public_thing() -> None:
-    """``help(swanlab_export)`` shows each public name, and each has a docstring of its own."""
+NOUNS = ("workspace", "project", "run", "user", "self_hosted")
+
+
+def calls_of(api: Any) -> dict[str, Any]:
+    """Every call of every noun, by its name."""
+    return {
+        f"api.{noun}.{name}": getattr(getattr(api, noun), name)
+        for noun in NOUNS
+        for name in dir(getattr(api, noun))
+        if not name.startswith("_")
+    }
+
+
+def test_help_names_every_public_thing(api: Any) -> None:
+    """``help(swanlab_export)`` shows each public name and each call, all with a docstring."""
     page = pydoc.plain(pydoc.render_doc(se))
     for name in se.__all__:
         assert name in page
         assert getattr(se, name).__doc__, name
+    for name in calls_of(api):
+        assert f".{name.rpartition('.')[2]}" in page
 
 
-def test_every_call_says_what_a_row_is() -> None:
-    """Every call of every noun has a docstring with an example that runs, and a source."""
-    with se.connect(host="sandbox") as api:
-        nouns = [api.workspace, api.project, api.run, api.user, api.self_hosted]
-    calls = [
-        getattr(noun, name)
-        for noun in nouns
-        for name in dir(noun)
-        if not name.startswith("_") and callable(getattr(noun, name))
-    ]
+def test_every_call_says_what_a_row_is(api: Any) -> None:
+    """Every call says what a row is, what it raises and where it comes from, and shows how."""
+    calls = calls_of(api)
     assert len(calls) == 23
-    for call in calls:
-        assert ">>> " in call.__doc__, call
-        if call.__name__ != "metrics_batches":
-            assert "Source: " in call.__doc__, call
-            assert "row" in call.__doc__, call
+    for name, call in calls.items():
+        for part in ("row", "Raises:", "Source: ", ">>> "):
+            assert part in call.__doc__, name
+        for parameter in inspect.signature(call).parameters.values():
+            assert parameter.kind != parameter.VAR_KEYWORD, name
+            assert parameter.name in call.__doc__, (name, parameter.name)
 
 
 @pytest.mark.parametrize(
@@ -193,3 +203,81 @@ def test_closing_twice_is_no_error(server: Sandbox) -> None:
     api.close()
     api.close()
     assert server.api_key not in repr(api)
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "1 / 0", "api.run.info('a/b/c')"])
+def test_a_connection_that_nobody_closes(ending: str) -> None:
+    """A script without ``with`` ends when it is done, well or badly."""
+    lines = ["import swanlab_export as se", "api = se.connect(host='sandbox')", "api.user.info()"]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, ending])],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == {"": 0, "raise SystemExit(3)": 3}.get(ending, 1), done.stderr
+
+
+def test_a_noun_keeps_its_connection() -> None:
+    """Who holds on to ``api.run`` alone can go on calling it."""
+    run = se.connect(host="sandbox").run
+    assert len(run.list("ada-lab/digits", full=True)) == 16
+
+
+def test_paths_come_one_by_one_or_in_lists(api: Any) -> None:
+    """A column of paths is as good as each of them."""
+    paths = api.run.list("ada-lab/digits", where={"state": "CRASHED"})["path"]
+    one_by_one = api.run.summary(*paths)
+    assert api.run.summary(paths).equals(one_by_one)
+    assert api.run.summary(list(paths)[:1], *paths[1:]).equals(one_by_one)
+
+
+def test_places_may_be_paths(api: Any, tmp_path: Path) -> None:
+    """``save`` and ``download`` take ``pathlib.Path``, too."""
+    saved = api.run.metrics(RUN, keys="loss", full=True, save=tmp_path / "x.parquet")
+    assert saved == tmp_path / "x.parquet"
+    api.run.export_logs(RUN, save=tmp_path / "run.log")
+    api.run.medias(RUN, keys="val/confusion", full=True, download=tmp_path / "media")
+    assert {path.name for path in tmp_path.iterdir()} == {"x.parquet", "run.log", "media"}
+
+
+def test_a_log_is_exported_once(api: Any, server: Sandbox, tmp_path: Path) -> None:
+    """Saving a log and having its table is one export."""
+    found = api.run.export_logs(RUN, rows=10, save=tmp_path / "run.log")
+    assert found["rows"].tolist() == [10]
+    assert len((tmp_path / "run.log").read_text().splitlines()) == 10
+    assert sum(record.path.endswith("log/export") for record in server.requests) == 1
+
+
+def test_times_as_bounds(api: Any) -> None:
+    """A range of time may be given as times, of pandas or Python, in any zone."""
+    points = api.run.metrics(RUN, keys="loss", full=True)
+    first, last = points["timestamp"].iloc[10], points["timestamp"].iloc[20]
+    for bounds in (
+        (first, last),
+        (first.to_pydatetime(), last.tz_convert("Asia/Shanghai")),
+        (first.tz_localize(None), last.tz_localize(None)),
+    ):
+        start, end = bounds
+        found = api.run.metrics(
+            RUN, keys="loss", range_type="timestamp", range_start=start, range_end=end
+        )
+        assert found["step"].tolist() == points["step"].iloc[10:21].tolist()
+
+
+def test_streams_are_checked_at_once(api: Any) -> None:
+    """``metrics_batches`` refuses what cannot be when it is called, not when it is read."""
+    with pytest.raises(se.UsageError, match="keys="):
+        api.run.metrics_batches(RUN, keys="")
+
+
+def test_attrs_say_which_data_they_are(api: Any) -> None:
+    """Whatever decides which rows come is recorded: filters, ranges, steps that are 0."""
+    found = api.run.metrics(
+        project="ada-lab/digits", where={"state": "FINISHED"}, keys="loss",
+        range_tail=5, ignore_timestamp=True,
+    )  # fmt: skip
+    options = found.attrs["options"]
+    assert options["where"][0]["value"] == ["FINISHED"]
+    assert options["project"] == "ada-lab/digits"
+    assert options["ignore_timestamp"] is True
+    assert options["range"] == "tail=5"
+    assert api.run.logs(RUN).attrs["options"]["offset"] == 0

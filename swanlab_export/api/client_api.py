@@ -103,7 +103,22 @@ def connect(
 
 
 class Api(Generic[F]):
-    """A connection to one server: ``api.run``, ``api.project`` and so on; use ``connect``."""
+    """A connection to one server; ``connect`` makes one.
+
+    Each call answers with a frame, as the command of its name does with a table::
+
+        api.workspace.info                  one workspace
+        api.project.info  .list  .create    projects
+        api.run.list  .filter  .info        runs with configs, and results on request
+        api.run.metrics  .metrics_batches   points, as a frame, a file or a stream
+        api.run.summary                     latest, min, max, avg, median and std of metrics
+        api.run.series  .columns  .column   keys
+        api.run.medias                      images, audio and so on, with URLs or as files
+        api.run.logs  .export_logs          console logs
+        api.user.info                       who is logged in
+        api.self_hosted.info  .summary  .create_user  .list_users  .list_projects
+                        .list_workspaces    administration of a self-hosted instance
+    """
 
     def __init__(self, context: Context, frame: Frame, stack: ExitStack) -> None:
         # With the last noun that uses it, or at the end of Python, while the sandbox's threads still

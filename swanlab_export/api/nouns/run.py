@@ -29,6 +29,10 @@ class Runs(RunData[F]):
     def info(self, path: str, *, frame: Frame | None = None) -> Any:
         """One run with config, metadata and requirements; one row.
 
+        Args:
+            path: The run, by id or slug, or the address of its web page.
+            frame: The kind of frame for this call.
+
         Raises:
             NotFoundError: There is no such run.
 
@@ -123,6 +127,10 @@ class Runs(RunData[F]):
             skip_failed: Leave out runs that fail, with a warning.
             frame: The kind of frame for this call.
 
+        Raises:
+            NotFoundError: There is no such run, or no run has a key; names the closest ones.
+            IncompleteError: One of several runs cannot be had.
+
         Source: ``POST /house/metrics/summaries``, one request for a few hundred runs.
 
         >>> import swanlab_export as se
@@ -177,6 +185,9 @@ class Runs(RunData[F]):
             metric_class: CUSTOM (logged by the user), SYSTEM, or None for both.
             search: Only keys that hold this.
             frame: The kind of frame for this call.
+
+        Raises:
+            NotFoundError: There is no such run.
 
         Source: ``POST /house/metrics/{scalar,media}/keys``.
 
@@ -244,6 +255,10 @@ class Runs(RunData[F]):
             search: Only columns whose name holds this.
             frame: The kind of frame for this call.
 
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: Fewer columns came than were announced.
+
         Source: ``GET /experiment/{id}/column``.
 
         >>> import swanlab_export as se
@@ -291,6 +306,13 @@ class Runs(RunData[F]):
         frame: Frame | None = None,
     ) -> Any:
         """One column: the one whose key is exactly ``key``, else the first match; one row.
+
+        Args:
+            path: The run.
+            key: The key, or a part of a column's name.
+            column_class: CUSTOM (logged by the user), SYSTEM, or None for both.
+            column_type: Only a column of FLOAT, STRING, IMAGE and so on.
+            frame: The kind of frame for this call.
 
         Raises:
             NotFoundError: Nothing matches.
@@ -352,6 +374,10 @@ class Runs(RunData[F]):
             where: Only runs that pass, as in ``filter``; always all of them.
             summary: Add the latest value of each metric (True), or of these keys.
             frame: The kind of frame for this call.
+
+        Raises:
+            NotFoundError: There is no such project.
+            IncompleteError: Fewer runs came than were announced.
 
         Source: ``GET /project/{workspace}/{project}/runs``.
 

@@ -118,7 +118,21 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         **options: Unpack[MetricsOptions],
     ) -> Iterator[pa.RecordBatch]:
-        """Points of metrics as Arrow record batches, never all in memory; see ``metrics``.
+        """Points of metrics as Arrow record batches, never all in memory; rows as in ``metrics``.
+
+        Args:
+            paths: As in ``metrics``.
+            keys: As in ``metrics``.
+            options: As in ``metrics``: project, where, full, sample, x_axis, range_type,
+                range_start, range_end, range_head, range_tail, range_last, layout,
+                ignore_timestamp, skip_failed.
+
+        Raises:
+            NotFoundError: No run has a key; names the closest ones.
+            IncompleteError: Less arrived than was announced; raised where it shows, which may be
+                after the first batches.
+
+        Source: as ``metrics``.
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
@@ -185,6 +199,10 @@ class RunData(Noun[F]):
                 and size_bytes.
             frame: The kind of frame for this call.
 
+        Raises:
+            NotFoundError: There is no such run, or it has no such key; names the closest ones.
+            IncompleteError: A file did not arrive whole; then none is kept.
+
         Source: ``POST /house/metrics/media`` or ``…/f_media``; URLs of
         ``POST /resources/presigned/get``, which expire.
 
@@ -245,6 +263,10 @@ class RunData(Noun[F]):
             full: Every shard instead.
             frame: The kind of frame for this call.
 
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: Fewer lines came than were announced.
+
         Source: ``GET /house/metrics/log``.
 
         >>> import swanlab_export as se
@@ -299,6 +321,10 @@ class RunData(Noun[F]):
             rows: Lines at most.
             save: Download the log itself to this ``.log`` file, too.
             frame: The kind of frame for this call.
+
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: The file did not arrive whole; then it is not kept.
 
         Source: ``POST /house/metrics/log/export``.
 

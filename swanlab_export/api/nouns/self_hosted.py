@@ -26,6 +26,12 @@ class SelfHosted(Noun[F]):
     def info(self, *, frame: Frame | None = None) -> Any:
         """Licence of the instance, its seats, and whether you are root; one row.
 
+        Args:
+            frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The server refuses the key.
+
         Source: ``GET /self_hosted/info``.
 
         >>> import swanlab_export as se
@@ -41,6 +47,12 @@ class SelfHosted(Noun[F]):
     def summary(self, *, frame: Frame) -> Any: ...
     def summary(self, *, frame: Frame | None = None) -> Any:
         """Totals of the instance; one row, with the columns that the server sends.
+
+        Args:
+            frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
 
         Source: ``GET /self_hosted/summary``.
 
@@ -58,7 +70,13 @@ class SelfHosted(Noun[F]):
     def create_user(self, username: str, password: str, *, frame: Frame | None = None) -> Any:
         """Create a user, sent once and never repeated; one row, without the password.
 
+        Args:
+            username: Name of the new user.
+            password: Password of the new user; it is in no table, message or log.
+            frame: The kind of frame for this call.
+
         Raises:
+            AuthenticationError: The licence has expired, or you are not root.
             UncertainError: It failed after the user may have been created.
 
         Source: ``POST /self_hosted/users``.
@@ -80,7 +98,16 @@ class SelfHosted(Noun[F]):
     def list_users(
         self, *, page: int = 1, size: int = 20, full: bool = False, frame: Frame | None = None
     ) -> Any:
-        """All users; one row each. ``full`` means all pages.
+        """All users; one row each.
+
+        Args:
+            page: Which page, from 1.
+            size: Rows per page.
+            full: All pages instead, fetched side by side.
+            frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
 
         Source: ``GET /self_hosted/users``.
 
@@ -126,7 +153,7 @@ class SelfHosted(Noun[F]):
         workspace: str | None = None,
         frame: Frame | None = None,
     ) -> Any:
-        """All projects of all workspaces; one row each. ``full`` means all pages.
+        """All projects of all workspaces; one row each.
 
         Args:
             page: Which page, from 1.
@@ -136,6 +163,9 @@ class SelfHosted(Noun[F]):
             creator: Only projects that this user made.
             workspace: Only projects of this workspace.
             frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
 
         Source: ``GET /self_hosted/projects``.
 
@@ -176,7 +206,17 @@ class SelfHosted(Noun[F]):
         search: str | None = None,
         frame: Frame | None = None,
     ) -> Any:
-        """All workspaces, of teams and people; one row each. ``full`` means all pages.
+        """All workspaces, of teams and people; one row each.
+
+        Args:
+            page: Which page, from 1.
+            size: Rows per page.
+            full: All pages instead, fetched side by side.
+            search: Only workspaces whose name holds this.
+            frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
 
         Source: ``GET /self_hosted/groups``.
 

@@ -51,6 +51,12 @@ class Users(Noun[F]):
     def info(self, *, frame: Frame | None = None) -> Any:
         """Name and profile of who is logged in; one row.
 
+        Args:
+            frame: The kind of frame for this call.
+
+        Raises:
+            AuthenticationError: The server refuses the key.
+
         Source: ``POST /login/api_key`` and ``GET /user/profile``.
 
         >>> import swanlab_export as se
@@ -187,6 +193,10 @@ class Projects(Noun[F]):
             search: Only projects whose name holds this.
             sort: ``"create"`` or ``"name"``.
             frame: The kind of frame for this call.
+
+        Raises:
+            NotFoundError: There is no such workspace.
+            IncompleteError: Fewer projects came than were announced.
 
         Source: ``GET /project/{workspace}``.
 
