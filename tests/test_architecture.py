@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import swanlab_export
+from swanlab_export.sandbox import Sandbox
 
 PACKAGE = Path(swanlab_export.__file__).parent
 LEVELS = {
@@ -57,11 +58,16 @@ def test_the_sandbox_imports_nothing_of_ours(path: Path) -> None:
     assert all(name.startswith("swanlab_export.sandbox") for name in _imports(path))
 
 
-def _loaded(code: str) -> set[str]:
-    """Run code in a fresh interpreter; returns the modules it has loaded."""
-    report = "; import sys; print('|'.join(sys.modules), file=sys.stderr)"
+def _loaded(*words: str) -> set[str]:
+    """Run the program in a fresh interpreter; returns the modules that it has loaded at its end."""
+    code = (
+        "import atexit, sys;"
+        "names = lambda: [name for name, module in sys.modules.items() if module];"
+        "atexit.register(lambda: print('|'.join(names()), file=sys.stderr));"
+        "from swanlab_export.cli import main; main()"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
     )
     return set(done.stderr.strip().splitlines()[-1].split("|"))
 
@@ -71,12 +77,14 @@ def _loaded(code: str) -> set[str]:
 )
 def test_help_waits_for_nothing_heavy(words: list[str]) -> None:
     """Help imports neither pandas, pyarrow nor requests."""
-    code = f"from swanlab_export.cli.main import root; root({words!r}, standalone_mode=False)"
-    assert not {"pandas", "pyarrow", "requests", "numpy"} & _loaded(code)
+    assert not {"pandas", "pyarrow", "requests", "numpy"} & _loaded(*words)
 
 
-def test_a_json_answer_does_not_import_pandas() -> None:
-    """Only who asks for a DataFrame pays for pandas."""
-    words = ["api", "user", "info", "--host", "sandbox"]
-    code = f"from swanlab_export.cli.main import root; root({words!r}, standalone_mode=False)"
-    assert "pandas" not in _loaded(code)
+@pytest.mark.parametrize("extension", ["parquet", "csv", "json"])
+def test_a_command_imports_neither_pandas_nor_numpy(extension: str, tmp_path: Path) -> None:
+    """Only who asks for a DataFrame pays for pandas, and only who draws for numpy."""
+    words = ["api", "run", "metrics", "ada-lab/digits/linear", "--keys", "loss", "--all"]
+    with Sandbox() as server:
+        words += ["--host", server.url, "--api-key", server.api_key, "--save"]
+        assert not {"pandas", "numpy"} & _loaded(*words, str(tmp_path / f"loss.{extension}"))
+        assert "numpy" in _loaded(*words, str(tmp_path / "loss.png"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import json
 import os
 import re
@@ -70,7 +69,6 @@ def execute(
         is_log_scale: Plots have a logarithmic axis.
     """
     with _reporting(common.debug):
-        _keep_pandas_out()
         target = _target(common, name, extra_formats or {})
         if is_log_scale and "plot" not in {common.output_format, target and target.format}:
             raise UsageError(f"{argument('log_scale')} is for plots")
@@ -149,34 +147,6 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def _keep_pandas_out() -> None:
-    """Let pyarrow find that there is no pandas: nothing here needs it, and it takes 0.3 s.
-
-    pyarrow imports pandas, where it is installed, at the first Python value that it meets, only
-    to know what a DataFrame looks like. It looks once.
-    """
-    if "pandas" in sys.modules:
-        return
-    import pyarrow as pa
-
-    blocker = _NoPandas()
-    sys.meta_path.insert(0, blocker)
-    try:
-        pa.scalar(0)
-    finally:
-        sys.meta_path.remove(blocker)
-
-
-class _NoPandas(importlib.abc.MetaPathFinder):
-    """An import hook by which there is no pandas."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        """Refuse pandas, and leave everything else to others."""
-        del path, target
-        if fullname == "pandas":
-            raise ModuleNotFoundError("no pandas on the command line", name=fullname)
 
 
 def reporting(debug: bool) -> Any:

@@ -29,6 +29,7 @@ _OWN = {
     "logout": "Forget the key.",
     "verify": "Check that the key is accepted.",
 }
+_NEED_NUMPY = ("plot", ".png", ".svg", ".pdf", "sandbox")
 # The module that holds each top-level command, where it is not of the same name.
 _MODULES = {"login": "account", "logout": "account", "verify": "account"}
 
@@ -100,6 +101,7 @@ def main() -> None:
     # A command streams once and ends: Arrow's own allocator, which keeps what was freed for later,
     # gains nothing here and holds 25 MB. Arrow reads this when it is loaded.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    _keep_out_numpy()
     # A stream that whoever started us has closed: nothing is said, but what should be printed fails.
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
@@ -123,6 +125,20 @@ def main() -> None:
     except OSError as error:  # of a help page; whatever a command does ends in a SystemExit
         click.echo(f"error: {error.strerror}", err=True)
         _end(1)
+
+
+def _keep_out_numpy() -> None:
+    """Let pyarrow find that there is neither numpy nor pandas, unless something needs them.
+
+    pyarrow imports them where they are installed, only to know their types, which takes longer than
+    all else in a short command. Only plots need them, and the sandbox.
+    """
+    words = [*sys.argv, os.environ.get("SWANLAB_API_HOST", "")]
+    is_needed = any(word.lower().endswith(_NEED_NUMPY) for word in words)
+    if sys.argv[1:2] == ["api"] and not is_needed:
+        for name in ("numpy", "pandas"):
+            # What an import of it stops at.
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def _end(exit_code: int) -> NoReturn:
