@@ -1,8 +1,10 @@
 """Lists: by page, by cursor, by log shard. Whole or an error.
 
 A list can change while its pages are read. Every item comes once; where pages disagree about the
-total, or fewer items came than announced, the list is read again, and what is new is added. So an
-item that was there all the time is never missing; one that came or went meanwhile may be in or not.
+total, or fewer items came than announced, the list is read again, and what is new is added; at last
+page after page in order, for what is pushed back by new items is then met again. One that came or
+went meanwhile may be in or not. One that was there all the time can only be missing where, between
+two pages, as many items went as came, so that no page's total tells.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 PAGE_SIZES = (10, 12, 15, 20, 24, 27, 50, 100)
 _FULL_SIZE = 100
 _READS_MAX = 4
+_READS_SIDE_BY_SIDE = 2
 
 
 class Sender(Protocol):
@@ -67,41 +70,60 @@ class Pages:
             return
         request = self._build(self._page, self._size)
         items, self.total, _ = read_page(request, self._sender.send(request))
+        expected = min(self._size, max(0, self.total - (self._page - 1) * self._size))
+        if len(items) < expected:
+            raise IncompleteError(
+                f"{request}: {expected} {self._title} announced for the page, {len(items)} came"
+            )
         yield from items
 
     def _all(self) -> Iterator[Any]:
         seen: set[Any] = set()
-        for _ in range(_READS_MAX):
-            totals: set[int] = set()
+        for read in range(_READS_MAX):
+            totals: list[int] = []
             before = len(seen)
-            for item in self._read_once(totals):
+            is_in_order = read >= _READS_SIDE_BY_SIDE
+            for item in self._read_once(totals, is_in_order=is_in_order):
                 if (identity := self._identify(item)) not in seen:
                     seen.add(identity)
                     yield item
             # Pages that agree, and all they announced: nothing can have slipped through. A read
             # that had to be repeated also ends when it found nothing new.
-            is_steady = len(totals) == 1 and len(seen) >= max(totals)
-            if is_steady and (before == 0 or len(seen) == before or len(seen) == max(totals)):
+            is_steady = len(set(totals)) == 1 and len(seen) >= totals[0]
+            if is_steady and (before == 0 or len(seen) == before or len(seen) == totals[0]):
                 return
+            # Where items only came, page after page meets all that were there when it began.
+            if is_in_order and totals == sorted(totals) and len(seen) >= totals[0]:
+                return
+        least, most = min(totals), max(totals)
+        total = least if least == most else f"{least} to {most}"
         raise IncompleteError(
             f"the list of {self._title} kept changing while it was read: "
-            f"total is {self.total}, {len(seen)} came in {_READS_MAX} reads"
+            f"total is {total}, {len(seen)} came in {_READS_MAX} reads"
         )
 
-    def _read_once(self, totals: set[int]) -> Iterator[Any]:
+    def _read_once(self, totals: list[int], *, is_in_order: bool) -> Iterator[Any]:
         """Read every page; the first says how many there are, the rest come side by side."""
         first = self._build(1, _FULL_SIZE)
         items, self.total, pages = read_page(first, self._sender.send(first))
-        totals.add(self.total)
+        totals.append(self.total)
         with self._progress.bar(self._title, total=self.total, unit=self._title) as bar:
             bar.add(len(items))
             yield from items
-            requests = (self._build(page, _FULL_SIZE) for page in range(2, pages + 1))
-            for request, answer in self._sender.map(self._fetch, requests):
+            requests = self._further(pages, totals, is_in_order=is_in_order)
+            fetch_all = map if is_in_order else self._sender.map
+            for request, answer in fetch_all(self._fetch, requests):
                 items, total, _ = read_page(request, answer)
-                totals.add(total)
+                totals.append(total)
                 bar.add(len(items))
                 yield from items
+
+    def _further(self, pages: int, totals: list[int], *, is_in_order: bool) -> Iterator[Request]:
+        """Ask for the pages behind the first; in order, as many as the list has come to need."""
+        page = 2
+        while page <= pages or (is_in_order and (page - 1) * _FULL_SIZE < totals[-1]):
+            yield self._build(page, _FULL_SIZE)
+            page += 1
 
     def _fetch(self, request: Request) -> tuple[Request, Any]:
         return request, self._sender.send(request)
