@@ -68,9 +68,8 @@ def spell(message: str, spelling: Spelling = PYTHON) -> str:
     return _MARKED.sub(replace, message)
 
 
-# What a shell says of a program that SIGINT or SIGTERM ended.
+# What a shell says of a program that SIGINT ended; 128 and its number for any signal.
 EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 
 class SwanlabExportError(Exception):

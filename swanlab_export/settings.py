@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass, field
 from netrc import NetrcParseError, netrc
@@ -44,46 +45,58 @@ def load_settings(
 ) -> Settings:
     """Find the server and the key for it.
 
-    A key from the netrc file is used only for the host that its entry names.
+    A key from the netrc file is used only for the host that its entry names. Where a key is given,
+    a netrc file that cannot be read is none.
 
     Raises:
         UsageError: A host is not one.
         AuthenticationError: There is no key for the host.
     """
-    entry = _find_entry(environ, cwd)
-    named = host or _variable(environ, "SWANLAB_API_HOST")
-    url = normalize_host(named) if named else (entry.host if entry else DEFAULT_HOST)
+    given = api_key or _variable(environ, "SWANLAB_API_KEY")
+    try:
+        entry = _find_entry(environ, cwd)
+    except AuthenticationError:
+        if not given:
+            raise
+        entry = None
+    variable = _variable(environ, "SWANLAB_API_HOST")
+    url = entry.host if entry else DEFAULT_HOST
+    if host or variable:
+        url = normalize_host(host) if host else normalize_host(variable, "SWANLAB_API_HOST")
     entry = entry if entry is not None and entry.host == url else None
-    key = api_key or _variable(environ, "SWANLAB_API_KEY") or (entry.api_key if entry else "")
+    key = given or (entry.api_key if entry else "")
     if not key:
         raise AuthenticationError(
             f"there is no API key for {url}: give {argument('api_key')}, set SWANLAB_API_KEY or "
             f"run `swanlab login`; to look around without an account, use {argument('host', 'sandbox')}"
         )
-    _check_key(key)
+    _check_key(key, argument("api_key") if api_key else "SWANLAB_API_KEY")
     warnings = entry.warnings if entry is not None and key == entry.api_key else ()
     return Settings(url, _web_host(url, entry, environ), key, warnings)
 
 
-def normalize_host(host: str) -> str:
+def normalize_host(host: str, name: str = "") -> str:
     """Cut a host down to scheme, name and port; without a scheme it is https.
+
+    ``name`` says where it was given, ``host=`` by default.
 
     >>> normalize_host("swan.example:8000/api/"), normalize_host("http://api.swanlab.cn")
     ('https://swan.example:8000', 'https://api.swanlab.cn')
     """
     text = host.strip()
+    refusal = UsageError(f"{name or argument('host')} {escape(host)} is not a host")
     if not text.isprintable() or " " in text:
-        raise UsageError(f"{argument('host')} {escape(host)} is not a host")
+        raise refusal
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        name, port = parts.hostname, parts.port
+        found, port = parts.hostname, parts.port
     except ValueError:
-        name, port, parts = None, None, urlsplit("")
+        raise refusal from None
     # DNS takes no longer ones, and urllib3 fails on them in its own words.
-    is_too_long = any(len(label) > 63 for label in (name or "").split("."))
-    if not name or is_too_long or parts.scheme not in {"http", "https"}:
-        raise UsageError(f"{argument('host')} {escape(host)} is not a host")
-    shown = f"[{name}]" if ":" in name else name
+    is_too_long = any(len(label) > 63 for label in (found or "").split("."))
+    if not found or is_too_long or parts.scheme not in {"http", "https"}:
+        raise refusal
+    shown = f"[{found}]" if ":" in found else found
     url = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
     return DEFAULT_HOST if url == "http://api.swanlab.cn" else url
 
@@ -93,13 +106,25 @@ def netrc_path(environ: Mapping[str, str], cwd: Path, *, is_local: bool) -> Path
     if is_local:
         return cwd / ".swanlab" / ".netrc"
     folder = _variable(environ, "SWANLAB_ROOT") or _variable(environ, "SWANLAB_SAVE_DIR")
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return (Path(folder).expanduser() if folder else home / ".swanlab") / ".netrc"
+    try:
+        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+        return (Path(folder).expanduser() if folder else home / ".swanlab") / ".netrc"
+    except RuntimeError:
+        message = "there is no home directory, which would hold the login: set HOME or SWANLAB_ROOT"
+        raise AuthenticationError(message) from None
+
+
+def current_folder() -> Path:
+    """Where a login of this folder would be; the root where the folder is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.sep)
 
 
 def format_login(settings: Settings) -> str:
     """Spell a login as the netrc file that the official client reads: one machine."""
-    _check_key(settings.api_key)
+    _check_key(settings.api_key, argument("api_key"))
     return f"machine {settings.host}\n\tlogin {settings.web_host}\n\tpassword {settings.api_key}\n"
 
 
@@ -140,7 +165,7 @@ def _read_entry(path: Path) -> _Entry | None:
 
 def _web_host(host: str, entry: _Entry | None, environ: Mapping[str, str]) -> str:
     if named := _variable(environ, "SWANLAB_WEB_HOST"):
-        return normalize_host(named)
+        return normalize_host(named, "SWANLAB_WEB_HOST")
     if entry is not None and "://" in entry.web_host:
         return entry.web_host.rstrip("/")
     return DEFAULT_WEB_HOST if host == DEFAULT_HOST else host
@@ -154,6 +179,6 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _check_key(key: str) -> None:
+def _check_key(key: str, name: str) -> None:
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(f"{argument('api_key')} holds characters that no API key has")
+        raise UsageError(f"{name} holds characters that no API key has")

@@ -99,3 +99,15 @@ def test_without_the_official_client_the_message_says_what_to_install(run: Run) 
     done = run("-c", program)
     assert done.returncode == 2
     assert "pip install swanlab" in done.stderr
+
+
+def test_a_broken_login_can_be_replaced(run: Run, tmp_path: Path) -> None:
+    """``login --relogin`` does what the message about a broken file says."""
+    path = tmp_path / ".swanlab" / ".netrc"
+    path.parent.mkdir()
+    path.write_text("what is this")
+    assert "swanlab login" in run("-m", "swanlab_export", "verify").stderr
+    with Sandbox() as server:
+        words = ["login", "--relogin", "--host", server.url, "-k", server.api_key]
+        assert run("-m", "swanlab_export", *words).returncode == 0
+        assert "as ada" in run("-m", "swanlab_export", "verify").stderr

@@ -26,7 +26,9 @@ MEDIA = ["run", "medias", "ada-lab/digits/mlp-long", "--keys", "val/confusion", 
 EARLY_S = (0.0, 0.02, 0.05, 0.1, 0.2)
 RANDOM = random.Random(7)
 LATE_S = tuple(round(RANDOM.uniform(0.0, 0.6), 3) for _ in range(12))
-SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 # Python itself, before any line of ours, ends as it likes: so the program says when it begins.
 PROGRAM = "print('begun', flush=True); from swanlab_export.cli import main; main()"
 
@@ -133,20 +135,29 @@ def test_an_interrupted_download_leaves_no_files(
         assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
-def test_no_room_to_wait_in(server: Sandbox, tmp_path: Path) -> None:
-    """Where the temporary folder takes nothing, the message says so and the old file stays."""
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (METRICS, "'out.parquet' cannot be written: the file would be larger than is allowed"),
+        (["run", "list", "synthetic/list2000", "--all"], "the temporary folder takes nothing more"),
+    ],
+    ids=["target", "waiting rows"],
+)
+def test_no_room(words: list[str], said: str, tmp_path: Path) -> None:
+    """Where nothing more can be written, the message says where, and the old file stays."""
     (tmp_path / "out.parquet").write_bytes(b"old")
     limit = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
         "from swanlab_export.cli import main; main()"
     )
-    access = ["--host", server.url, "--api-key", server.api_key, "--save", "out.parquet"]
-    done = subprocess.run(
-        [sys.executable, "-c", limit, "api", *METRICS, *access],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with Sandbox(synthetic=True) as server:
+        access = ["--host", server.url, "--api-key", server.api_key, "--save", "out.parquet"]
+        done = subprocess.run(
+            [sys.executable, "-c", limit, "api", *words, *access],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "larger than is allowed" in done.stderr
+    assert said in done.stderr
     assert (tmp_path / "out.parquet").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

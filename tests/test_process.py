@@ -96,3 +96,31 @@ def test_what_libraries_asked_for_at_the_end_is_done(tmp_path: Path) -> None:
 def rows_of(path: Path) -> int:
     """How many rows a CSV file has."""
     return int(pyarrow.csv.read_csv(path).num_rows)
+
+
+def test_a_folder_that_is_gone_is_no_obstacle(server: Sandbox, tmp_path: Path) -> None:
+    """From a folder that was deleted, a file elsewhere is saved."""
+    here = tmp_path / "here"
+    here.mkdir()
+    save = ["--save", str(tmp_path / "runs.csv"), "--host", server.url, "-k", server.api_key]
+    words = [sys.executable, "-m", "swanlab_export", "api", *LIST, *save]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$0" "$@"', *words],
+        cwd=here, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path / "runs.csv") == 16
+
+
+def test_nothing_that_a_terminal_would_obey_is_said(server: Sandbox, tmp_path: Path) -> None:
+    """Control characters in names reach standard error spelled out."""
+    name = "a\x1b]0;owned\x07b.csv"
+    words = ["api", *LIST, "--save", name]
+    access = ["--host", server.url, "--api-key", server.api_key]
+    done = subprocess.run(
+        [sys.executable, "-m", "swanlab_export", *words, *access],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "\\x1b]0;owned\\x07b.csv" in done.stderr
+    assert done.stderr.strip().isprintable()

@@ -172,3 +172,28 @@ def test_what_is_no_key(key: str, home: Home) -> None:
 def test_settings_do_not_show_the_key(home: Home) -> None:
     """A trace that prints settings tells nobody the key."""
     assert "secret" not in repr(home.load(api_key="secret"))
+
+
+def test_a_broken_login_file_does_not_matter_to_who_brings_a_key(home: Home) -> None:
+    """With a key of one's own, a login file that cannot be read is none."""
+    home.login("what is this\n")
+    assert home.load("swan.example", "mine").api_key == "mine"
+    assert home.load(SWANLAB_API_KEY="mine").host == "https://api.swanlab.cn"
+    with pytest.raises(AuthenticationError, match="not a login file"):
+        home.load()
+
+
+def test_without_a_home_there_is_no_login(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the system does not know has no login file, and no need of one with a key."""
+    home.environ = {"SWANLAB_ROOT": "~nobody-of-that-name/x"}
+    assert home.load("swan.example", "mine").api_key == "mine"
+    with pytest.raises(AuthenticationError, match="no home directory"):
+        home.load()
+
+
+@pytest.mark.parametrize("name", ["SWANLAB_API_HOST", "SWANLAB_WEB_HOST", "SWANLAB_API_KEY"])
+def test_a_variable_that_cannot_be_right_is_named(name: str, home: Home) -> None:
+    """The message blames the variable, and not an option that nobody gave."""
+    environ = {"SWANLAB_API_KEY": "mine"} | {name: "not a\x1b one"}
+    with pytest.raises(UsageError, match=f"^{name} "):
+        home.load(**environ)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swanlab_export.api.context import Context
 from swanlab_export.client import Client
 from swanlab_export.errors import UsageError, argument
-from swanlab_export.settings import Settings, load_settings
+from swanlab_export.settings import Settings, current_folder, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +50,7 @@ def open_context(
 @contextmanager
 def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
     if (host or os.environ.get("SWANLAB_API_HOST", "")).strip() != SANDBOX:
-        yield load_settings(host, api_key, environ=os.environ, cwd=Path.cwd())
+        yield load_settings(host, api_key, environ=os.environ, cwd=current_folder())
         return
     try:
         from swanlab_export.sandbox import Sandbox

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from swanlab_export.tables import Table
 
+# No log is longer, and each 500,000 lines cost an export.
+_LINES_MAX = 100_000_000
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 
@@ -38,8 +40,8 @@ def logs(
     All of them are read at the lowest level, at which the announced count is that of all lines,
     and chosen here.
     """
-    if offset < 0:
-        raise UsageError(f"{argument('offset')} must be 0 or more")
+    if not 0 <= offset <= _LINES_MAX:
+        raise UsageError(f"{argument('offset')} is from 0 to {_LINES_MAX}")
     if full and offset:
         raise UsageError(f"{argument('offset')} and {argument('full', True)} exclude each other")
     level = check_choice("level", level, LEVELS)
@@ -117,10 +119,10 @@ def export_pieces(
     context: Context, path: str, *, start: int = 0, rows: int = endpoint.LOG_EXPORT_ROWS_MAX
 ) -> Iterator[LogPiece]:
     """Have a log written to files on the server, of at most 500,000 lines each, in order."""
-    if start < 0:
-        raise UsageError(f"{argument('start')} must be 0 or more")
-    if rows < 1:
-        raise UsageError(f"{argument('rows')} must be at least 1")
+    if not 0 <= start <= _LINES_MAX:
+        raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
+    if not 1 <= rows <= _LINES_MAX:
+        raise UsageError(f"{argument('rows')} is from 1 to {_LINES_MAX}")
     run = find_run(context, path)
     for first in range(start, start + rows, endpoint.LOG_EXPORT_ROWS_MAX):
         count = min(endpoint.LOG_EXPORT_ROWS_MAX, start + rows - first)

@@ -9,15 +9,18 @@ import pyarrow as pa
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Answer, Context, source_of
-from swanlab_export.api.resolve import FoundRun, find_keys, find_run, in_batches, parse_keys
+from swanlab_export.api.keys import find_keys, parse_keys
+from swanlab_export.api.resolve import FoundRun, find_run, in_batches
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import ServerError, UsageError, argument
 from swanlab_export.normalizers.details import MediaItem, media_items, normalize_medias
+from swanlab_export.normalizers.values import as_list, as_object
+from swanlab_export.refs import escape
 from swanlab_export.tables import Table
 from swanlab_export.writers.folder import FolderWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _URLS_PER_REQUEST = 200
 
@@ -36,8 +39,8 @@ def medias(
     With ``download`` the files are fetched into that folder too, all of them or none.
     """
     patterns = parse_keys(keys)
-    if step < 0:
-        raise UsageError(f"{argument('step')} must be 0 or more")
+    if not 0 <= step < 2**63:
+        raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")
     if full and step:
         raise UsageError(f"{argument('step')} and {argument('full', True)} exclude each other")
     folder = None if download is None else FolderWriter(Path(download))
@@ -50,38 +53,42 @@ def medias(
         wire = endpoint.fetch_media_step(context.client, run.source, found, step)
         items = list(_items_of_step(wire, found))
         if not items:
-            steps = wire.get("steps") if isinstance(wire, dict) else None
-            known = f", only at {', '.join(map(str, (steps or [])[:10]))}" if steps else ""
-    note = [] if full or items else [f"nothing was logged at step {step}{known}"]
+            steps = as_list(
+                as_object(wire or {}, "media of a step").get("steps"), "a list of steps"
+            )
+            known = f", only at {', '.join(map(str, steps[:10]))}" if steps else ""
+    notes = [] if full or items else [f"nothing was logged at step {step}{known}"]
 
     def normalize(_: Any) -> Table:
         signed = list(_with_urls(context, run, items))
         table = normalize_medias(signed, run.run_id)
-        table.notes.extend(note)
         return table if folder is None else _download(context, run, table, folder)
 
     source = source_of(
         context, "run medias", path, keys=patterns, step=None if full else step, full=full
     )
-    return Answer(wire, normalize, source)
+    return Answer(wire, normalize, source, notes=notes)
 
 
 def _items_of_step(wire: Any, keys: Sequence[str]) -> Iterator[MediaItem]:
-    answer = wire if isinstance(wire, dict) else {}
-    entries = [entry for entry in answer.get("metrics") or [] if isinstance(entry, dict)]
-    by_key = {entry.get("key"): entry for entry in entries}
+    answer = as_object(wire or {}, "media of a step")
+    by_key = _by_key(answer.get("metrics"))
     for key in keys:
         yield from media_items(key, answer.get("step"), by_key.get(key))
 
 
 def _items_of_all(wire: Any, keys: Sequence[str]) -> Iterator[MediaItem]:
-    if wire is not None and not isinstance(wire, list):
-        raise ServerError(f"the server sent {type(wire).__name__} where media were expected")
-    by_key = {series.get("key"): series for series in wire or [] if isinstance(series, dict)}
+    by_key = _by_key(wire)
     for key in keys:
-        for entry in by_key.get(key, {}).get("metrics") or []:
-            if isinstance(entry, dict):
-                yield from media_items(key, entry.get("index"), entry)
+        for entry in as_list(by_key.get(key, {}).get("metrics"), "media of a key"):
+            if entry is not None:
+                found = as_object(entry, "media of a step")
+                yield from media_items(key, found.get("index"), found)
+
+
+def _by_key(wire: Any) -> dict[Any, Mapping[str, Any]]:
+    entries = [entry for entry in as_list(wire, "media by key") if entry is not None]
+    return {as_object(entry, "media of a key").get("key"): entry for entry in entries}
 
 
 def _with_urls(context: Context, run: FoundRun, items: Sequence[MediaItem]) -> Iterator[MediaItem]:
@@ -94,10 +101,11 @@ def _with_urls(context: Context, run: FoundRun, items: Sequence[MediaItem]) -> I
 
 def _presign(context: Context, run: FoundRun, paths: Sequence[str]) -> list[str]:
     wire = endpoint.fetch_media_urls(context.client, run.source, paths)
-    urls = wire.get("urls") if isinstance(wire, dict) else None
-    if not isinstance(urls, list) or len(urls) != len(paths):
-        got = len(urls) if isinstance(urls, list) else "no"
-        raise ServerError(f"{len(paths)} media files were to be presigned, {got} URLs came")
+    urls = as_list(as_object(wire or {}, "presigned URLs").get("urls"), "a list of URLs")
+    urls = [url for url in urls if isinstance(url, str)]
+    if len(urls) != len(paths):
+        message = f"{len(paths)} media files were to be presigned, {len(urls)} URLs came"
+        raise ServerError(message)
     return urls
 
 
@@ -114,7 +122,7 @@ def _download(context: Context, run: FoundRun, table: Table, folder: FolderWrite
         first = iter([urls[place]])
         chunks = context.client.download(
             lambda: next(first, None) or _presign(context, run, [paths[place]])[0],
-            f"the file {paths[place]} of {run.path}",
+            f"the file {escape(paths[place])} of {run.path}",
         )
         return folder.write(names[place], chunks)
 

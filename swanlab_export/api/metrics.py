@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Answer, Context, source_of
+from swanlab_export.api.keys import find_having, match_keys, missing_notes, parse_keys
 from swanlab_export.api.metrics_full import announced_steps, full_parts, full_wire
 from swanlab_export.api.metrics_plan import MetricsPlan
 from swanlab_export.api.metrics_sample import sample_parts, sample_wire
 from swanlab_export.api.ranges import Range, check_x_axis, plan_selection
-from swanlab_export.api.resolve import find_having, match_keys, missing_notes, parse_keys
 from swanlab_export.api.run import find_many, many_options
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import UsageError, argument

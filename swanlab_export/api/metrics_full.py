@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swanlab_export import schemas
 from swanlab_export.api.exports import download_file, exported_path, presigned_urls
-from swanlab_export.api.metrics_plan import MetricsPlan, Outcome, chunks_of
-from swanlab_export.api.resolve import FoundRun, fetch_summaries, in_batches
+from swanlab_export.api.keys import fetch_summaries
+from swanlab_export.api.metrics_plan import MetricsPlan, chunks_of
+from swanlab_export.api.resolve import FoundRun, in_batches
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import SwanlabExportError
 from swanlab_export.normalizers import metrics as normalizer
 from swanlab_export.normalizers.export import read_export
 from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.selection import Selection
+from swanlab_export.normalizers.values import as_object, read_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +70,8 @@ class _Exports:
             self._rows += block.num_rows
             self._bar.note(f"{self._rows:,} rows, {self._size_bytes / 1e6:,.1f} MB")
             yield block
-        chosen.check_whole(self._announced.get(task.run.run_id, {}))
+        announced = self._announced.get(task.run.run_id, {})
+        chosen.check_whole(announced, must_be_announced=not download.is_framed)
 
     def spool_by_key(self, task: _Task, download: Download) -> BatchSpool:
         """Download an export, and sort its points into one slot per key."""
@@ -141,8 +145,9 @@ def announced_steps(
     """What the summaries say is the latest step of each key: an export must reach it."""
     announced: dict[str, dict[str, int]] = {}
     for run, summary in fetch_summaries(context, runs, keys):
-        steps = {key: item.get("step") for key, item in (summary or {}).items() if item}
-        announced[run.run_id] = {k: s for k, s in steps.items() if isinstance(s, int)}
+        items = {k: as_object(item, "a summary") for k, item in (summary or {}).items() if item}
+        steps = {k: read_value("step", schemas.INT, item.get("step")) for k, item in items.items()}
+        announced[run.run_id] = {key: step for key, step in steps.items() if step is not None}
     return announced
 
 
@@ -229,7 +234,7 @@ def _each_run(
     read: Callable[[_Task, Download], _Read],
 ) -> Iterator[list[tuple[_Task, _Read]]]:
     """Download and read all exports side by side; yield those of each run that could be had."""
-    outcome = Outcome(plan, failures)
+    outcome = plan.outcome(failures)
 
     def fetch(opened: tuple[_Task, Download | SwanlabExportError]) -> _Read | SwanlabExportError:
         task, download = opened
@@ -244,11 +249,11 @@ def _each_run(
     done = context.client.map(fetch, _downloads(context, tasks))
     for task, found in zip(tasks, done, strict=True):
         if isinstance(found, SwanlabExportError):
-            outcome.fail(task.run, found)
+            outcome.fail(task.run.path, found)
         else:
             of_run.append((task, found))
         if task.is_last:
-            if not outcome.has_failed(task.run):
+            if not outcome.has_failed(task.run.path):
                 yield of_run
             of_run = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swanlab_export.api.metrics_plan import MetricsPlan, Outcome, chunks_of
+from swanlab_export.api.metrics_plan import MetricsPlan, chunks_of
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import SwanlabExportError, argument
 from swanlab_export.normalizers import metrics as normalizer
@@ -80,7 +80,7 @@ def _each_run(
     read: Callable[[list[Any]], _Read],
 ) -> Iterator[tuple[FoundRun, _Read]]:
     """Fetch and read the samples of all runs side by side; yield those that could be had."""
-    outcome = Outcome(plan, failures)
+    outcome = plan.outcome(failures)
 
     def fetch(run: FoundRun) -> _Read | SwanlabExportError:
         try:
@@ -92,6 +92,6 @@ def _each_run(
         for run, found in zip(plan.runs, context.client.map(fetch, plan.runs), strict=True):
             bar.add(1)
             if isinstance(found, SwanlabExportError):
-                outcome.fail(run, found)
+                outcome.fail(run.path, found)
             else:
                 yield run, found

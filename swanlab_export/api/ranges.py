@@ -76,6 +76,8 @@ def _check(query: Range, x_axis: str) -> None:
         count = getattr(query, name)
         if count is not None and count < 1:
             raise UsageError(f"{argument(f'range_{name}')} must be at least 1")
+        if count is not None and count >= 2**63:
+            raise UsageError(f"{argument(f'range_{name}')} is beyond any count")
     if query.axis == "custom" and x_axis in BUILTIN_AXES:
         raise UsageError(
             f"{argument('range_type')} custom filters on a key: name it with {argument('x_axis')}"

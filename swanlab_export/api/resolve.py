@@ -1,12 +1,8 @@
-"""From paths and key patterns to runs and keys that exist."""
+"""From paths to runs that exist."""
 
 from __future__ import annotations
 
-import csv
-import difflib
-import fnmatch
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,26 +12,20 @@ from swanlab_export.endpoints import run as run_endpoint
 from swanlab_export.endpoints.run import RunSource
 from swanlab_export.errors import (
     IncompleteError,
-    NotFoundError,
     ServerError,
     SwanlabExportError,
-    UsageError,
-    argument,
-    command,
 )
-from swanlab_export.normalizers.details import SYSTEM_PREFIX
 from swanlab_export.normalizers.runs import flatten_groups
 from swanlab_export.normalizers.values import as_time_ms
-from swanlab_export.pagination import Pages, fetch_by_cursor
+from swanlab_export.pagination import Pages
 from swanlab_export.refs import ProjectRef, RunRef, escape, parse_project, parse_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from swanlab_export.api.context import Context
 
 RUNS_PER_REQUEST = 200
-_SHOWN_NAMES = 5
 _Item = TypeVar("_Item")
 
 
@@ -77,7 +67,65 @@ def find_runs(
     """
     refs = [parse_run(path) for path in dict.fromkeys(paths)]
     projects = list(dict.fromkeys(ref.project for ref in refs))
-    wanted: list[RunRef | ProjectRef] = [*projects, *refs]
+    context.client.login()
+    found: list[FoundRun] = []
+    outcome = Outcome(len(refs), skip_failed=skip_failed)
+    ids: dict[ProjectRef, str] = {}
+    for ref, wire in _fetch_refs(context, [*projects, *refs]):
+        try:
+            if isinstance(ref, ProjectRef):
+                ids[ref] = project_id_of(_arrived(wire))
+            elif ref.project in ids:
+                source = source_of_run(_arrived(wire), ids[ref.project])
+                found.append(FoundRun(str(ref), wire, source))
+        except SwanlabExportError as error:
+            for each in refs:
+                if ref in {each, each.project}:
+                    outcome.fail(str(each), error)
+    return _distinct(found), outcome.failures
+
+
+class Outcome:
+    """Keeps count of which runs of a call could be had, and ends it where that is no use.
+
+    Args:
+        total: How many runs were asked for.
+        skip_failed: Runs that fail may be left out.
+        failures: Gathers what is wrong with those that are.
+    """
+
+    def __init__(self, total: int, *, skip_failed: bool, failures: list[str] | None = None) -> None:
+        self.failures = [] if failures is None else failures
+        self._total = total
+        self._skip_failed = skip_failed
+        self._failed: set[str] = set()
+
+    def fail(self, path: str, error: SwanlabExportError) -> None:
+        """Take note that a run failed.
+
+        Raises:
+            SwanlabExportError: It is the only one, it may not be skipped, or no run is left: a
+                table without a single run would only take the place of a good one.
+        """
+        if self._total == 1:
+            raise error
+        if path in self._failed:
+            return
+        self._failed.add(path)
+        named = IncompleteError(f"{path}: {error.message}")
+        if not self._skip_failed or len(self._failed) == self._total:
+            raise named from None
+        self.failures.append(named.message)
+
+    def has_failed(self, path: str) -> bool:
+        """Say whether a run has failed so far."""
+        return path in self._failed
+
+
+def _fetch_refs(
+    context: Context, refs: Sequence[RunRef | ProjectRef]
+) -> Iterator[tuple[RunRef | ProjectRef, Any]]:
+    """Fetch runs and projects side by side; yield each with what came, an error included."""
 
     def fetch(ref: RunRef | ProjectRef) -> Any:
         try:
@@ -87,32 +135,14 @@ def find_runs(
         except SwanlabExportError as error:
             return error
 
-    context.client.login()
-    found: list[FoundRun] = []
-    failures: list[str] = []
-    of_project: dict[ProjectRef, Any] = {}
-    for ref, wire in zip(wanted, context.client.map(fetch, wanted), strict=True):
-        if isinstance(ref, ProjectRef):
-            of_project[ref] = wire
-            continue
-        try:
-            found.append(_found_run(ref, wire, of_project[ref.project]))
-        except SwanlabExportError as error:
-            named = error if len(refs) == 1 else one_failed(str(ref), error)
-            # A table without a single run would only take the place of a good one.
-            is_hopeless = len(failures) == len(refs) - 1
-            if not skip_failed or is_hopeless:
-                raise named from None
-            failures.append(named.message)
-    return _distinct(found), failures
+    return zip(refs, context.client.map(fetch, refs), strict=True)
 
 
-def _found_run(ref: RunRef, wire: Any, project: Any) -> FoundRun:
-    """Put together what was fetched, or raise what came instead."""
-    for each in (project, wire):
-        if isinstance(each, SwanlabExportError):
-            raise each
-    return FoundRun(str(ref), wire, source_of_run(wire, project_id_of(project)))
+def _arrived(wire: Any) -> Any:
+    """Give what was fetched, or raise what came instead."""
+    if isinstance(wire, SwanlabExportError):
+        raise wire
+    return wire
 
 
 def find_project_runs(context: Context, project: str, where: Where) -> list[FoundRun]:
@@ -131,9 +161,8 @@ def find_project_runs(context: Context, project: str, where: Where) -> list[Foun
         raise
     project_id = project_id_of(asked())
     return _distinct(
-        FoundRun(f"{ref}/{run.get('cuid')}", run, source_of_run(run, project_id))
-        for run in runs
-        if isinstance(run, dict)
+        FoundRun(f"{ref}/{source.run_id}", run, source)
+        for run, source in ((run, source_of_run(run, project_id)) for run in runs)
     )
 
 
@@ -185,149 +214,12 @@ def source_of_run(wire: Any, project_id: str) -> RunSource:
         created_at_s = as_time_ms(wire.get("createdAt")) // 1000
     except (TypeError, ValueError, OverflowError):
         shown = escape(str(wire.get("createdAt")))
-        message = f"run {wire['cuid']} was created at {shown}, and its data need that time"
+        message = f"run {escape(wire['cuid'])} was created at {shown}, and its data need that time"
         raise ServerError(message) from None
-    return RunSource(
-        wire["cuid"],
-        project_id,
-        created_at_s,
-        wire.get("rootExpId") or "",
-        wire.get("rootProId") or "",
-    )
-
-
-def parse_keys(keys: str | Sequence[str], name: str = "keys") -> list[str]:
-    """Read ``loss,acc`` or a list of keys; quotes protect a comma, each key counts once.
-
-    >>> parse_keys('loss,"a,b",loss')
-    ['loss', 'a,b']
-    """
-    if isinstance(keys, str):
-        try:
-            rows = list(csv.reader([keys], skipinitialspace=True, strict=True))
-        except csv.Error:
-            rows = []
-        found = [key.strip() for row in rows for key in row]
-    else:
-        found = list(keys)
-    if not found or not all(isinstance(key, str) and key.strip() for key in found):
-        raise UsageError(f"{argument(name)} {escape(str(keys))} names nothing, or holds a gap")
-    return list(dict.fromkeys(found))
-
-
-def parse_names(name: str, wanted: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    """Read names of columns that must exist."""
-    found = parse_keys(wanted, name)
-    for each in found:
-        if each not in known:
-            names = ", ".join(_closest(each, known, 20))
-            raise UsageError(f"{argument(name)}: no column {escape(each)}; there are {names}")
-    return found
-
-
-def find_keys(
-    context: Context, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
-) -> list[str]:
-    """Match keys and patterns against what the runs hold; each key once, in the order asked for.
-
-    Raises:
-        NotFoundError: No run has a key, or nothing matches a pattern; names the closest keys.
-    """
-    keys = match_keys(context, runs, patterns, metric_type)
-    find_having(context, runs, keys, metric_type)
-    return keys
-
-
-def match_keys(
-    context: Context, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
-) -> list[str]:
-    """Replace patterns by the keys that they match; without a pattern nothing is asked.
-
-    Raises:
-        NotFoundError: Nothing matches a pattern.
-    """
-    if not any(is_pattern(pattern) for pattern in patterns):
-        return list(dict.fromkeys(patterns))
-    keys: list[str] = []
-    if not runs:
-        return keys
-    known = fetch_keys(context, runs, metric_type)
-    for pattern in patterns:
-        matches = matching(pattern, known)
-        if not matches:
-            raise _no_such_key(context, runs, pattern, metric_type)
-        keys.extend(matches)
-    return list(dict.fromkeys(keys))
-
-
-def matching(pattern: str, known: Sequence[str]) -> list[str]:
-    """The keys that a pattern means: the one of that very name, else all that match it."""
-    return [pattern] if pattern in known else fnmatch.filter(known, pattern)
-
-
-def find_having(
-    context: Context, runs: Sequence[FoundRun], keys: Sequence[str], metric_type: str
-) -> dict[str, set[str]]:
-    """Find, for each key, the ids of the runs that have it.
-
-    Raises:
-        NotFoundError: No run has a key.
-    """
-    having = _availability(context, runs, keys, metric_type)
-    for key in keys:
-        if runs and not having[key]:
-            raise _no_such_key(context, runs, key, metric_type)
-    return having
-
-
-def missing_notes(
-    having: Mapping[str, set[str]], count: int, x_key: str | None = None
-) -> list[str]:
-    """Say of which keys (with their x axis) only some of ``count`` runs have any."""
-    if not count:
-        return ["no run to look at"]
-    return [
-        f"{len(ids)} of {count} runs have {key}{f' and {x_key}' if x_key not in (None, key) else ''}"
-        for key, ids in having.items()
-        if len(ids) < count
-    ]
-
-
-def is_pattern(key: str) -> bool:
-    """Say whether a key is meant as a glob pattern."""
-    return any(sign in key for sign in "*?[")
-
-
-def fetch_keys(context: Context, runs: Sequence[FoundRun], metric_type: str) -> list[str]:
-    """Fetch all keys that any of the runs has, each once."""
-    found: dict[str, None] = {}
-    for some in in_batches(runs, RUNS_PER_REQUEST):
-        ask = partial(run_endpoint.keys_page, [run.source for run in some], metric_type)
-        for page in fetch_by_cursor(context.client, ask):
-            found.update(dict.fromkeys(key for key in page.get("keys") or [] if key is not None))
-    return list(found)
-
-
-def fetch_summaries(
-    context: Context, runs: Iterable[FoundRun], keys: Sequence[str] | None
-) -> Iterator[tuple[FoundRun, Any]]:
-    """Yield each run with its summary, one request per few hundred runs, side by side."""
-
-    def fetch(some: list[FoundRun]) -> list[tuple[FoundRun, Any]]:
-        return list(zip(some, fetch_summaries_of(context, some, keys), strict=True))
-
-    for found in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
-        yield from found
-
-
-def fetch_summaries_of(
-    context: Context, runs: Sequence[FoundRun], keys: Sequence[str] | None
-) -> list[Any]:
-    """Fetch the summaries of a few hundred runs in one request; None for a run without one."""
-    wire = run_endpoint.fetch_summaries(context.client, [run.source for run in runs], keys)
-    by_id = wire if isinstance(wire, dict) else {}
-    found = [by_id.get(run.run_id) for run in runs]
-    return [each if isinstance(each, dict) else None for each in found]
+    roots = [wire.get(name) or "" for name in ("rootExpId", "rootProId")]
+    if not all(isinstance(root, str) for root in roots):
+        raise ServerError(f"run {escape(wire['cuid'])} has root ids that are no ids")
+    return RunSource(wire["cuid"], project_id, created_at_s, *roots)
 
 
 def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -335,57 +227,3 @@ def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _availability(
-    context: Context, runs: Sequence[FoundRun], keys: Sequence[str], metric_type: str
-) -> dict[str, set[str]]:
-    """Ask which runs have which keys; a clone has what its original has."""
-
-    def fetch(some: list[FoundRun]) -> dict[str, set[str]]:
-        sources = [run.source for run in some]
-        wire = run_endpoint.fetch_availability(context.client, sources, keys, metric_type)
-        by_key = wire if isinstance(wire, dict) else {}
-        ids = {key: set(by_key.get(key) or []) for key in keys}
-        return {
-            key: {s.run_id for s in sources if ids[key] & {s.run_id, s.root_run_id} - {""}}
-            for key in keys
-        }
-
-    having: dict[str, set[str]] = {key: set() for key in keys}
-    for found in context.client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
-        for key, ids in found.items():
-            having[key] |= ids
-    return having
-
-
-def _no_such_key(
-    context: Context, runs: Sequence[FoundRun], key: str, metric_type: str
-) -> NotFoundError:
-    """Say which keys there are instead; costs requests, but only now."""
-    whose = runs[0].path if len(runs) == 1 else f"any of {len(runs)} runs"
-    message = f"no {metric_type.lower()} key {escape(key)} in {whose}"
-    other = "MEDIA" if metric_type == "SCALAR" else "SCALAR"
-    try:
-        if key in fetch_keys(context, runs, other):
-            there = command("run medias" if other == "MEDIA" else "run metrics")
-            return NotFoundError(f"{message}: it is a {other.lower()} key, see {there}")
-        known = fetch_keys(context, runs, metric_type)
-    except SwanlabExportError:
-        known = []
-    closest = _closest(key, known)
-    names = f"; there are {', '.join(map(escape, closest))}" if closest else ""
-    return NotFoundError(f"{message}{names}; {command('run series')} lists all")
-
-
-def _closest(name: str, known: Sequence[str], count: int = _SHOWN_NAMES) -> list[str]:
-    """Find what may be meant: names that hold it, then names like it, else the first there are."""
-    holding = [each for each in known if name.lower() in each.lower()]
-    alike = difflib.get_close_matches(name, known, _SHOWN_NAMES, 0.4)
-    others = sorted(known, key=lambda each: each.startswith(SYSTEM_PREFIX))
-    return (list(dict.fromkeys([*holding, *alike])) or others)[:count]
-
-
-def one_failed(path: str, error: SwanlabExportError) -> IncompleteError:
-    """Name the run of many that failed."""
-    return IncompleteError(f"{path}: {error.message}")

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export.api.context import Answer, Context, source_of
 from swanlab_export.api.filters import Where, filter_rules
-from swanlab_export.api.paging import Paging, check_choice, list_answer
-from swanlab_export.api.resolve import (
-    RUNS_PER_REQUEST,
-    FoundRun,
+from swanlab_export.api.keys import (
     fetch_keys,
     fetch_summaries,
     fetch_summaries_of,
     find_having,
-    find_project_runs,
-    find_run,
-    find_runs,
-    identity,
-    in_batches,
     is_pattern,
     match_keys,
     matching,
     missing_notes,
     parse_keys,
+)
+from swanlab_export.api.paging import Paging, check_choice, list_answer
+from swanlab_export.api.resolve import (
+    RUNS_PER_REQUEST,
+    FoundRun,
+    find_project_runs,
+    find_run,
+    find_runs,
+    identity,
+    in_batches,
     project_id_of,
     run_pages,
     source_of_run,

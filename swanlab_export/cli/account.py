@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
@@ -37,16 +36,21 @@ def login(
     """Check a key with the server, and keep it where the official client keeps it."""
     with reporting(debug):
         from swanlab_export.client import Client
-        from swanlab_export.settings import format_login, load_settings, netrc_path
+        from swanlab_export.settings import (
+            current_folder,
+            format_login,
+            load_settings,
+            netrc_path,
+        )
         from swanlab_export.writers.publish import publish
 
-        path = netrc_path(os.environ, Path.cwd(), is_local=is_local)
+        path = netrc_path(os.environ, current_folder(), is_local=is_local)
         if path.exists() and not relogin:
             raise UsageError(
                 f"{escape(str(path))} holds a login; {argument('relogin')} replaces it"
             )
         key = api_key or _read_key()
-        settings = load_settings(host, key, environ=os.environ, cwd=Path.cwd())
+        settings = load_settings(host, key, environ=os.environ, cwd=current_folder())
         with Client(settings) as client:
             username = client.login().username
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,9 +69,9 @@ def login(
 def logout(force: bool, is_local: bool, debug: bool) -> None:
     """Forget the key."""
     with reporting(debug):
-        from swanlab_export.settings import netrc_path
+        from swanlab_export.settings import current_folder, netrc_path
 
-        path = netrc_path(os.environ, Path.cwd(), is_local=is_local)
+        path = netrc_path(os.environ, current_folder(), is_local=is_local)
         if not path.exists():
             raise AuthenticationError(f"there is no login in {escape(str(path))}")
         if not force and not click.confirm(f"Forget the key in {path}?", err=True):
@@ -84,12 +88,12 @@ def verify(is_local: bool, debug: bool) -> None:
     """Check that the key is accepted, and say by whom and for whom."""
     with reporting(debug):
         from swanlab_export.client import Client
-        from swanlab_export.settings import load_settings, netrc_path
+        from swanlab_export.settings import current_folder, load_settings, netrc_path
 
-        path = netrc_path(os.environ, Path.cwd(), is_local=True)
+        path = netrc_path(os.environ, current_folder(), is_local=True)
         if is_local and not path.exists():
             raise AuthenticationError(f"there is no login in {escape(str(path))}")
-        settings = load_settings(None, None, environ=os.environ, cwd=Path.cwd())
+        settings = load_settings(None, None, environ=os.environ, cwd=current_folder())
         for warning in settings.warnings:
             say(f"warning: {warning}")
         with Client(settings) as client:

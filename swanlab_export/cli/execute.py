@@ -17,8 +17,6 @@ import click
 
 from swanlab_export.cli.options import SPELLING, Common
 from swanlab_export.errors import (
-    EXIT_INTERRUPTED,
-    EXIT_TERMINATED,
     IncompleteError,
     OutputError,
     SwanlabExportError,
@@ -39,14 +37,21 @@ if TYPE_CHECKING:
 _NAME_BYTES_MAX = 150
 
 
+# Ctrl-C, a polite kill, and a terminal that is closed; Windows lacks the last.
+_SIGNALS = {
+    getattr(signal, name): why
+    for name, why in (("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up"))
+    if hasattr(signal, name)
+}
+
+
 class _InterruptedError(BaseException):
-    """SIGINT or SIGTERM arrived; unwinds everything, so that no temporary file stays."""
+    """A signal arrived; unwinds everything, so that no temporary file stays."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        is_term = number == signal.SIGTERM
-        self.why = "terminated" if is_term else "interrupted"
-        self.exit_code = EXIT_TERMINATED if is_term else EXIT_INTERRUPTED
+        self.why = _SIGNALS[signal.Signals(number)]
+        self.exit_code = 128 + number
 
 
 def execute(
@@ -140,7 +145,7 @@ def _interruptible() -> Iterator[None]:
     """Let signals unwind the block, as errors do."""
     old: dict[signal.Signals, Any] = {}
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 old[number] = signal.signal(number, _interrupt)
         yield
@@ -156,8 +161,11 @@ def reporting(debug: bool) -> Any:
 
 def say(message: str) -> None:
     """Say something on stderr, arguments spelled as options; that nobody listens is no failure."""
+    spelled = spell(message, SPELLING)
+    # Names, hints and trace ids come from a server, and a terminal would obey what is in them.
+    shown = "".join(c if c.isprintable() or c == "\n" else escape(c)[1:-1] for c in spelled)
     with suppress(OSError):
-        click.echo(spell(message, SPELLING), err=True)
+        click.echo(shown, err=True)
 
 
 def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
@@ -170,7 +178,7 @@ def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
 
 def _interrupt(number: int, _frame: Any) -> NoReturn:
     """Unwind at the first signal; whoever sends another wants no more waiting."""
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in _SIGNALS:
         signal.signal(each, lambda number, _: _leave(_InterruptedError(number)))
     raise _InterruptedError(number)
 
@@ -180,7 +188,7 @@ def _leave(interrupt: _InterruptedError) -> NoReturn:
     from swanlab_export.writers.publish import remove_leftovers
 
     try:
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         remove_leftovers()
         say(interrupt.why)
@@ -223,7 +231,7 @@ def _made_up(name: str) -> str:
 def _chosen(table: Table, wanted: str | None) -> Table:
     if wanted is None:
         return table
-    from swanlab_export.api.resolve import parse_names
+    from swanlab_export.api.keys import parse_names
 
     return table.select(parse_names("fields", wanted, table.schema.names))
 

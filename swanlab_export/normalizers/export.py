@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from swanlab_export.errors import IncompleteError, ServerError
-from swanlab_export.normalizers.values import MILLISECONDS_FROM
+from swanlab_export.normalizers.values import MILLISECONDS_FROM, MILLISECONDS_TO
 from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _FIRST_BLOCK_BYTES = 64_000
 _BLOCK_BYTES = 2_000_000
 _LINE_BYTES_MAX = 1_000_000
+_ROW = re.compile(r"\bRow #(\d+)")
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -68,6 +70,7 @@ class _Parser:
     """Turns whole lines into a block, by what the header says."""
 
     def __init__(self, header: list[str], run_id: str, keys: Sequence[str]) -> None:
+        self._rows = 0
         places = _places(header)
         wanted = {"step": _place(places, "step")}
         for i, key in enumerate(keys):
@@ -90,8 +93,10 @@ class _Parser:
                 pa.BufferReader(text), read_options=self._read, convert_options=self._convert
             )
         except pa.ArrowInvalid as error:
-            message = f"the exported file cannot be read: {escape(str(error))}"
-            raise ServerError(message) from None
+            # Arrow counts the rows of the block.
+            why = _ROW.sub(lambda row: f"row {int(row[1]) + self._rows}", str(error))
+            raise ServerError(f"the exported file cannot be read: {escape(why)}") from None
+        self._rows += table.num_rows
         columns = [column.combine_chunks() for column in table.columns]
         scaled = [
             _scaled_to_ms(column) if name[0] == "t" else column
@@ -195,6 +200,8 @@ def _scaled_to_ms(times: pa.Array) -> pa.Array:
         if not pc.any(short).as_py():
             break
         times = pc.if_else(short, pc.multiply(times, 10), times)
+    if (largest := pc.max(times).as_py()) is not None and largest >= MILLISECONDS_TO:
+        raise ServerError(f"the exported file has a time that is not in milliseconds: {largest}")
     return times
 
 

@@ -18,6 +18,7 @@ from swanlab_export.errors import IncompleteError, ServerError
 from swanlab_export.normalizers.flatten import Row, put
 from swanlab_export.normalizers.spool import BatchSpool
 from swanlab_export.normalizers.values import as_float, as_int, as_list, as_object, scale_to_ms
+from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -149,18 +150,29 @@ class ExportFilter:
                 self.stopped_early = True
                 return
 
-    def check_whole(self, announced: Mapping[str, int | None]) -> None:
+    def check_whole(
+        self, announced: Mapping[str, int | None], *, must_be_announced: bool = False
+    ) -> None:
         """Insist that every key reached the latest step that its summary announced.
+
+        Args:
+            announced: For each key its latest step; what is not known cannot be checked.
+            must_be_announced: Nothing else tells whether the file is whole, so it must be known.
 
         Raises:
             IncompleteError: The file ended before that.
         """
         for key, last in zip(self.keys, self.last_steps, strict=True):
             latest = announced.get(key)
+            if latest is None and must_be_announced and not self.stopped_early:
+                raise IncompleteError(
+                    f"the export of {escape(key)} came with neither a length nor chunks, and no "
+                    "step is announced that it would have to reach: nothing tells if it is whole"
+                )
             if not self.stopped_early and latest is not None and (last is None or last < latest):
                 ended = "holds no point" if last is None else f"ends at step {last}"
                 raise IncompleteError(
-                    f"the export of {key} {ended}, but the server announced step {latest}"
+                    f"the export of {escape(key)} {ended}, but the server announced step {latest}"
                 )
 
     def _select(self, block: pa.RecordBatch) -> pa.RecordBatch:

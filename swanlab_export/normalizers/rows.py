@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from swanlab_export import schemas
-from swanlab_export.normalizers.spool import open_scratch
+from swanlab_export.normalizers.spool import open_scratch, scratch_errors
 from swanlab_export.normalizers.values import INT64_MAX, INT64_MIN, as_float, as_text, read_value
 from swanlab_export.tables import Table
 
@@ -100,7 +100,8 @@ class _Spool:
     def _spill(self) -> None:
         if self._file is None:
             self._file = open_scratch(self)
-        pickle.dump(self._rows, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+        with scratch_errors():
+            pickle.dump(self._rows, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._chunks += 1
         self._rows = []
 
@@ -108,7 +109,8 @@ class _Spool:
         if self._file is None:
             yield self._rows
             return
-        self._file.seek(0)
+        with scratch_errors():
+            self._file.seek(0)
         for _ in range(self._chunks):
             yield pickle.load(self._file)  # noqa: S301  written above, by this very object
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
+
+from swanlab_export.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +36,21 @@ def open_scratch(owner: object) -> IO[bytes]:
 
     It has no name, so that nothing is left behind whatever happens.
     """
-    file = tempfile.TemporaryFile()  # noqa: SIM115  closed with its owner
+    with scratch_errors():
+        file = tempfile.TemporaryFile()  # noqa: SIM115  closed with its owner
     weakref.finalize(owner, file.close)
     return file
+
+
+@contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Say that it is the temporary folder that takes no more, and not the place of the result."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"the temporary folder takes nothing more ({error.strerror}): set TMPDIR to another"
+        ) from None
 
 
 class BatchSpool:
@@ -95,21 +110,24 @@ class BatchSpool:
         if not isinstance(entry, _Parked):
             return entry
         assert self._file is not None
-        self._file.seek(entry.offset)
-        raw = pa.py_buffer(self._file.read(entry.size_bytes))
+        with scratch_errors():
+            self._file.seek(entry.offset)
+            raw = pa.py_buffer(self._file.read(entry.size_bytes))
         return pa.ipc.read_record_batch(raw, self._schemas[slot])
 
     def _park(self) -> None:
         """Move everything that is held in memory to the file."""
         if self._file is None:
             self._file = open_scratch(self)
-        end = self._file.seek(0, 2)
+        with scratch_errors():
+            end = self._file.seek(0, 2)
         for queue in self._queues:
             for position, (count, entry) in enumerate(queue):
                 if isinstance(entry, _Parked):
                     continue
                 raw = entry.serialize()
-                self._file.write(raw)
+                with scratch_errors():
+                    self._file.write(raw)
                 queue[position] = (count, _Parked(end, raw.size))
                 end += raw.size
         self._held_bytes = 0

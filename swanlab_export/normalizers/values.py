@@ -27,6 +27,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # Below this a Unix time has fewer than 13 digits, and is in seconds or something like it.
 MILLISECONDS_FROM = 10**12
+# The end of the year 9999; what is greater is in other units than milliseconds.
+MILLISECONDS_TO = 253_402_300_800_000
 _TOKENS = {
     "nan": math.nan,
     "inf": math.inf,
@@ -115,9 +117,11 @@ def as_time_ms(value: Any) -> int:
 
 
 def scale_to_ms(time: int) -> int:
-    """Scale a Unix time of fewer than 13 digits up to milliseconds."""
+    """Scale a Unix time of fewer than 13 digits up to milliseconds; four digits hold every year."""
     while 0 < time < MILLISECONDS_FROM:
         time *= 10
+    if abs(time) >= MILLISECONDS_TO:
+        raise ValueError(time)
     return time
 
 

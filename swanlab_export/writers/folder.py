@@ -82,9 +82,17 @@ class FolderWriter:
         return str(self.folder / name), size_bytes
 
     def publish(self) -> None:
-        """Move every file to its place; each replaces an older one of its name whole."""
-        for source in sorted(path for path in self._staging.rglob("*") if path.is_file()):
-            target = self.folder / source.relative_to(self._staging)
+        """Move every file to its place; each replaces an older one of its name whole.
+
+        Raises:
+            OutputError: Something else is in the place of one; then none is moved.
+        """
+        sources = sorted(path for path in self._staging.rglob("*") if path.is_file())
+        targets = [self.folder / source.relative_to(self._staging) for source in sources]
+        for target in targets:
+            if target.is_dir() or (target.parent.exists() and not target.parent.is_dir()):
+                raise OutputError(f"{escape(str(target))}: something else is in its place")
+        for source, target in zip(sources, targets, strict=True):
             try:
                 target.parent.mkdir(exist_ok=True, parents=True)
                 source.replace(target)

@@ -240,3 +240,18 @@ def test_what_was_just_made_is_removed_at_an_exit(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file"):
         folder.write("key/b.png", [b"late"])
     assert [path.name for path in tmp_path.rglob("*")] == ["media"]
+
+
+def test_files_that_have_no_place_move_no_other(tmp_path: Path) -> None:
+    """Where something else is in the place of one file, the folder stays as it was."""
+    folder = tmp_path / "media"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "old.png").write_bytes(b"old")
+    (folder / "b").write_bytes(b"in the way")
+    with FolderWriter(folder) as writer:
+        writer.write("a/old.png", [b"new"])
+        writer.write("b/new.png", [b"new"])
+        with pytest.raises(OutputError, match="something else"):
+            writer.publish()
+    assert (folder / "a" / "old.png").read_bytes() == b"old"
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
