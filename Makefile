@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(COVERED)"
 	$(BIN)/python tests/notebooks/run_notebooks.py
-	sh tests/clean_install.sh $(BIN)/python
+	sh tests/clean_install.sh $(CURDIR)/$(BIN)/python
 
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
