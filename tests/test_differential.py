@@ -106,6 +106,21 @@ def _points(data: Any) -> list[Record]:
     ]
 
 
+def _points_on_x(data: Any) -> list[Record]:
+    """On another axis than the step, ``index`` is the value on that axis."""
+    names = {"step": "x"}
+    return [{names.get(k, k): v for k, v in point.items()} for point in _points(data)]
+
+
+def _untimed(data: Any) -> list[Record]:
+    """Points without a time."""
+    return [
+        {"key": metric["key"], "step": point["index"], "value": point["data"]}
+        for metric in data["list"]
+        for point in metric["metrics"]
+    ]
+
+
 def _summaries(data: Any) -> list[Record]:
     return [{"key": key, **summary} for key, summary in data.items()]
 
@@ -157,7 +172,21 @@ CASES = [
         ["run", "metrics", RUN, "--keys", "loss", "--range-start", "5", "--range-end", "9"],
         _points,
     ),
+    Case(["run", "metrics", RUN, "--keys", "loss", "--range-last", "99999999999999"], _points),
+    Case(
+        [
+            *("run", "metrics", RUN, "--keys", "loss", "--range-type", "timestamp"),
+            *("--range-start", "1767225605000", "--range-end", "9999999999999"),
+        ],
+        _points,
+    ),
+    Case(["run", "metrics", RUN, "--keys", "loss", "--ignore-timestamp"], _untimed),
+    Case(["run", "metrics", RUN, "--keys", "loss", "--x-axis", "epoch"], _points_on_x),
+    Case(["run", "metrics", RUN, "--keys", "loss", "--x-axis", "time"], _points_on_x),
+    Case(["run", "metrics", RUN, "--keys", "loss", "--x-axis", "relative_time"], _points_on_x),
     Case(["run", "summary", RUN], _summaries, sort=("key",)),
+    Case(["run", "summary", CLONE], _summaries, sort=("key",)),
+    Case(["run", "series", RUN], _keys),
     Case(["run", "summary", ODD, "--keys", "acc,val/acc"], _summaries, sort=("key",)),
     Case(["run", "series", RUN, "--class", "CUSTOM"], _keys),
     Case(["run", "series", RUN, "--class", "SYSTEM"], _keys),
@@ -167,7 +196,9 @@ CASES = [
     Case(["run", "column", RUN, "--key", "acc"], _one, drop=PROJECT_ID | FUZZY),
     Case(["run", "medias", RUN, "--keys", "val/confusion", "--all"], _items, drop=SIGNED),
     Case(["run", "medias", RUN, "--keys", "val/confusion", "--step", "43"], _items, drop=SIGNED),
+    Case(["run", "medias", CLONE, "--keys", "val/confusion", "--all"], _items, drop=SIGNED),
     Case(["run", "logs", RUN], _lines, drop=EPOCH),
+    Case(["run", "logs", CLONE], _lines, drop=EPOCH),
     Case(["run", "logs", ODD, "--level", "WARN"], _lines, drop=EPOCH),
     Case(["run", "export-logs", RUN], _one, drop=SIGNED),
     Case(["user", "info"], _one, drop=UNSENT),
@@ -296,3 +327,33 @@ def test_every_official_value_is_in_our_table(
         for column, value in expected_columns(record, case.drop).items():
             assert column in row, column
             assert same(column, value, row[column]), (column, value, row[column])
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["project", "create", "-v", "PUBLIC", "-d", "text", "-w", "ada-lab"], "-n"),
+        (["self-hosted", "create-user", "-p", "correct horse"], "-u"),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_creates_ask_for_the_same(words: list[str], option: str, tmp_path: Path) -> None:
+    """Both clients create one of their own, with the same request but for its name."""
+    env = {**os.environ, "HOME": str(tmp_path)}
+    path = tmp_path / "t.parquet"
+    with Sandbox() as server:
+        access = ["--host", server.url, "--api-key", server.api_key]
+        script = "import sys; from swanlab.cli import cli; cli(sys.argv[1:])"
+        official = [sys.executable, "-W", "ignore", "-c", script, "api", *words, option, "theirs"]
+        done = subprocess.run(
+            [*official, *access], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        ours = ["api", *words, option, "ours", *access, "--save", str(path)]
+        assert CliRunner().invoke(root, ours).exit_code == 0
+        bodies = [r.body for r in server.requests if r.method == "POST" and r.body]
+    assert len(bodies) == 2
+    assert json.loads(json.dumps(bodies[0]).replace("theirs", "ours")) == bodies[1]
+    told = json.loads(done.stdout[done.stdout.index('{\n  "ok"') :])["data"]
+    (row,) = pq.read_table(path).to_pylist()
+    for column in {"name", "description", "visibility", "path"} & told.keys():
+        assert row[column] == told[column].replace("theirs", "ours")
