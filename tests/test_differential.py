@@ -335,7 +335,7 @@ def test_every_official_value_is_in_our_table(
         (["project", "create", "-v", "PUBLIC", "-d", "text", "-w", "ada-lab"], "-n"),
         (["self-hosted", "create-user", "-p", "correct horse"], "-u"),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_creates_ask_for_the_same(words: list[str], option: str, tmp_path: Path) -> None:
     """Both clients create one of their own, with the same request but for its name."""
