@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ class Server:
     def __init__(self, answer: Answers) -> None:
         self.answer = answer
         self.asked: list[dict[str, Any]] = []
+        self.side_by_side: list[Any] = []
 
     def send(self, request: Request) -> Any:
         """Answer one request."""
@@ -31,8 +33,35 @@ class Server:
         return self.answer(request)
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Do the work in order."""
-        return map(work, items)
+        """Do the work in order, and remember what was to be done side by side."""
+        self.side_by_side += (together := list(items))
+        return map(work, together)
+
+
+class Counted(Progress):
+    """Remembers each bar: title, total, unit, and what was added to it."""
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, int | None, str, list[int]]] = []
+
+    @contextmanager
+    def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Any]:
+        """Open a bar that is its own list of amounts."""
+        amounts = _Amounts()
+        self.bars.append((title, total, unit, amounts))
+        yield amounts
+
+
+class _Amounts(list[int]):
+    def add(self, amount: int) -> None:
+        """Remember the amount."""
+        self.append(amount)
+
+
+def in_turn(answers: Iterable[Any]) -> Answers:
+    """Serve one answer after the other, whatever is asked."""
+    left = iter(answers)
+    return lambda _: next(left)
 
 
 def build(page: int, size: int) -> Request:
@@ -42,10 +71,8 @@ def build(page: int, size: int) -> Request:
 
 def pages(server: Server, **options: Any) -> Pages:
     """The list of a server, all of it unless told otherwise."""
-    given_options = {"page": 1, "size": 20, "is_full": True} | options
-    return Pages(
-        server, build, identity("cuid"), title="runs", progress=Progress(), **given_options
-    )
+    defaults: dict[str, Any] = {"page": 1, "size": 20, "is_full": True, "progress": Progress()}
+    return Pages(server, build, identity("cuid"), title="runs", **defaults | options)
 
 
 def listing(items: Callable[[], list[Any]]) -> Answers:
@@ -80,9 +107,17 @@ def test_one_page_is_one_request() -> None:
     """A page that was asked for is that page, with the total of the whole."""
     server = Server(listing(lambda: runs(range(250))))
     some = pages(server, is_full=False, page=3, size=50)
+    assert some.total is None
     assert list(some) == runs(range(100, 150))
     assert some.total == 250
     assert server.asked == [{"page": 3, "size": 50}]
+
+
+def test_progress_counts_what_comes() -> None:
+    """One bar per read of the list, named after it, up to the total, page by page."""
+    progress = Counted()
+    list(pages(Server(listing(lambda: runs(range(250)))), progress=progress))
+    assert progress.bars == [("runs", 250, "runs", [100, 100, 50])]
 
 
 @given(st.data())
@@ -107,16 +142,36 @@ def test_a_list_that_moves_loses_nothing_that_stayed(data: st.DataObject) -> Non
     assert set(stay) <= set(found)
 
 
+@pytest.mark.parametrize(
+    "reads",
+    [
+        pytest.param([(range(6), 5)], id="more than announced, by pages that agree"),
+        pytest.param([(range(5), 6), (range(6), 6)], id="the rest came with the second read"),
+        pytest.param(
+            [(range(5), 6), (range(1, 7), 6), (range(1, 7), 6)],
+            id="something new came with the second read, nothing with the third",
+        ),
+    ],
+)
+def test_a_list_is_read_until_nothing_can_be_missing(reads: list[tuple[range, int]]) -> None:
+    """As often as that takes and no oftener; what any of the reads held is in it, once."""
+    answers = [{"list": runs(names), "total": total, "pages": 1} for names, total in reads]
+    server = Server(in_turn(answers))
+    assert list(pages(server)) == runs(dict.fromkeys(name for names, _ in reads for name in names))
+    assert len(server.asked) == len(reads)
+
+
 def test_a_list_that_never_holds_still_is_an_error() -> None:
     """A list that announces more than it gives, again and again, is not whole."""
-
-    def answer(_: Request) -> dict[str, Any]:
-        return {"list": runs(range(5)), "total": 6, "pages": 1}
-
-    server = Server(answer)
-    with pytest.raises(IncompleteError, match="total is 6, 5 came"):
+    answers = [
+        {"list": runs(names), "total": 200, "pages": 2}
+        for names in (range(100), range(100, 199)) * 4
+    ]
+    server = Server(in_turn(answers))
+    said = r"^the list of runs kept changing while it was read: total is 200, 199 came in 4 reads$"
+    with pytest.raises(IncompleteError, match=said):
         list(pages(server))
-    assert 2 <= len(server.asked) <= 10
+    assert [request["page"] for request in server.asked] == [1, 2] * 4
 
 
 def test_items_without_identity_are_kept() -> None:
@@ -130,22 +185,24 @@ def test_items_without_identity_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "said"),
     [
-        (None, "with null"),
-        ([], "with a list"),
-        ({"list": []}, "total is null"),
-        ({"list": [], "total": "3", "pages": 1}, "total is a str"),
-        ({"list": [], "total": True, "pages": 1}, "total is a bool"),
-        ({"list": [], "total": -1, "pages": 1}, "total is a int, not a count"),
-        ({"list": [], "total": 1, "pages": None}, "pages is null"),
-        ({"list": {}, "total": 1, "pages": 1}, "list is a dict"),
+        (None, " was not answered with a page but with null"),
+        ([], " was not answered with a page but with a list"),
+        ({"list": []}, ": the page's total is null, not a count"),
+        ({"list": [], "total": "3", "pages": 1}, ": the page's total is a str, not a count"),
+        ({"list": [], "total": True, "pages": 1}, ": the page's total is a bool, not a count"),
+        ({"list": [], "total": -1, "pages": 1}, ": the page's total is a int, not a count"),
+        ({"list": [], "total": 1, "pages": None}, ": the page's pages is null, not a count"),
+        ({"list": {}, "total": 1, "pages": 1}, ": the page's list is a dict"),
     ],
 )
-def test_what_is_no_page_is_named(answer: Any, why: str) -> None:
-    """The error says which field is what."""
-    with pytest.raises(ServerError, match=why):
-        list(pages(Server(lambda _: answer)))
+def test_what_is_no_page_is_named(answer: Any, said: str) -> None:
+    """The error says which request, which field, and what came: of one page, or any of all."""
+    good = {"list": [], "total": 101, "pages": 2}
+    for is_full, answers in ((False, [answer]), (True, [answer]), (True, [good, answer])):
+        with pytest.raises(ServerError, match=f"^GET /list{said}$"):
+            list(pages(Server(in_turn(answers)), is_full=is_full))
 
 
 def cursor(name: str) -> Request:
@@ -164,12 +221,13 @@ def test_cursors_are_followed_to_the_end() -> None:
     assert [page["keys"] for page in fetch_by_cursor(server, cursor)] == [["a"], None, ["b"]]
 
 
-@pytest.mark.parametrize("following", [None, "", "1"])
-def test_a_cursor_that_leads_nowhere_new_is_an_error(following: str | None) -> None:
+@pytest.mark.parametrize(("following", "requests"), [(None, 1), ("", 1), ("1", 2)])
+def test_a_cursor_that_leads_nowhere_new_is_an_error(following: str | None, requests: int) -> None:
     """More is promised, but not where, or where it already was: no endless loop, no half list."""
     server = Server(lambda _: {"keys": [], "hasMore": True, "nextCursor": following})
     with pytest.raises(IncompleteError, match="leads nowhere new"):
         list(fetch_by_cursor(server, cursor))
+    assert len(server.asked) == requests
     with pytest.raises(ServerError, match="a list, not with a page"):
         list(fetch_by_cursor(Server(lambda _: []), cursor))
 
@@ -179,32 +237,68 @@ def shard(number: int) -> Request:
     return Request("GET", "/log", params=(("epoch", number),))
 
 
-@pytest.mark.parametrize("lines", [0, 1, 9, 10, 11, 20, 25])
-def test_shards_until_all_lines_have_come(lines: int) -> None:
-    """Shards are read until the announced count has come, and one more where the last was full."""
-    log = list(range(lines))
+def read_log(server: Server) -> list[Any]:
+    """All lines of a log whose shards hold ten."""
+    return [
+        line for part in fetch_log_shards(server, shard, size=10) for line in part["logs"] or []
+    ]
+
+
+def logging(log: list[int], growth: int = 0) -> Answers:
+    """Serve shards of ten out of a log that grows after each answer."""
 
     def answer(request: Request) -> dict[str, Any]:
         start = int(request.params[0][1]) * 10
-        return {"logs": log[start : start + 10] or None, "count": lines}
+        found = {"logs": log[start : start + 10] or None, "count": len(log)}
+        log.extend(range(len(log), len(log) + growth))
+        return found
 
-    found = [
-        line
-        for part in fetch_log_shards(Server(answer), shard, size=10)
-        for line in part["logs"] or []
-    ]
-    assert found == log
+    return answer
+
+
+@pytest.mark.parametrize("lines", [0, 1, 9, 10, 11, 20, 25])
+def test_shards_until_all_lines_have_come(lines: int) -> None:
+    """Shards are read until the announced count has come, and one more where the last was full."""
+    server = Server(logging(list(range(lines))))
+    assert read_log(server) == list(range(lines))
+    assert server.asked == [{"epoch": number} for number in range(lines // 10 + 1)]
+
+
+def test_shards_that_were_announced_come_side_by_side() -> None:
+    """The first shard says how many lines there are; those behind it need not wait in line."""
+    server = Server(logging(list(range(25))))
+    read_log(server)
+    assert server.side_by_side == [1, 2]
+
+
+@pytest.mark.parametrize("lines", [10, 25])
+def test_a_log_that_grows_is_read_to_its_end(lines: int) -> None:
+    """Lines that are printed meanwhile follow, in order, until a shard is not full."""
+    log = list(range(lines))
+    server = Server(logging(log, growth=3))
+    found = read_log(server)
+    assert found == log[: len(found)]
+    assert len(found) > lines
+    assert len(found) % 10
 
 
 def test_a_log_that_ends_early_is_an_error() -> None:
     """Fewer lines than announced are not a log."""
-    answers = iter([{"logs": [1, 2], "count": 25}, {"logs": [], "count": 25}])
-    with pytest.raises(IncompleteError, match="25 lines announced, 2 came"):
-        list(fetch_log_shards(Server(lambda _: next(answers)), shard, size=10))
+    answers = [{"logs": [1, 2], "count": 25}, {"logs": [], "count": 25}]
+    with pytest.raises(IncompleteError, match=r"^GET /log: 25 lines announced, 2 came$"):
+        list(fetch_log_shards(Server(in_turn(answers)), shard, size=10))
 
 
-@pytest.mark.parametrize("answer", [None, [], {"logs": {"a": 1}}, {"logs": [], "count": "many"}])
-def test_what_is_no_shard_is_named(answer: Any) -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, " was answered with null, not with a shard"),
+        ([], " was answered with a list, not with a shard"),
+        ({"logs": {"a": 1}}, ": the shard's logs and count are a dict of a int"),
+        ({"logs": [], "count": "many"}, ": the shard's logs and count are a list of a str"),
+    ],
+)
+def test_what_is_no_shard_is_named(answer: Any, said: str) -> None:
     """Anything else than lines and a count is the server's mistake, and named so."""
-    with pytest.raises(ServerError, match="shard"):
+    with pytest.raises(ServerError, match=f"^GET /log{said}$"):
         list(fetch_log_shards(Server(lambda _: answer), shard, size=10))

@@ -212,6 +212,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"range_head": 1, "range_tail": 1}, "range_head= and range_tail= exclude"),
     ({"range_last": 5, "range_start": 1}, "range_last= excludes"),
     ({"range_start": 5, "range_end": 4}, "range_start= is greater than range_end="),
+    ({"range_type": "timestamp", "range_start": 17 * 10**14}, "range_start= is beyond any"),
+    ({"range_head": 10**19}, "range_head= is beyond any count"),
     ({"range_start": -1}, "range_start= must be a whole number"),
     ({"range_start": 0.5}, "range_start= must be a whole number"),
     ({"range_end": math.inf}, "range_end= must be a finite number"),
@@ -234,3 +236,13 @@ def test_bad_options_cost_no_request(
     with pytest.raises(errors.UsageError, match=message):
         api.run.metrics(RUN, keys="loss", **options)
     assert server.requests == []
+
+
+def test_bounds_in_different_units(api: Any) -> None:
+    """A start in milliseconds and an end in seconds are compared as times."""
+    times = api.run.metrics(RUN, keys="loss", full=True)["timestamp"].cast(pa.int64()).to_pylist()
+    last_s = times[-1] // 1000 + 1
+    found = api.run.metrics(
+        RUN, keys="loss", range_type="timestamp", range_start=times[5], range_end=last_s
+    )
+    assert found.num_rows == len(times) - 5

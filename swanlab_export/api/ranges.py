@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.normalizers.selection import Selection
-from swanlab_export.normalizers.values import scale_to_ms
+from swanlab_export.normalizers.values import MILLISECONDS_TO, scale_to_ms
 
 BUILTIN_AXES = ("step", "time", "relative_time")
 RANGE_TYPES = ("step", "timestamp", "custom")
@@ -57,6 +57,8 @@ def plan_selection(query: Range | None, x_axis: str, now_ms: int, *, is_full: bo
     if axis == "timestamp":
         start = None if start is None else scale_to_ms(int(start))
         end = None if end is None else scale_to_ms(int(end))
+    if start is not None and end is not None and start > end:
+        raise UsageError(f"{argument('range_start')} is greater than {argument('range_end')}")
     return Selection(axis, start, end, query.head, query.tail)
 
 
@@ -83,17 +85,17 @@ def _check(query: Range, x_axis: str) -> None:
             f"{argument('range_type')} custom filters on a key: name it with {argument('x_axis')}"
         )
     for name in ("start", "end"):
-        _check_bound(f"range_{name}", getattr(query, name), is_whole=query.axis != "custom")
-    if query.start is not None and query.end is not None and query.start > query.end:
-        raise UsageError(f"{argument('range_start')} is greater than {argument('range_end')}")
+        _check_bound(f"range_{name}", getattr(query, name), query.axis)
 
 
-def _check_bound(name: str, bound: float | None, *, is_whole: bool) -> None:
+def _check_bound(name: str, bound: float | None, axis: str | None) -> None:
     if bound is None:
         return
     if not math.isfinite(bound):
         raise UsageError(f"{argument(name)} must be a finite number")
-    if is_whole and (bound < 0 or bound != int(bound)):
+    if axis == "custom":
+        return
+    if bound < 0 or bound != int(bound):
         raise UsageError(f"{argument(name)} must be a whole number, 0 or more")
-    if is_whole and bound >= 2**63:
+    if bound >= (MILLISECONDS_TO if axis == "timestamp" else 2**63):
         raise UsageError(f"{argument(name)} is beyond any step or time")

@@ -6,6 +6,7 @@ exports of a run side by side: what has to wait for that waits in a spool.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -185,7 +186,7 @@ class ExportFilter:
         for i in range(len(self.keys)):
             values, times = block[f"v{i}"], block[f"t{i}"]
             self._note_last(i, steps, values)
-            if is_everything:
+            if is_everything and times.null_count >= values.null_count:
                 columns[f"v{i}"], columns[f"t{i}"] = values, times
                 continue
             mask = self._limit(i, self._selection.mask(steps, values, times, x))
@@ -204,7 +205,7 @@ class ExportFilter:
         if self._selection.head is None:
             return mask
         places = pc.add(pc.cumulative_sum(mask.cast(pa.int64())), self._taken[i])
-        self._taken[i] += pc.sum(mask).as_py() or 0
+        self._taken[i] += pc.sum(mask).as_py()
         return pc.and_(mask, pc.less_equal(places, self._selection.head))
 
     def _has_enough(self, block: pa.RecordBatch) -> bool:
@@ -275,7 +276,7 @@ class _Reader:
 
     def take(self, cut: int) -> pa.RecordBatch:
         assert self.block is not None
-        count = pc.sum(pc.less_equal(self.block["step"], cut)).as_py() or 0
+        count = pc.sum(pc.less_equal(self.block["step"], cut)).as_py()
         taken, self.block = self.block.slice(0, count), self.block.slice(count)
         return taken
 
@@ -385,7 +386,9 @@ def _numbered(axis: list[Any]) -> dict[tuple[Any, int], int]:
     """Give each point a place of its own: its x, and how many of that x came before it."""
     counts: dict[Any, int] = {}
     places = {}
-    for row, x in enumerate(axis):
+    for row, value in enumerate(axis):
+        # One NaN for all: each is a different object, and none equals another.
+        x = math.nan if value != value else value  # noqa: PLR0124
         counts[x] = counts.get(x, -1) + 1
         places[x, counts[x]] = row
     return places

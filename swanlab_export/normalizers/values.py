@@ -8,7 +8,6 @@ that nor null.
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +28,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 MILLISECONDS_FROM = 10**12
 # The end of the year 9999; what is greater is in other units than milliseconds.
 MILLISECONDS_TO = 253_402_300_800_000
-_TOKENS = {
-    "nan": math.nan,
-    "inf": math.inf,
-    "+inf": math.inf,
-    "-inf": -math.inf,
-    "infinity": math.inf,
-    "+infinity": math.inf,
-    "-infinity": -math.inf,
-}
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
@@ -79,9 +69,7 @@ def as_text(value: Any) -> str:
 def as_float(value: Any) -> float:
     """Read a number, or a token such as ``"NaN"`` or ``"-INF"``."""
     if isinstance(value, str):
-        if (token := _TOKENS.get(value.strip().lower())) is not None:
-            return token
-        return float(value)
+        return float(_digits(value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(value)
     return float(value)
@@ -92,12 +80,19 @@ def as_int(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(value)
     if isinstance(value, str):
-        value = int(value)
+        value = int(_digits(value))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or not INT64_MIN <= value <= INT64_MAX:
         raise ValueError(value)
     return value
+
+
+def _digits(text: str) -> str:
+    """Refuse what only Python takes for a number."""
+    if "_" in text:
+        raise ValueError(text)
+    return text
 
 
 def as_bool(value: Any) -> bool:

@@ -12,6 +12,8 @@ from swanlab_export.errors import ServerError
 from swanlab_export.normalizers import details, entities, runs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from swanlab_export.tables import Table
 
 ODD = 'a,"b"\nc \u200fابت'
@@ -34,11 +36,15 @@ def test_workspaces() -> None:
         {"username": "a", "name": ODD, "type": "TEAM", "profile": {"bio": "=1+1", "newThing": 5}},
         {"username": "b", "profile": None, "comment": None, "plan": {"seatsMax": 2**70}},
         {"username": "c", "profile": {}},
+        {"username": "d", "profile": "text", "gone": None, "empty": {}},
     ]
     table = entities.normalize_workspaces(wire)
     assert table.schema.names == [
         *schemas.WORKSPACES.names,
+        "empty",
+        "gone",
         "plan.seats_max",
+        "profile",
         "profile.new_thing",
     ]
     assert rows(table) == [
@@ -51,32 +57,71 @@ def test_workspaces() -> None:
         },
         {"username": "b", "plan.seats_max": str(2**70)},
         {"username": "c"},
+        {"username": "d", "profile": "text", "empty": "{}"},
     ]
+
+
+LABELS = [{"name": "x", "colors": ["#1", "#2"]}, None, {"name": None}, "bare"]
+LABELLED = {"labels": ["x", None, "bare"], "labels.colors": '[["#1","#2"],null,null]'}
 
 
 def test_projects() -> None:
     """Paths and workspaces are found out where the server leaves one out; labels are names."""
-    labels = [{"name": "x", "colors": ["#1", "#2"]}, None, {"name": None}, "bare"]
     wire = [
         {"cuid": "p1", "name": "n", "group": {"username": "w", "type": "TEAM"}, "_count": None},
-        {"cuid": "p2", "path": "w/q", "projectLabels": labels, "_count": {"experiments": 3}},
+        {"cuid": "p2", "path": "w/q", "projectLabels": LABELS, "_count": {"experiments": 3}},
         {"cuid": "p3", "name": "lost", "group": None, "createdAt": None, "projectLabels": []},
+        {"name": "m", "username": "v", "group": {"username": "w"}},
+        {"path": "w/a/b"},
     ]
-    found = rows(entities.normalize_projects(wire, "https://h"))
-    assert found[0] == {
-        "path": "w/n",
-        "name": "n",
-        "project_id": "p1",
-        "workspace": "w",
-        "url": "https://h/@w/n",
-        "group.username": "w",
-        "group.type": "TEAM",
-    }
-    assert found[1]["workspace"] == "w"
-    assert found[1]["count.experiments"] == 3
-    assert found[1]["labels"][0] == "x"
-    assert "bare" in found[1]["labels"]
-    assert found[2] == {"name": "lost", "project_id": "p3", "labels": []}
+    table = entities.normalize_projects(wire, "https://h")
+    strangers = ["group", "group.type", "group.username", "labels.colors"]
+    assert table.schema.names == [*schemas.PROJECTS.names, *strangers]
+    assert rows(table) == [
+        {
+            "path": "w/n",
+            "name": "n",
+            "project_id": "p1",
+            "workspace": "w",
+            "url": "https://h/@w/n",
+            "group.username": "w",
+            "group.type": "TEAM",
+        },
+        {
+            "path": "w/q",
+            "project_id": "p2",
+            "workspace": "w",
+            "url": "https://h/@w/q",
+            "count.experiments": 3,
+            **LABELLED,
+        },
+        {"name": "lost", "project_id": "p3", "labels": []},
+        {
+            "path": "v/m",
+            "name": "m",
+            "workspace": "v",
+            "url": "https://h/@v/m",
+            "group.username": "w",
+        },
+        {"path": "w/a/b", "workspace": "w", "url": "https://h/@w/a/b"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "normalize",
+    [
+        lambda labels: entities.normalize_projects([{"projectLabels": labels}], ""),
+        lambda labels: runs.normalize_runs([({"labels": labels}, None)], "w/p", None, ""),
+    ],
+    ids=["projects", "runs"],
+)
+def test_labels_that_are_none(normalize: Callable[[Any], Table]) -> None:
+    """Null is missing labels, and no column besides; text is refused by the column's name."""
+    table = normalize(None)
+    assert table.schema.names in (schemas.PROJECTS.names, schemas.RUNS.names)
+    assert rows(table) == [{}]
+    with pytest.raises(ServerError, match=r"^the server sent 'x' as labels, which is not list"):
+        normalize("x")
 
 
 def test_who_is_logged_in() -> None:
@@ -104,15 +149,25 @@ def test_summaries() -> None:
     """Extremes as objects, numbers or null; tokens of what is not finite; strangers kept."""
     wire = {
         "loss": {"step": 3, "value": "NaN", "min": {"index": 1, "data": "-INF"}, "max": 2.5},
-        "acc": {"value": 1, "min": None, "stdDev": 0, "minMax": [0, 1]},
+        "acc": {"value": 1, "max": {"index": 2, "data": 1}, "stdDev": 0, "minMax": [0, 1]},
         "gone": None,
         ODD: {"value": None},
     }
-    found = rows(runs.normalize_summaries([("r1", wire), ("r2", None)]))
+    table = runs.normalize_summaries([("r1", wire), ("r2", None)])
+    assert table.schema.names == [*schemas.SUMMARY.names, "min_max"]
+    found = rows(table)
     assert str(found[0].pop("value")) == "nan"
     assert found == [
         {"run_id": "r1", "key": "loss", "step": 3, "min": float("-inf"), "min_step": 1, "max": 2.5},
-        {"run_id": "r1", "key": "acc", "value": 1.0, "std": 0.0, "min_max": "[0,1]"},
+        {
+            "run_id": "r1",
+            "key": "acc",
+            "value": 1.0,
+            "max": 1.0,
+            "max_step": 2,
+            "std": 0.0,
+            "min_max": "[0,1]",
+        },
         {"run_id": "r1", "key": "gone"},
         {"run_id": "r1", "key": ODD},
     ]
@@ -126,9 +181,14 @@ def test_columns_and_series() -> None:
         {"run_id": "r"},
     ]
     series = details.normalize_series(["__swanlab__.cpu", "loss"], "r", "SCALAR")
-    assert [row["class"] for row in rows(series)] == ["SYSTEM", "CUSTOM"]
-    (media,) = rows(details.normalize_series(["__swanlab__.x"], "r", "MEDIA"))
-    assert (media["class"], media["type"]) == ("CUSTOM", "MEDIA")
+    assert rows(series) == [
+        {"run_id": "r", "key": "__swanlab__.cpu", "class": "SYSTEM", "type": "SCALAR"},
+        {"run_id": "r", "key": "loss", "class": "CUSTOM", "type": "SCALAR"},
+    ]
+    media = details.normalize_series(["__swanlab__.x"], "r", "MEDIA")
+    assert rows(media) == [
+        {"run_id": "r", "key": "__swanlab__.x", "class": "CUSTOM", "type": "MEDIA"}
+    ]
 
 
 def test_medias() -> None:
@@ -146,6 +206,11 @@ def test_medias() -> None:
         shared | {"item": 2, "path": "c.png"},
         shared | {"item": 3, "path": "d.png", "more": "loose"},
     ]
+    short = {"data": ["a.png", "b.png"], "more": ["loose"]}
+    assert list(details.media_items("k", 5, short)) == [
+        ({"key": "k", "step": 5, "item": 0, "path": "a.png"}, {"more": "loose"}),
+        ({"key": "k", "step": 5, "item": 1, "path": "b.png"}, {}),
+    ]
     assert list(details.media_items("k", 5, None)) == []
     assert list(details.media_items("k", 5, {"data": None, "more": None})) == []
 
@@ -155,6 +220,7 @@ def test_logs() -> None:
     wire = [
         {"epoch": 1, "level": "INFO", "message": ODD, "timestamp": 1_700_000_000_000, "tag": None},
         {"epoch": None, "message": "", "timestamp": None, "thread": 7},
+        {"message": "no number"},
     ]
     assert rows(details.normalize_logs(wire, "r")) == [
         {
@@ -165,6 +231,7 @@ def test_logs() -> None:
             "timestamp": at(1_700_000_000_000),
         },
         {"run_id": "r", "message": "", "thread": 7},
+        {"run_id": "r", "message": "no number"},
     ]
     assert "timestamp" not in details.normalize_logs([], "r", has_timestamp=False).schema.names
 
@@ -195,17 +262,62 @@ def test_grouped_runs_are_flattened() -> None:
     wire = {"a": {"x": [{"cuid": "1"}, None], "y": None}, "b": [{"cuid": "2"}]}
     assert [run["cuid"] for run in runs.flatten_groups(wire)] == ["1", "2"]
     assert list(runs.flatten_groups(None)) == []
-    with pytest.raises(ServerError, match="a list of runs"):
+    said = r"^the server sent text where a list of runs was expected$"
+    with pytest.raises(ServerError, match=said):
         list(runs.flatten_groups("text"))
 
 
 def test_latest_values_beside_the_runs() -> None:
-    """A run's summary becomes columns, null where a run has none; its project's id is given."""
+    """A run's summary becomes columns, null where a run has none."""
     wire = [({"cuid": "1"}, {"loss": {"value": 0.5}, "acc": None}), ({"cuid": "2"}, None)]
     found = runs.normalize_runs(wire, "w/p", None, "https://h").to_arrow()
     assert found["summary.loss"].to_pylist() == [0.5, None]
     assert found["summary.acc"].to_pylist() == [None, None]
-    assert found["project_id"].to_pylist() == [None, None]
+
+
+def test_latest_values_that_were_asked_for() -> None:
+    """Their columns are there, of floats and behind the config, whether or not a run has any."""
+    wire = [({"cuid": "1", "profile": {"config": {"lr": 1}}}, {"loss": {"value": 1}})]
+    for some in (wire, []):
+        table = runs.normalize_runs(some, "w/p", None, "", summary_keys=["loss", "acc"])
+        asked = ["summary.acc", "summary.loss"]
+        assert table.schema.names == [*schemas.RUNS.names, *["config.lr"] * len(some), *asked]
+        assert {table.schema.field(name).type for name in asked} == {schemas.FLOAT}
+
+
+@pytest.mark.parametrize(
+    ("project_id", "found"), [(None, ["of the wire", None]), ("p1", ["p1", "p1"])]
+)
+def test_the_id_of_a_project(project_id: str | None, found: list[str | None]) -> None:
+    """Every run has it where it was asked for, else those of which the server tells it."""
+    wire = [({"cuid": "1", "projectId": "of the wire"}, None), ({"cuid": "2"}, None)]
+    table = runs.normalize_runs(wire, "w/p", project_id, "https://h")
+    assert table.schema.names == schemas.RUNS.names
+    assert table.to_arrow()["project_id"].to_pylist() == found
+
+
+def test_runs_that_lack_most() -> None:
+    """Without an id there is no path, without a slug besides no web page; labels are names."""
+    wire: list[dict[str, Any]] = [
+        {"cuid": "1", "labels": LABELS, "cluster": "g", "job": "j", "user": "ada"},
+        {"slug": "s"},
+        {"name": "n"},
+    ]
+    table = runs.normalize_runs([(run, None) for run in wire], "w/p", None, "https://h")
+    assert table.schema.names == [*schemas.RUNS.names, "labels.colors", "user"]
+    assert rows(table) == [
+        {
+            "path": "w/p/1",
+            "run_id": "1",
+            "group": "g",
+            "job_type": "j",
+            "url": "https://h/@w/p/runs/1/chart",
+            "user": "ada",
+            **LABELLED,
+        },
+        {"slug": "s", "url": "https://h/@w/p/runs/s/chart"},
+        {"name": "n"},
+    ]
 
 
 def test_profiles_that_are_no_objects() -> None:
@@ -214,6 +326,7 @@ def test_profiles_that_are_no_objects() -> None:
         ({"cuid": "1", "profile": {"config": "raw", "metadata": [1], "requirements": 5}}, None),
         ({"cuid": "2", "profile": "text"}, None),
         ({"cuid": "3", "profile": {"conda": None, "other": {"deepThing": 1}}}, None),
+        ({"cuid": "4", "profile": {"conda": {"a": "1"}, "requirements": None}}, None),
     ]
     found = runs.normalize_runs(wire, "w/p", "p", "https://h").to_arrow().to_pylist()
     assert (found[0]["config"], found[0]["metadata"], found[0]["requirements"]) == (
@@ -223,12 +336,16 @@ def test_profiles_that_are_no_objects() -> None:
     )
     assert found[1]["profile"] == "text"
     assert found[2]["profile.other.deep_thing"] == 1
+    assert [run["conda"] for run in found] == [None, None, None, '{"a":"1"}']
+    assert [run["requirements"] for run in found] == ["5", None, None, None]
 
 
 @pytest.mark.parametrize(
     ("finished", "duration_s"),
     [
         ("2026-01-01T00:00:02Z", 2.0),
+        ("2026-01-01T00:00:00.500Z", 0.5),
+        ("2026-01-01T00:00:00Z", 0.0),
         ("2025-12-31T23:59:59Z", None),
         (None, None),
     ],

@@ -13,6 +13,7 @@ from swanlab_export.normalizers.export import read_export
 from swanlab_export.normalizers.metrics import (
     ExportFilter,
     Layout,
+    merge_on_step,
     read_sample,
     sample_block,
     split_keys,
@@ -48,14 +49,20 @@ def shown(batches: list[pa.RecordBatch], layout: Layout) -> list[dict[str, Any]]
     ]
 
 
-def from_csv(layout: Layout, selection: Selection) -> list[dict[str, Any]]:
+def from_csv(
+    layout: Layout, selection: Selection, *, csv: bytes = CSV, x_key: str | None = None
+) -> list[dict[str, Any]]:
     """Read the export, however its bytes are cut, as the table that ``layout`` asks for."""
     keys = list(layout.keys)
-    chunks = [CSV[i : i + 7] for i in range(0, len(CSV), 7)]
-    blocks = read_export(chunks, RUN_ID, keys, must_end_line=lambda: True)
-    chosen = list(ExportFilter(keys, None, selection).select(blocks))
+    columns = keys if x_key is None else [*keys, x_key]
+    chunks = [csv[i : i + 7] for i in range(0, len(csv), 7)]
+    blocks = read_export(chunks, RUN_ID, columns, must_end_line=lambda: True)
+    chosen = list(
+        ExportFilter(keys, None if x_key is None else len(keys), selection).select(blocks)
+    )
     if layout.is_wide:
-        return shown([layout.wide_batch(RUN_ID, keys, block) for block in chosen], layout)
+        merged = merge_on_step([chosen], [len(keys)])
+        return shown([layout.wide_batch(RUN_ID, keys, block) for block in merged], layout)
     batches: dict[int, list[pa.RecordBatch]] = {i: [] for i in range(len(keys))}
     for block in chosen:
         for i, points in split_keys(block, len(keys)):
@@ -96,15 +103,68 @@ def test_an_export_as_a_wide_table() -> None:
     ]
 
 
-def test_a_range_of_an_export() -> None:
+@pytest.mark.parametrize(
+    ("selection", "steps"),
+    [
+        (Selection("step", 1, 3), [("loss", 1), ("loss", 3), ("a,b", 1)]),
+        (
+            Selection("timestamp", 1768176001755, None),
+            [("loss", 1), ("loss", 3), ("a,b", 1)],
+        ),
+        (Selection(head=1), [("loss", 0), ("a,b", 1)]),
+        (Selection("step", 1, None, head=1), [("loss", 1), ("a,b", 1)]),
+    ],
+)
+def test_a_range_of_an_export(selection: Selection, steps: list[tuple[str, int]]) -> None:
     """Bounds are inclusive, on every key by itself; a point with no time is in no range of it."""
     layout = Layout((RUN_ID,), ("loss", "a,b"))
-    of_steps = from_csv(layout, Selection("step", 1, 3))
-    assert [(row["key"], row["step"]) for row in of_steps] == [("loss", 1), ("loss", 3), ("a,b", 1)]
-    of_times = from_csv(layout, Selection("timestamp", 1768176001755, None))
-    assert [(row["key"], row["step"]) for row in of_times] == [("loss", 1), ("loss", 3), ("a,b", 1)]
-    heads = from_csv(layout, Selection(head=1))
-    assert [(row["key"], row["step"]) for row in heads] == [("loss", 0), ("a,b", 1)]
+    everything = from_csv(layout, Selection())
+    assert from_csv(layout, selection) == [
+        row for row in everything if (row["key"], row["step"]) in steps
+    ]
+
+
+# An epoch that is missing at a step, one without a point, and one that holds two steps.
+ON_EPOCHS = (
+    f"step,{RUN_ID}-loss_step,{RUN_ID}-loss_timestamp,{RUN_ID}-epoch_step,{RUN_ID}-epoch_timestamp\n"
+    "0,2.5,1768176001502,0,1\n"
+    "1,1.5,1768176001755,0.5,1\n"
+    "2,1.25,1768176001756,,\n"
+    "3,,,0.75,1\n"
+    "4,0.5,,1,1\n"
+    "5,0.25,1768176002013,1,1\n"
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("selection", "steps"),
+    [
+        (Selection(), [0, 1, 2, 4, 5]),
+        (Selection("custom", 0.25, None), [1, 4, 5]),
+        (Selection("custom", None, 0.75), [0, 1]),
+        (Selection("custom", 0.5, 1, head=2), [1, 4]),
+        (Selection("step", 1, 4), [1, 2, 4]),
+    ],
+)
+def test_an_export_on_another_axis(selection: Selection, steps: list[int]) -> None:
+    """Each point comes with its x, which a custom range goes by; long rows keep their step."""
+    rows = [
+        (0, 0.0, 2.5, T0),
+        (1, 0.5, 1.5, T1),
+        (2, None, 1.25, T1B),
+        (4, 1.0, 0.5, None),
+        (5, 1.0, 0.25, T3),
+    ]
+    chosen = [row for row in rows if row[0] in steps]
+    long = Layout((RUN_ID,), ("loss",), pa.float64())
+    assert from_csv(long, selection, csv=ON_EPOCHS, x_key="epoch") == [
+        long_row("loss", step, value, time) | {"x": x} for step, x, value, time in chosen
+    ]
+    wide = Layout((RUN_ID,), ("loss",), pa.float64(), is_wide=True)
+    assert from_csv(wide, selection, csv=ON_EPOCHS, x_key="epoch") == [
+        {"run_id": RUN_ID, "x": x, "loss": value, "loss_timestamp": time}
+        for _, x, value, time in chosen
+    ]
 
 
 def test_no_points_keep_every_column() -> None:
@@ -126,9 +186,9 @@ SAMPLE: list[Any] = [
             {"index": 6, "data": None, "timestamp": 1768176001755},
         ],
     },
+    None,
     {"key": "loss", "metrics": [{"index": 5, "data": 1, "timestamp": 1768176001755}]},
     {"key": "gone", "metrics": None},
-    None,
 ]
 
 
@@ -169,3 +229,12 @@ def test_a_sample_on_another_axis(x_axis: str, x_type: pa.DataType, expected: li
     rows = shown([layout.long_batch(RUN_ID, "acc", points)], layout)
     assert [row["x"] for row in rows] == expected
     assert [row["step"] for row in rows] == [None, None]
+
+
+def test_points_whose_x_is_nan_stay_in_their_order() -> None:
+    """Several keys may have such points: they go side by side, the first with the first."""
+    points = [{"index": "NaN", "data": i} for i in range(8)]
+    wire = [{"key": "a", "metrics": points}, {"key": "b", "metrics": points[:2]}]
+    block = sample_block(read_sample(wire, "epoch", has_x_column=True), ["a", "b"])
+    assert block["v0"].to_pylist() == [*range(8)]
+    assert block["v1"].to_pylist() == [0, 1, *[None] * 6]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -12,12 +13,19 @@ from hypothesis import strategies as st
 from swanlab_export.errors import IncompleteError, ServerError
 from swanlab_export.normalizers.metrics import (
     ExportFilter,
+    as_block,
     merge_on_step,
     read_sample,
     sample_block,
+    split_keys,
+    spool_keys,
 )
 from swanlab_export.normalizers.selection import Selection
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NO_NUMBERS = "the server sent a point that is not made of numbers"
 STEPS = st.sets(st.integers(0, 30), max_size=15).map(sorted)
 
 
@@ -38,9 +46,17 @@ def _blocks(steps: list[int], size: int) -> list[pa.RecordBatch]:
 @settings(deadline=None)
 @given(st.lists(STEPS, min_size=1, max_size=4), st.integers(1, 6))
 def test_merging_equals_a_naive_merge(streams: list[list[int]], size: int) -> None:
-    """Every step comes once, in order, with the values of all exports that have it."""
+    """Every step comes once, in order, with the values of all exports that have it.
+
+    All blocks have the same columns, also those behind the end of an export.
+    """
     merged = merge_on_step([_blocks(steps, size) for steps in streams], [1] * len(streams))
-    rows = [row for block in merged for row in block.to_pylist()]
+    blocks = list(merged)
+    columns = [pa.field("step", pa.int64())]
+    for i in range(len(streams)):
+        columns += [pa.field(f"v{i}", pa.float64()), pa.field(f"t{i}", pa.int64())]
+    assert all(block.schema == pa.schema(columns) for block in blocks)
+    rows = [row for block in blocks for row in block.to_pylist()]
     assert [row["step"] for row in rows] == sorted(set().union(*streams))
     for row in rows:
         for i, steps in enumerate(streams):
@@ -65,48 +81,226 @@ def test_merging_keeps_the_x_axis() -> None:
     assert list(merge_on_step([[empty]], [1])) == []
 
 
+def _points(
+    steps: list[int], *values: list[float | None], x: list[float | None] | None = None
+) -> pa.RecordBatch:
+    """A block of an export; a point's time is its step and a thousand."""
+    columns = {"step": pa.array(steps, pa.int64())}
+    if x is not None:
+        columns["x"] = pa.array(x, pa.float64())
+    for i, of_key in enumerate(values):
+        times = [None if v is None else 1000 + step for v, step in zip(of_key, steps, strict=True)]
+        columns[f"v{i}"] = pa.array(of_key, pa.float64())
+        columns[f"t{i}"] = pa.array(times, pa.int64())
+    return pa.record_batch(columns)
+
+
+# Key a has a point at each step, b has three.
+BLOCKS = [
+    _points([0, 1, 2], [0, 1, 2], [None, None, None]),
+    _points([3, 4, 5], [3, 4, 5], [None, 4, 5]),
+    _points([6, 7, 8], [6, 7, 8], [None, 7, None]),
+]
+
+
 @pytest.mark.parametrize(
-    ("announced", "why"),
-    [({"b": 9}, "ends at step 4, but the server announced step 9"), ({"c": 0}, "holds no point")],
+    ("selection", "reads", "is_early", "of_a", "of_b"),
+    [
+        (Selection(), 3, False, range(9), [4, 5, 7]),
+        (Selection(head=1), 2, True, [0], [4]),
+        (Selection(head=2), 2, True, [0, 1], [4, 5]),
+        (Selection(head=3), 3, True, [0, 1, 2], [4, 5, 7]),
+        (Selection(head=4), 3, False, [0, 1, 2, 3], [4, 5, 7]),
+        (Selection("step", 2, 7, head=4), 3, True, [2, 3, 4, 5], [4, 5, 7]),
+        (Selection("step", None, 2), 1, True, [0, 1, 2], []),
+        (Selection("step", None, 5), 2, True, range(6), [4, 5]),
+        (Selection("step", None, 6), 3, True, range(7), [4, 5]),
+        (Selection("step", 5, None), 3, False, [5, 6, 7, 8], [5, 7]),
+        (Selection("timestamp", None, 1004), 3, False, range(5), [4]),
+        (Selection("timestamp", 1004, None, head=1), 2, True, [4], [4]),
+    ],
 )
-def test_an_export_must_reach_what_was_announced(announced: dict[str, int], why: str) -> None:
+def test_what_is_selected_and_when_it_is_enough(
+    selection: Selection, reads: int, is_early: bool, of_a: Iterable[int], of_b: Iterable[int]
+) -> None:
+    """The first points of each key, over all blocks; none is read once nothing can be wanted.
+
+    What was not read to its end is not measured by what was announced.
+    """
+    left = iter(BLOCKS)
+    export = ExportFilter(["a", "b"], None, selection)
+    assert export.stopped_early is False
+    found: list[list[tuple[int, float, int]]] = [[], []]
+    for block in export.select(left):
+        for i, points in split_keys(block, 2):
+            found[i] += zip(*(points[n].to_pylist() for n in points.schema.names), strict=True)
+    assert found == [[(step, step, 1000 + step) for step in steps] for steps in (of_a, of_b)]
+    assert 3 - len(list(left)) == reads
+    assert export.stopped_early is is_early
+    if is_early:
+        export.check_whole({"a": 99, "b": 99})
+    else:
+        with pytest.raises(IncompleteError):
+            export.check_whole({"a": 99})
+
+
+@pytest.mark.parametrize(
+    ("announced", "said"),
+    [
+        ({"a": 10}, "'a' ends at step 9, but the server announced step 10"),
+        ({"b": 9}, "'b' ends at step 4, but the server announced step 9"),
+        ({"c": 0}, "'c' holds no point, but the server announced step 0"),
+    ],
+)
+def test_an_export_must_reach_what_was_announced(announced: dict[str, int], said: str) -> None:
     """Each key has to reach its latest step, however its points are spread over blocks."""
     blocks = [
-        pa.record_batch(
-            {
-                "step": pa.array(steps, pa.int64()),
-                **{f"v{i}": pa.array(v, pa.float64()) for i, v in enumerate(values)},
-                **{f"t{i}": pa.nulls(2, pa.int64()) for i in range(3)},
-            }
-        )
-        for steps, values in (
-            ([0, 1], [[1, 2], [None, 1], [None, None]]),
-            ([4, 5], [[3, 4], [5, None], [None, None]]),
-        )
+        _points([0, 1, 2], [1, 2, 3], [None, 1, None], [None, None, None]),
+        _points([3, 4, 5], [1, 2, 3], [2, 3, None], [None, None, None]),
+        _points([7, 8, 9], [1, 2, 3], [None, None, None], [None, None, None]),
     ]
     export = ExportFilter(["a", "b", "c"], None, Selection())
-    assert sum(block.num_rows for block in export.select(blocks)) == 4
-    assert export.last_steps == [5, 4, None]
-    export.check_whole({"a": 5, "b": 4, "c": None})
-    with pytest.raises(IncompleteError, match=why):
+    assert list(export.select(blocks)) == blocks
+    assert export.last_steps == [9, 4, None]
+    export.check_whole({"a": 9, "b": 4, "c": None})
+    with pytest.raises(IncompleteError, match=f"^the export of {said}$"):
         export.check_whole(announced)
 
 
+def test_an_export_that_nothing_measures_is_an_error() -> None:
+    """Where the download has no length, the latest step of every key has to be announced."""
+    export = ExportFilter(["a", "b"], None, Selection())
+    list(export.select(BLOCKS))
+    export.check_whole({"a": 8, "b": 7}, must_be_announced=True)
+    said = (
+        r"^the export of 'b' came with neither a length nor chunks, and no step is announced that "
+        r"it would have to reach: nothing tells if it is whole$"
+    )
+    with pytest.raises(IncompleteError, match=said):
+        export.check_whole({"a": 8}, must_be_announced=True)
+    early = ExportFilter(["a", "b"], None, Selection(head=1))
+    list(early.select(BLOCKS))
+    early.check_whole({}, must_be_announced=True)
+
+
 @pytest.mark.parametrize(
-    ("wire", "why"),
+    ("tail", "of_a", "of_b"),
     [
-        ("text", "a list of series"),
-        ([{"metrics": []}], "of which key"),
-        ([{"key": "a", "metrics": [{"index": "x", "data": 1}]}], "not made of numbers"),
-        ([{"key": "a", "metrics": [{"index": 1, "data": {}}]}], "not made of numbers"),
-        ([{"key": "a", "metrics": [5]}], "a point"),
-        ([{"key": "a", "metrics": [{"index": 2**70, "data": 1}]}], "not made of numbers"),
+        (None, range(9), [4, 5, 7]),
+        (2, [7, 8], [5, 7]),
+        (4, [5, 6, 7, 8], [4, 5, 7]),
     ],
 )
-def test_samples_that_cannot_be_read(wire: Any, why: str) -> None:
+def test_keys_wait_one_by_one(tail: int | None, of_a: Iterable[int], of_b: Iterable[int]) -> None:
+    """Each key's points are kept by themselves, all or the last ones of each, and merge again."""
+    spool = spool_keys(BLOCKS, 2, tail=tail)
+    waiting = [list(spool.read(i)) for i in range(2)]
+    found = [
+        [step for points in of_key for step in points["step"].to_pylist()] for of_key in waiting
+    ]
+    assert found == [list(of_a), list(of_b)]
+    merged = merge_on_step([map(as_block, of_key) for of_key in waiting], [1, 1])
+    rows = [row for block in merged for row in block.to_pylist()]
+    assert [row["step"] for row in rows] == sorted({*of_a, *of_b})
+    for row in rows:
+        for i, steps in enumerate((of_a, of_b)):
+            expected = (row["step"], 1000 + row["step"]) if row["step"] in steps else (None, None)
+            assert (row[f"v{i}"], row[f"t{i}"]) == expected
+
+
+def test_points_keep_their_x_while_they_wait() -> None:
+    """The x axis goes with each key's points, and with none of its own."""
+    block = _points([0, 1, 2], [0.5, None, 2.5], [None, 1.5, None], x=[0.1, 0.2, None])
+    spool = spool_keys([block], 2, tail=None)
+    (a,), (b,) = (list(spool.read(i)) for i in range(2))
+    assert a.to_pydict() == {
+        "step": [0, 2],
+        "value": [0.5, 2.5],
+        "timestamp": [1000, 1002],
+        "x": [0.1, None],
+    }
+    assert as_block(b).to_pydict() == {"step": [1], "v0": [1.5], "t0": [1001], "x": [0.2]}
+
+
+@pytest.mark.parametrize(
+    ("wire", "said"),
+    [
+        ("text", "the server sent text where a list of series was expected"),
+        (["text"], "the server sent text where a series was expected"),
+        ([{"metrics": []}], "the server sent points without saying of which key"),
+        (
+            [{"key": "a", "metrics": "x"}],
+            "the server sent text where a list of points was expected",
+        ),
+        ([{"key": "a", "metrics": [5]}], "the server sent a number where a point was expected"),
+        *(
+            ([{"key": "a", "metrics": [point]}], NO_NUMBERS)
+            for point in (
+                {"index": "x", "data": 1},
+                {"index": 1, "data": {}},
+                {"index": 2**70, "data": 1},
+                {"index": 1, "data": 1, "timestamp": "soon"},
+            )
+        ),
+    ],
+)
+def test_samples_that_cannot_be_read(wire: Any, said: str) -> None:
     """The error says what was expected."""
-    with pytest.raises(ServerError, match=why):
+    with pytest.raises(ServerError, match=f"^{said}$"):
         read_sample(wire, "step", has_x_column=False)
+
+
+POINTS: list[list[Any]] = [
+    [],
+    [None],
+    [{}],
+    [{"index": None, "data": None, "timestamp": None}],
+    [{"index": None, "data": 1, "timestamp": None}],
+    [{"index": 1, "data": 1, "timestamp": 1_700_000_000}],
+]
+
+
+@pytest.mark.parametrize("metrics", POINTS)
+@pytest.mark.parametrize(
+    ("x_axis", "types"),
+    [
+        ("step", {"step": pa.int64()}),
+        ("time", {"step": pa.int64(), "x": pa.int64()}),
+        ("epoch", {"step": pa.int64(), "x": pa.float64()}),
+    ],
+)
+def test_the_types_of_a_sample(
+    metrics: list[Any], x_axis: str, types: dict[str, pa.DataType]
+) -> None:
+    """They do not depend on which points there are, nor on whether there are any."""
+    wire = [{"key": "a", "metrics": metrics}]
+    found = read_sample(wire, x_axis, has_x_column=x_axis != "step")
+    assert {field.name: field.type for field in found["a"].schema} == {
+        "value": pa.float64(),
+        "timestamp": pa.int64(),
+        **types,
+    }
+    block = sample_block(found, ["a", "missing"])
+    name, arrow_type = list(types.items())[-1]
+    assert [(field.name, field.type) for field in block.schema] == [
+        (name, arrow_type),
+        ("v0", pa.float64()),
+        ("t0", pa.int64()),
+        ("v1", pa.float64()),
+        ("t1", pa.int64()),
+    ]
+
+
+def test_no_samples_side_by_side() -> None:
+    """Without any key there is no telling the axis: both have no rows."""
+    block = sample_block({}, ["a"])
+    assert block.num_rows == 0
+    assert [(field.name, field.type) for field in block.schema] == [
+        ("step", pa.int64()),
+        ("x", pa.int64()),
+        ("v0", pa.float64()),
+        ("t0", pa.int64()),
+    ]
 
 
 def test_samples_side_by_side_on_an_axis_with_gaps() -> None:
@@ -119,4 +313,18 @@ def test_samples_side_by_side_on_an_axis_with_gaps() -> None:
     block = sample_block(found, ["a", "b"])
     assert block["v0"].to_pylist() == [3.0, 2.0, 4.0, 1.0, 0.0]
     assert block["v1"].null_count == 5
-    assert sample_block({}, ["a"]).num_rows == 0
+
+
+@given(st.permutations([None, None, "NaN", "NaN", *range(8)]))
+def test_samples_are_put_in_the_order_of_their_axis(order: list[Any]) -> None:
+    """However they come: numbers rise, then those whose x is NaN, then those without one."""
+    points = [{"index": x, "data": i} for i, x in enumerate(order)]
+    found = read_sample([{"key": "a", "metrics": points}], "epoch", has_x_column=True)
+    block = sample_block(found, ["a"])
+    axis = block["x"].to_pylist()
+    assert axis[:8] == [*range(8)]
+    assert all(x is not None and math.isnan(x) for x in axis[8:10])
+    assert axis[10:] == [None, None]
+    came = [order[int(i)] for i in block["v0"].to_pylist()]
+    assert came == [*range(8), "NaN", "NaN", None, None]
+    assert block["v0"].to_pylist()[10:] == [i for i, x in enumerate(order) if x is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,27 @@ def test_config_types_are_settled_over_all_rows() -> None:
     assert found["config.deep.a"] == [1, 2]
     assert found["config.names"] == [None, '["a","b"]']
     assert found["config.gone"] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        ({"value": 1, "desc": "", "sort": 0}, {"config.a": 1}),
+        ({"value": {"b": 1}, "desc": "", "sort": 0}, {"config.a.b": 1}),
+        ({"value": 1}, {"config.a.value": 1}),
+        ({"value": 1, "desc": "x"}, {"config.a.value": 1, "config.a.desc": "x"}),
+        ({"desc": "x", "sort": 1}, {"config.a.desc": "x", "config.a.sort": 1}),
+        (
+            {"value": 1, "desc": "", "sort": 0, "unit": "s"},
+            {"config.a.value": 1, "config.a.desc": "", "config.a.sort": 0, "config.a.unit": "s"},
+        ),
+        ({}, {"config.a": "{}"}),
+        ([], {"config.a": "[]"}),
+    ],
+)
+def test_only_what_the_server_wrapped_is_unwrapped(value: Any, columns: dict[str, Any]) -> None:
+    """Value, desc and sort together are a wrapper; any other dict is the user's own."""
+    assert dict(flatten_config({"a": value}, "config.")) == columns
 
 
 def test_names_are_kept_as_they_are() -> None:
@@ -82,8 +104,8 @@ def test_flattening_loses_no_value(config: Any) -> None:
     """As many values come out as leaves went in."""
 
     def leaves(value: Any) -> int:
-        if isinstance(value, dict) and value.keys() <= {"value", "desc", "sort"} and len(value) > 1:
-            return 1
+        if isinstance(value, dict) and value.keys() == {"value", "desc", "sort"}:
+            return leaves(value["value"])
         return sum(map(leaves, value.values())) if isinstance(value, dict) and value else 1
 
     wire = {"root": config}

@@ -10,10 +10,18 @@ import pytest
 
 from swanlab_export import schemas
 from swanlab_export.errors import ServerError
-from swanlab_export.normalizers.values import as_list, as_object, as_text, read_value
+from swanlab_export.normalizers.values import (
+    as_float,
+    as_int,
+    as_list,
+    as_object,
+    as_text,
+    read_value,
+)
 
 MOST = 2**63 - 1
 JAN_7_MS = 1_767_780_930_125  # 2026-01-07T10:15:30.125Z
+YEAR_10000_MS = 253_402_300_800_000
 
 
 def read(arrow_type: Any, value: Any) -> Any:
@@ -107,6 +115,8 @@ def test_truth_values(value: Any, truth: bool) -> None:
         ("1970-01-01T00:00:00Z", 0),
         ("1969-12-31T23:59:59.999Z", -1),
         (0, 0),
+        (1, 1_000_000_000_000),
+        (YEAR_10000_MS - 1, YEAR_10000_MS - 1),
         (-1, -1),
     ],
 )
@@ -144,6 +154,8 @@ def test_lists_of_names() -> None:
         (schemas.TIME, "yesterday", "yesterday"),
         (schemas.TIME, True, "true"),
         (schemas.TIME, 0.5, "0.5"),
+        (schemas.TIME, YEAR_10000_MS, str(YEAR_10000_MS)),
+        (schemas.TIME, -YEAR_10000_MS, str(-YEAR_10000_MS)),
         (schemas.TEXTS, "a", "a"),
         (schemas.TEXTS, {"a": 1}, "a"),
     ],
@@ -190,3 +202,10 @@ def test_a_list_is_no_object() -> None:
             as_object(value, "a run")
     with pytest.raises(ServerError, match="sent an object where a list was expected"):
         as_list({}, "a list")
+
+
+@pytest.mark.parametrize("read", [as_float, as_int])
+def test_what_only_python_takes_for_a_number(read: Any) -> None:
+    """``1_000`` is no number that a server sends."""
+    with pytest.raises(ValueError, match="1_000"):
+        read("1_000")
