@@ -6,6 +6,7 @@ unless somebody wants it there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 METADATA_KEY = b"swanlab_export"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the metadata of a schema, and so of Parquet and Feather files, say of their table.
+
+    Args:
+        table: Which table of the documentation it is; empty where it is none.
+        single: It is about one entity.
+        source: Where the data came from.
+    """
+
+    table: str = ""
+    single: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stamp_schema(schema: pa.Schema, stamp: Stamp) -> pa.Schema:
+    """Put a stamp into the metadata, beside what else they hold."""
+    held = {"table": stamp.table, "single": stamp.single, "source": dict(stamp.source)}
+    return schema.with_metadata({**(schema.metadata or {}), METADATA_KEY: orjson.dumps(held)})
+
+
+def read_stamp(schema: pa.Schema) -> Stamp:
+    """Read the stamp of a schema; of one that nobody here has stamped, an empty one."""
+    try:
+        found = orjson.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+        return Stamp(
+            str(found.get("table", "")), found.get("single") is True, dict(found["source"])
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Stamp()
 
 
 class Table:
@@ -71,8 +104,7 @@ class Table:
     @property
     def stamped_schema(self) -> pa.Schema:
         """The schema with the table's name and source in its metadata, as files hold it."""
-        stamp = orjson.dumps({"table": self.name, "single": self.is_single, "source": self.source})
-        return self.schema.with_metadata({METADATA_KEY: stamp})
+        return stamp_schema(self.schema, Stamp(self.name, self.is_single, self.source))
 
     def with_source(self, source: Mapping[str, Any]) -> Table:
         """Say where the data came from."""

@@ -247,7 +247,13 @@ def _output(table: Table, target: Target | None, common: Common, *, is_log_scale
         _say_saved(common, writers.write_table(table, target))
     elif common.output_format == "table":
         width = shutil.get_terminal_size((120, 40)).columns
-        writers.write_terminal(table, sys.stdout, width=width, is_tty=sys.stdout.isatty())
+        writers.write_terminal(
+            table,
+            sys.stdout,
+            width=width,
+            is_tty=sys.stdout.isatty(),
+            is_chosen=common.fields is not None,
+        )
     elif common.output_format == "plot":
         from swanlab_export.writers.plot import print_plot
 

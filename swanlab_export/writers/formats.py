@@ -45,17 +45,36 @@ class Target:
         return not stat.S_ISREG(mode)
 
 
-def parse_target(name: str, extra: Mapping[str, str] | None = None) -> Target:
-    """Read a file name: its extension says the format, ``.gz`` or ``.zst`` behind it compresses.
+def parse_target(
+    name: str, extra: Mapping[str, str] | None = None, *, called: str = "save"
+) -> Target:
+    """Read the name of a file to write, and check that it can be written there.
 
     Args:
-        name: The file.
+        name: The file; its extension says the format, ``.gz`` or ``.zst`` behind it compresses.
         extra: Further extensions that a command can write, with their formats.
+        called: What the argument with the name is called, for messages.
 
     Raises:
         UsageError: The extension is unknown, or nothing can be written there.
     """
-    known = FORMATS | dict(extra or {})
+    target = _parse_name(name, FORMATS | dict(extra or {}), called)
+    _check_place(target.path, name, called)
+    return target
+
+
+def parse_source(name: str) -> Target:
+    """Read the name of a file to read; nothing is asked of the folder that it is in.
+
+    Raises:
+        UsageError: The extension is unknown, or it is a folder.
+    """
+    source = _parse_name(name, FORMATS, "path")
+    _check_file(source.path, name, "path")
+    return source
+
+
+def _parse_name(name: str, known: Mapping[str, str], called: str) -> Target:
     path = Path(name)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
@@ -63,26 +82,27 @@ def parse_target(name: str, extra: Mapping[str, str] | None = None) -> Target:
     found = known.get(suffix)
     if found is None or (compression and found not in TEXT_FORMATS):
         raise UsageError(
-            f"{argument('save')} {escape(name)}: the extension says the format, one of "
+            f"{argument(called)} {escape(name)}: the extension says the format, one of "
             f"{' '.join(known)}, text formats also with .gz or .zst"
         )
-    _check_place(path, name)
     return Target(path, found, compression)
 
 
-def _check_place(path: Path, name: str) -> None:
+def _check_file(path: Path, name: str, called: str) -> None:
     try:
-        is_folder, parent_exists = path.is_dir(), path.parent.is_dir()
+        is_folder = path.is_dir()
     except (OSError, ValueError):
-        raise UsageError(f"{argument('save')} {escape(name)} is not a file name") from None
+        raise UsageError(f"{argument(called)} {escape(name)} is not a file name") from None
     if "\0" in name:
-        raise UsageError(f"{argument('save')} {escape(name)} is not a file name")
+        raise UsageError(f"{argument(called)} {escape(name)} is not a file name")
     if is_folder:
-        raise UsageError(f"{argument('save')} {escape(name)} is a folder")
-    if not parent_exists:
-        parent = escape(str(path.parent))
-        raise UsageError(f"{argument('save')}: the folder {parent} is missing; create it first")
+        raise UsageError(f"{argument(called)} {escape(name)} is a folder")
+
+
+def _check_place(path: Path, name: str, called: str) -> None:
+    _check_file(path, name, called)
+    parent = escape(str(path.parent))
+    if not path.parent.is_dir():
+        raise UsageError(f"{argument(called)}: the folder {parent} is missing; create it first")
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(
-            f"{argument('save')}: no permission to write in {escape(str(path.parent))}"
-        )
+        raise UsageError(f"{argument(called)}: no permission to write in {parent}")

@@ -106,7 +106,7 @@ def part_name(name: str) -> str:
     """A hidden name of its own, so that two writers never share one."""
     ending = f".{secrets.token_hex(6)}.part"
     room = _NAME_BYTES_MAX - len(ending) - 1
-    return "." + name.encode()[:room].decode(errors="ignore") + ending
+    return "." + os.fsencode(name)[:room].decode(errors="ignore") + ending
 
 
 def _sync(part: Path) -> None:

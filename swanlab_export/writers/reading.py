@@ -1,57 +1,73 @@
 """Files → tables: the inverse of every writer.
 
-Parquet and Feather hold their types and source. Text holds neither: a column that a declared table
-has gets its declared type, any other the narrowest type that all its cells fit.
+Parquet and Feather hold their types and source. Text holds neither: columns of a table that is
+recognised by its header get their declared types, all others the narrowest type that all their
+cells fit (``recognise``, ``narrow``).
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
+import zlib
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from swanlab_export.errors import OutputError
 from swanlab_export.refs import escape
+from swanlab_export.schemas import FLOAT, TEXT
+from swanlab_export.tables import Stamp, stamp_schema
+from swanlab_export.writers.narrow import typed
+from swanlab_export.writers.recognise import declared_types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from swanlab_export.writers.formats import Target
 
-_TIME = pa.timestamp("ms", tz="UTC")
-_WHOLE = r"^-?(0|[1-9]\d*)$"
-_NUMBER = r"^(-?(\d+\.?\d*([eE][-+]?\d+)?|inf|Infinity)|NaN)$"
-_ISO = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+_BOM = b"\xef\xbb\xbf"
+_BLOCK_BYTES_MAX = 2**31 - 1
+_INT64_MAX = 2**63 - 1
+_TOKENS = {"NaN", "Infinity", "-Infinity"}
+# What Arrow, JSON, CSV, gzip and Python say of a file that is broken.
+_UNREADABLE = (pa.ArrowException, ValueError, csv.Error, EOFError, zlib.error, RecursionError)
 
 
-def read_table(source: Target, declared: Mapping[str, pa.DataType]) -> pa.Table:
+def read_table(source: Target, declared: Mapping[str, pa.DataType] | None = None) -> pa.Table:
     """Read a file that a writer here has written, or one of the same form.
 
     Args:
-        source: The file, as ``parse_target`` reads its name.
-        declared: Types of the columns that are declared somewhere.
+        source: The file, as ``parse_source`` reads its name.
+        declared: Types of columns of a text file; by default those that its header tells.
 
     Raises:
         OutputError: The file cannot be read, or is not what its name says.
     """
+    shown = escape(str(source.path))
     try:
         if source.format == "parquet":
-            return pq.read_table(source.path)
+            with pq.ParquetFile(source.path) as opened:
+                return opened.read()
         if source.format == "feather":
             with pa.memory_map(str(source.path)) as mapped:
                 return pa.ipc.open_file(mapped).read_all()
-        raw = _decompressed(source.path.read_bytes(), source.compression)
+        raw = _decompressed(source.path.read_bytes(), source.compression).removeprefix(_BOM)
         if source.format in {"json", "jsonl"}:
             return _from_json(raw, source.format, declared)
         return _from_csv(raw, "," if source.format == "csv" else "\t", declared)
-    except (pa.ArrowInvalid, ValueError, OSError) as error:
-        shown = escape(str(source.path))
+    except FileNotFoundError:
+        raise OutputError(f"{shown} cannot be read: there is no such file") from None
+    except OSError as error:
+        raise OutputError(
+            f"{shown} cannot be read as {source.format}: {error.strerror or error}"
+        ) from None
+    except _UNREADABLE as error:
         raise OutputError(f"{shown} cannot be read as {source.format}: {error}") from None
 
 
@@ -64,93 +80,122 @@ def _decompressed(raw: bytes, compression: str) -> bytes:
     return raw
 
 
-def _from_csv(raw: bytes, separator: str, declared: Mapping[str, pa.DataType]) -> pa.Table:
-    parse = pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+def _from_csv(raw: bytes, separator: str, declared: Mapping[str, pa.DataType] | None) -> pa.Table:
+    if not raw:
+        raise ValueError("it is empty")
     names = _csv_names(raw, separator)
-    convert = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        # An empty string is quoted; a cell with nothing in it is missing.
-        quoted_strings_can_be_null=False,
+    if not names:
+        return pa.table({})
+    text = pa.csv.read_csv(
+        io.BytesIO(raw),
+        # In one block, however long a cell is.
+        read_options=pa.csv.ReadOptions(block_size=min(len(raw) + 1, _BLOCK_BYTES_MAX)),
+        parse_options=pa.csv.ParseOptions(
+            delimiter=separator,
+            newlines_in_values=True,
+            # The missing cell of a table of one column.
+            ignore_empty_lines=len(names) > 1,
+        ),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, TEXT),
+            null_values=[""],
+            strings_can_be_null=True,
+            # An empty string is quoted; a cell with nothing in it is missing.
+            quoted_strings_can_be_null=False,
+        ),
     )
-    text = pa.csv.read_csv(io.BytesIO(raw), parse_options=parse, convert_options=convert)
-    columns = {
-        name: _typed(text[name].combine_chunks(), declared.get(name), is_json=False)
-        for name in text.column_names
-    }
-    return pa.table(columns)
+    types = declared_types(names) if declared is None else declared
+    return pa.table(
+        [
+            typed(column.combine_chunks(), types.get(name), is_json=False)
+            for name, column in zip(names, text.columns, strict=True)
+        ],
+        names=names,
+    )
 
 
 def _csv_names(raw: bytes, separator: str) -> list[str]:
-    import csv
+    lines = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline="")
+    names = next(csv.reader(lines, delimiter=separator), [])
+    _check_distinct(names)
+    return names
 
-    rows = csv.reader(io.StringIO(raw.decode(), newline=""), delimiter=separator)
-    return next(rows, [])
+
+def _check_distinct(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two columns are called {escape(twice)}")
 
 
-def _from_json(raw: bytes, output_format: str, declared: Mapping[str, pa.DataType]) -> pa.Table:
+def _from_json(
+    raw: bytes, output_format: str, declared: Mapping[str, pa.DataType] | None
+) -> pa.Table:
     if output_format == "jsonl":
         rows: Any = [orjson.loads(line) for line in raw.splitlines() if line]
     else:
         rows = orjson.loads(raw)
+    is_single = isinstance(rows, dict)
     rows = rows if isinstance(rows, list) else [rows]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("it holds no objects")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({n: _json_column([row.get(n) for row in rows], declared.get(n)) for n in names})
+    types = declared_types(names) if declared is None else declared
+    columns = {}
+    for name in names:
+        try:
+            columns[name] = _json_column([row.get(name) for row in rows], types.get(name))
+        except ValueError as error:
+            raise ValueError(f"column {escape(name)} {error}") from None
+    found = pa.table(columns)
+    # One object was one entity, and is written so again.
+    return found.cast(stamp_schema(found.schema, Stamp(single=True))) if is_single else found
 
 
-def _json_column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
-    if kind is not None and pa.types.is_list(kind):
-        return pa.array(values, kind)
-    if any(isinstance(value, list) for value in values):
-        return pa.array(values, pa.list_(pa.string()))
-    plain = {type(value) for value in values if value is not None}
-    if plain <= {str}:
-        return _typed(pa.array(values, pa.string()), kind, is_json=True)
-    if plain <= {float, str}:
+def _json_column(values: Sequence[Any], kind: pa.DataType | None) -> pa.Array:
+    """Find the type that JSON values have in common; raises ValueError where there is none."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {str}:
+        return typed(pa.array(values, TEXT), kind, is_json=True)
+    if kinds == {list}:
+        return _json_lists(values, kind)
+    if kinds == {dict}:
+        return _json_objects(values)
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds == {int}:
+        return _json_whole(values)
+    if kinds <= {int, float} or (kinds <= {int, float, str} and _are_tokens(values)):
         # The tokens of what is not finite stand among numbers.
-        return pa.array([None if v is None else float(v) for v in values], pa.float64())
-    if kind is not None and not pa.types.is_dictionary(kind):
-        return pa.array(values, kind)
-    return pa.array(values)
+        return pa.array([float(v) if isinstance(v, str) else v for v in values], FLOAT)
+    raise ValueError("holds values of several kinds")
 
 
-def _typed(text: pa.Array, kind: pa.DataType | None, *, is_json: bool) -> pa.Array:
-    """Cast a column of text to its declared type, else to the narrowest one that fits."""
-    if kind is not None and pa.types.is_dictionary(kind):
-        return text.dictionary_encode()
-    if kind is not None and pa.types.is_list(kind):
-        values = text.to_pylist()
-        return pa.array([None if v is None else orjson.loads(v) for v in values], kind)
-    if kind is not None:
-        return text.cast(kind)
-    return text.cast(_narrowest(text.drop_null(), is_json=is_json))
+def _json_whole(values: Sequence[int | None]) -> pa.Array:
+    present = [value for value in values if value is not None]
+    is_big = max(present) > _INT64_MAX
+    if is_big and min(present) < 0:
+        raise ValueError("holds whole numbers that need more than 64 bits")
+    return pa.array(values, pa.uint64() if is_big else pa.int64())
 
 
-def _narrowest(present: pa.Array, *, is_json: bool) -> pa.DataType:
-    """Find the narrowest type that all cells fit; JSON says itself what is a number."""
-    kinds = [(_ISO, _TIME)]
-    if not is_json and _all_match(present, _NUMBER):
-        # Whole numbers beyond int64 stay text: a float would round them.
-        kinds = [
-            (_WHOLE, pa.int64() if _fits_int64(present) else pa.string()),
-            (_NUMBER, pa.float64()),
-        ]
-    elif not is_json:
-        kinds.append(("^(true|false)$", pa.bool_()))
-    found = (kind for pattern, kind in kinds if len(present) and _all_match(present, pattern))
-    return next(found, pa.string())
+def _are_tokens(values: Sequence[Any]) -> bool:
+    return {value for value in values if isinstance(value, str)} <= _TOKENS
 
 
-def _fits_int64(present: pa.Array) -> bool:
-    try:
-        present.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return False
-    return True
+def _json_lists(values: Sequence[list[Any] | None], kind: pa.DataType | None) -> pa.Array:
+    inner = kind.value_type if kind is not None and pa.types.is_list(kind) else None
+    found = _json_column([value for row in values for value in row or ()], inner)
+    ends = accumulate((len(row or ()) for row in values), initial=0)
+    # A list begins where the one before it ends; a missing one begins nowhere.
+    rows = [*values, []]
+    begins = [None if row is None else end for row, end in zip(rows, ends, strict=True)]
+    return pa.ListArray.from_arrays(pa.array(begins, pa.int32()), found)
 
 
-def _all_match(column: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(column, pattern)).as_py())
+def _json_objects(values: Sequence[dict[str, Any] | None]) -> pa.Array:
+    names = list(dict.fromkeys(name for row in values for name in row or ()))
+    if not names:
+        return pa.array(values, pa.struct([]))
+    fields = [_json_column([(row or {}).get(n) for row in values], None) for n in names]
+    is_missing = pa.array([row is None for row in values])
+    return pa.StructArray.from_arrays(fields, names, mask=is_missing)

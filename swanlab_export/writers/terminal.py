@@ -1,58 +1,70 @@
-"""``--format table``: a table to read in a terminal, drawn by rich."""
+"""``--format table``: a table to read in a terminal, drawn by rich.
+
+For eyes, not for programs: floats are rounded, long text is cut, and what does not fit is counted
+below the table.
+"""
 
 from __future__ import annotations
 
+import math
+import os
+import re
 import unicodedata
-from itertools import islice
+from io import StringIO
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from swanlab_export.writers.text import csv_cells
+from swanlab_export.writers.cells import csv_cells
+from swanlab_export.writers.terminal_fit import GAP, NARROWEST, Cells, plan_widths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.table import Table as Drawing
+    from rich.text import Text
 
     from swanlab_export.tables import Table
 
 ROWS_MAX = 1000
-_CELL_MIN = 10
+_MISSING = "–"
+_FLOAT_DIGITS = 6
+# Of a value of a single entity; a file in it, such as its requirements, may have hundreds.
+_LINES_MAX = 10
 
 
-def write_terminal(table: Table, stream: IO[str], *, width: int, is_tty: bool) -> None:
-    """Draw a table; what does not fit, columns or rows, is counted in a line below."""
-    from rich.console import Console
+def write_terminal(
+    table: Table, stream: IO[str], *, width: int, is_tty: bool, is_chosen: bool = False
+) -> None:
+    """Draw a table; what does not fit, columns or rows, is counted below it.
 
-    console = Console(
-        file=stream,
-        width=width,
-        highlight=False,
-        markup=False,
-        force_terminal=is_tty or False,
-        legacy_windows=False,
-    )
-    names = table.schema.names
-    rows = list(islice(_rows(table), ROWS_MAX + 1))
-    if table.is_single and rows:
-        _draw(console, ["field", "value"], list(zip(names, rows[0], strict=True)), [False, False])
-        return
-    shown = rows[:ROWS_MAX]
-    widths = _widths(names, shown, width)
-    fitting = len(widths)
-    right = [_is_number(table.schema.field(name).type) for name in names[:fitting]]
-    _draw(console, names[:fitting], [row[:fitting] for row in shown], right, widths)
-    if fitting < len(names):
-        console.print(
-            f"… and {len(names) - fitting} more columns: --fields chooses, --save has all"
-        )
-    if len(rows) > ROWS_MAX:
-        console.print(f"… and more rows than {ROWS_MAX}: --save has all")
-    if not rows:
-        console.print("no rows")
+    Nothing is drawn before the table has been read to its end: an error leaves no half of it.
+
+    Args:
+        table: Rows, drawn below each other; or a single entity, drawn as fields and values.
+        stream: Where to.
+        width: Of the terminal, in cells.
+        is_tty: Whether it is one, which understands bold and dim.
+        is_chosen: Whether somebody chose just these columns: then none gives way to others.
+    """
+    rows, total = _read(table)
+    console = _console(width, is_tty=is_tty)
+    if not rows.schema.names:
+        _say(console, "no columns")
+    elif table.is_single and total == 1:
+        _draw_entity(console, rows, width)
+    else:
+        _draw_rows(console, rows, width, total=total, is_chosen=is_chosen)
+    assert isinstance(console.file, StringIO)
+    # Not written by rich, which takes a broken pipe for a reason to exit.
+    stream.writelines(f"{line.rstrip()}\n" for line in console.file.getvalue().split("\n")[:-1])
 
 
 def neutralise(text: str) -> str:
     """Show what a terminal would obey: controls, escapes, marks that turn text around."""
+    if text.isprintable():
+        return text
     return "".join(
         char if unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} else _spelled(char)
         for char in text
@@ -63,61 +75,236 @@ def _spelled(char: str) -> str:
     return {"\n": "⏎", "\t": " "}.get(char) or f"\\u{ord(char):04x}"
 
 
-def _rows(table: Table) -> Iterator[Sequence[str]]:
+def _read(table: Table) -> tuple[pa.Table, int]:
+    """Keep the rows to show, and count to the last: what failed comes to light only there."""
+    kept: list[pa.RecordBatch] = []
+    total = 0
     for batch in table:
-        for start in range(0, batch.num_rows, ROWS_MAX):
-            part = batch.slice(start, ROWS_MAX)
-            cells = [_spell(column) for column in part.columns]
-            yield from zip(*cells, strict=True)
+        if total < ROWS_MAX:
+            kept.append(batch.slice(0, ROWS_MAX - total))
+        total += batch.num_rows
+    return pa.Table.from_batches(kept, schema=table.schema), total
 
 
-def _spell(column: pa.Array) -> list[str]:
+def _spell(column: pa.ChunkedArray) -> list[str | None]:
+    """Spell a column for people; a missing cell stays None."""
+    kind = column.type
+    if pa.types.is_list(kind):
+        lists = column.to_pylist()
+        return [None if each is None else ", ".join(map(str, each)) for each in lists]
+    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+        return list(column.to_pylist())
     # A separator that no cell holds: nothing is quoted for people.
-    if pa.types.is_string(column.type):
-        cells = column.to_pylist()
-    else:
-        cells = csv_cells(column, "\0").to_pylist()
-    return ["" if cell is None else neutralise(cell) for cell in cells]
+    cells = [cell for chunk in column.chunks for cell in csv_cells(chunk, "\0").to_pylist()]
+    if pa.types.is_floating(kind):
+        return [None if cell is None else _rounded(cell) for cell in cells]
+    return _times(cells) if pa.types.is_timestamp(kind) else cells
 
 
-def _widths(names: Sequence[str], rows: list[Sequence[str]], width: int) -> list[int]:
-    """Give each of the first columns that fit beside each other its width."""
-    widths: list[int] = []
-    for i, name in enumerate(names):
-        longest = max([len(name), *(len(row[i]) for row in rows[:100])])
-        wanted = min(longest, max(_CELL_MIN, width // 4))
-        if sum(widths) + 3 * len(widths) + wanted > width and widths:
-            return widths
-        widths.append(wanted)
-    return widths
+def _rounded(cell: str) -> str:
+    """Round a float unless it is short, whole or not finite; it still reads as a float."""
+    digits = re.sub(r"e.*|\D", "", cell).strip("0")
+    if len(digits) <= _FLOAT_DIGITS or cell.endswith(".0"):
+        return cell
+    value = float(cell)
+    size = math.floor(math.log10(abs(value)))
+    if not -_FLOAT_DIGITS < size < 15:
+        mantissa, _, exponent = f"{value:.{_FLOAT_DIGITS - 1}e}".partition("e")
+        return f"{_without_zeros(mantissa)}e{int(exponent):+}"
+    return _without_zeros(f"{value:.{max(1, _FLOAT_DIGITS - 1 - size)}f}")
+
+
+def _without_zeros(number: str) -> str:
+    whole, _, digits = number.partition(".")
+    return f"{whole}.{digits.rstrip('0') or '0'}"
+
+
+def _times(cells: Sequence[str | None]) -> list[str | None]:
+    """A space for the ``T``, and parts of seconds only where seconds do not tell times apart."""
+    known = {cell for cell in cells if cell is not None}
+    whole = {cell: re.sub(r"\.\d+", "", cell) for cell in known}
+    if len(set(whole.values())) < len(known):
+        whole = {cell: cell for cell in known}
+    return [None if cell is None else whole[cell].replace("T", " ") for cell in cells]
+
+
+def _draw_rows(
+    console: Console, rows: pa.Table, width: int, *, total: int, is_chosen: bool
+) -> None:
+    columns = [
+        _cells(field, column, width)
+        for field, column in zip(rows.schema, rows.columns, strict=True)
+    ]
+    widths = plan_widths(columns, width, is_chosen=is_chosen)
+    drawing = _drawing()
+    for i, cells in widths.items():
+        _add_column(drawing, columns[i].name, cells, is_right=_is_number(rows.schema.field(i).type))
+    for row in zip(*(columns[i].cells for i in widths), strict=True):
+        drawing.add_row(*map(_text, row))
+    console.print(drawing)
+    hidden = [column for i, column in enumerate(columns) if i not in widths]
+    _remark(console, hidden, rows=rows.num_rows, total=total, width=width)
+
+
+def _cells(field: pa.Field, column: pa.ChunkedArray, width: int) -> Cells:
+    cells = [
+        None if cell is None else neutralise(_clipped(cell, 4 * width)) for cell in _spell(column)
+    ]
+    is_text = not pa.types.is_primitive(field.type)  # numbers, times, true and false
+    return Cells(neutralise(field.name), cells, is_text=is_text)
+
+
+def _clipped(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[:chars] + "…"
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _draw(
-    console: object,
-    names: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    right: Sequence[bool],
-    widths: Sequence[int | None] = (None, None),
+def _remark(
+    console: Console, hidden: Sequence[Cells], *, rows: int, total: int, width: int
 ) -> None:
-    from rich import box
-    from rich.console import Console
+    """Say what is not shown, and how to see it."""
+    if total == 0:
+        _say(console, "no rows")
+    if total > rows:
+        _say(console, f"… and {_counted(total - rows, 'row')}: --save has all")
+    if not hidden:
+        return
+    empty = [each for each in hidden if rows and not any(each.cells)]
+    constant = [each for each in hidden if each.is_constant and each not in empty]
+    others = [each for each in hidden if each not in empty and each not in constant]
+    count = _counted(len(hidden), "column") + (f" ({len(empty)} of them empty)" if empty else "")
+    _say(console, f"… and {count}: --fields chooses, --save has all")
+    if others:
+        _say(console, "  " + _joined(_families(each.name for each in others), 3 * width))
+    if constant:
+        same = [f"{each.name}={_clipped(each.cells[0] or '', 40)}" for each in constant]
+        where = "all rows" if rows == total else "these rows"
+        _say(console, f"  the same in {where}: " + _joined(same, 2 * width))
+
+
+def _families(names: Iterable[str]) -> list[str]:
+    """Name columns; of many with one beginning, this and how many they are."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(name.partition(".")[0], []).append(name)
+    return [
+        word
+        for family, members in families.items()
+        for word in ([f"{family}.… ({len(members)})"] if len(members) > 3 else members)
+    ]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} more {noun}{'' if count == 1 else 's'}"
+
+
+def _joined(words: Sequence[str], chars: int) -> str:
+    """Join as many words as there is room for."""
+    text = words[0]
+    for word in words[1:]:
+        if len(text) + len(word) > chars:
+            return text + ", …"
+        text += f", {word}"
+    return text
+
+
+def _draw_entity(console: Console, rows: pa.Table, width: int) -> None:
+    """Draw fields and values; what is too wide goes on in the next line."""
+    from rich.cells import cell_len
+
+    names = [neutralise(name) for name in rows.schema.names]
+    left = min(max(map(cell_len, ["field", *names])), max(NARROWEST, width // 2))
+    room = max(1, width - left - GAP)
+    values = [_folded(_spell(column)[0], 4 * room) for column in rows.columns]
+    lines = [line for text, _ in values for line in (text or _MISSING).split("\n")]
+    drawing = _drawing()
+    _add_column(drawing, "field", left, is_folded=True)
+    _add_column(drawing, "value", min(room, max(map(cell_len, ["value", *lines]))), is_folded=True)
+    for name, (text, _) in zip(names, values, strict=True):
+        drawing.add_row(_text(name), _text(text))
+    console.print(drawing)
+    if any(is_cut for _, is_cut in values):
+        _say(console, "… and more of long values: --save has all")
+
+
+def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
+    """Keep line breaks, of many lines the first, and of each what fits; is there more?"""
+    if value is None:
+        return None, False
+    lines = re.split("\r?\n", value.rstrip("\r\n"))
+    shown = lines[:_LINES_MAX]
+    is_cut = len(lines) > _LINES_MAX or any(len(line) > chars for line in shown)
+    text = [neutralise(_clipped(line, chars)) for line in shown]
+    if len(lines) > _LINES_MAX:
+        text.append(f"… and {_counted(len(lines) - _LINES_MAX, 'line')}")
+    return "\n".join(text), is_cut
+
+
+def _console(width: int, *, is_tty: bool) -> Console:
+    from rich.console import Console  # imported where it is needed: other formats start faster
+
+    return Console(
+        file=StringIO(),
+        width=width,
+        height=100,  # rich takes a width only together with a height where TERM is dumb
+        highlight=False,
+        markup=False,
+        emoji=False,
+        # NO_COLOR would leave bold and dim, which only few expect.
+        force_terminal=is_tty and not os.environ.get("NO_COLOR"),
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+
+
+def _drawing() -> Drawing:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as Drawing
+
+    # With the line between columns, which is a blank, a gap is GAP wide.
+    return Drawing(
+        box=SIMPLE_HEAD,
+        header_style="bold",
+        padding=(0, GAP - 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+
+
+def _add_column(
+    drawing: Drawing, name: str, width: int, *, is_right: bool = False, is_folded: bool = False
+) -> None:
+    drawing.add_column(
+        _text(name if is_folded else _ending(name, width)),
+        justify="right" if is_right else "left",
+        overflow="fold" if is_folded else "ellipsis",
+        no_wrap=not is_folded,
+        width=width,
+    )
+
+
+def _ending(name: str, width: int) -> str:
+    """Cut the front of a name: names of one family differ at their ends."""
+    from rich.cells import cell_len
+
+    if cell_len(name) <= width:
+        return name
+    end = name[-width:]
+    while cell_len(end) >= width:
+        end = end[1:]
+    return f"…{end}"
+
+
+def _text(cell: str | None) -> Text:
     from rich.text import Text
 
-    assert isinstance(console, Console)
-    drawing = Drawing(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1))
-    for name, is_right, width in zip(names, right, widths, strict=True):
-        drawing.add_column(
-            neutralise(name),
-            justify="right" if is_right else "left",
-            overflow="ellipsis",
-            no_wrap=True,
-            width=width,
-        )
-    for row in rows:
-        drawing.add_row(*(Text(cell) for cell in row))
-    console.print(drawing)
+    return Text(_MISSING, style="dim") if cell is None else Text(cell)
+
+
+def _say(console: Console, text: str) -> None:
+    from rich.text import Text
+
+    console.print(Text(text, style="dim"))

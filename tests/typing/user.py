@@ -27,6 +27,8 @@ def save(run: str, folder: Path) -> Path:
     """Stream to a file."""
     with se.connect(host="sandbox", jobs=2, timeout=5.0) as api:
         path = api.run.metrics(run, keys=["loss"], full=True, save=str(folder / "loss.parquet"))
+        assert_type(se.read(path), pd.DataFrame)
+        assert_type(se.read(path, "polars"), pl.DataFrame)
         back: Path = se.write(se.read(path), folder / "loss.csv")
         return back
 

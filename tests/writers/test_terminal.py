@@ -1,0 +1,470 @@
+"""``--format table``: what people see at which width, and that they are not deceived."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from swanlab_export import schemas
+from swanlab_export.errors import IncompleteError
+from swanlab_export.tables import Table
+from swanlab_export.writers.terminal import ROWS_MAX, neutralise, write_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RULE = re.compile("─+")
+
+
+def of(columns: dict[str, Any], *, is_single: bool = False) -> Table:
+    """A table of one batch."""
+    batch = pa.record_batch(columns)
+    return Table("t", batch.schema, [batch], is_single=is_single)
+
+
+def screen(table: Table, width: int = 60, *, is_chosen: bool = False) -> list[str]:
+    """The lines that a terminal shows; none is wider than it is."""
+    stream = io.StringIO()
+    write_terminal(table, stream, width=width, is_tty=False, is_chosen=is_chosen)
+    lines = stream.getvalue().splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    return lines
+
+
+def header(lines: list[str]) -> list[str]:
+    """The columns that are shown."""
+    return lines[0].split()
+
+
+def body(lines: list[str]) -> list[str]:
+    """The rows that are shown, without remarks."""
+    assert RULE.fullmatch(lines[1])
+    ends = [i for i, line in enumerate(lines) if line.startswith(("… and", "no rows"))]
+    end = ends[0] if ends else len(lines)
+    return lines[2:end]
+
+
+def remarks(lines: list[str]) -> str:
+    """What is said below the rows."""
+    return " ".join(line.strip() for line in lines[2 + len(body(lines)) :])
+
+
+def test_rows_beyond_the_shown_are_counted() -> None:
+    """The line below says exactly how many rows are not shown, whatever the batches are."""
+    batch = pa.record_batch({"step": list(range(700))})
+    lines = screen(Table("t", batch.schema, [batch] * 29))
+    assert len(body(lines)) == ROWS_MAX
+    assert remarks(lines) == "… and 19,300 more rows: --save has all"
+    one_more = screen(of({"step": list(range(ROWS_MAX + 1))}))
+    assert remarks(one_more) == "… and 1 more row: --save has all"
+    assert len(screen(of({"step": list(range(ROWS_MAX))}))) == 2 + ROWS_MAX
+
+
+def test_failures_after_the_shown_rows_come_to_light() -> None:
+    """The table is read to its end, so that runs which fail late are known to have failed."""
+    batch = pa.record_batch({"step": list(range(ROWS_MAX))})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield batch
+        yield batch
+        table.failures.append("the third run: gone")
+
+    table = Table("t", batch.schema, batches())
+    assert "1,000 more rows" in remarks(screen(table))
+    assert table.failures == ["the third run: gone"]
+
+
+def test_an_error_leaves_no_half_of_a_table() -> None:
+    """Where the rows end in an error, be it late, nothing is drawn."""
+    batch = pa.record_batch({"step": list(range(ROWS_MAX))})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield batch
+        yield batch
+        raise IncompleteError("cut off")
+
+    stream = io.StringIO()
+    with pytest.raises(IncompleteError, match="cut off"):
+        write_terminal(Table("t", batch.schema, batches()), stream, width=80, is_tty=True)
+    assert not stream.getvalue()
+
+
+def test_a_reader_that_leaves_is_no_end_of_the_program() -> None:
+    """A broken pipe reaches the caller, who knows that it is no failure."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        write_terminal(of({"step": [1]}), Gone(), width=80, is_tty=False)
+
+
+def test_lists_are_shown_as_words() -> None:
+    """Labels are their names, with commas; no label is blank, no list is a dash."""
+    labels = pa.array([["good", "to keep"], [], None], schemas.TEXTS)
+    lines = screen(of({"path": ["a/b", "a/c", "a/d"], "labels": labels}))
+    assert [line[6:].strip() for line in body(lines)] == ["good, to keep", "", "–"]
+
+
+def test_nothing_is_quoted() -> None:
+    """Quotes, commas and nothing at all are shown as they are, in texts and in categories."""
+    cells = ['say "x"', "a,b", ""]
+    table = of({"id": ["a", "b", "c"], "text": cells, "key": pa.array(cells).dictionary_encode()})
+    assert body(screen(table)) == ['a   say "x"  say "x"', "b   a,b      a,b", "c"]
+
+
+def test_nothing_is_cut_that_has_room() -> None:
+    """Cells and headers are whole as long as they fit; a table may fill its width to the last cell."""
+    columns = {"step": [1], "item": [0], "path": ["x" * 40], "caption": ["y" * 56]}
+    lines = screen(of(columns), 4 + 2 + 4 + 2 + 40 + 2 + 56)
+    assert header(lines) == list(columns)
+    assert "…" not in "".join(lines)
+
+
+def test_widths_are_counted_in_cells_of_the_terminal() -> None:
+    """Wide characters and emoji take two cells: they are neither cut early nor do they break lines."""
+    keys = ["准确率, top 2 (%)", "loss 🙂", "e\u0301te\u0301"]
+    table = of({"key": keys, "value": [1.5, 2.5, 3.5]})
+    lines = screen(table, 17 + 2 + 5)
+    assert lines[2] == "准确率, top 2 (%)    1.5"
+    assert {cell_len(line) for line in lines} == {24}
+    cut = screen(of({"id": ["a"], "key": ["准确率" * 9], "value": [1.5]}), 28)
+    assert cut[2] == "a   准确率准确率准确…    1.5"
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_what_is_left_over_goes_to_what_is_cut(width: int) -> None:
+    """Long messages get all of the width that the other columns leave."""
+    lines = screen(
+        of({"line": [1, 2], "level": ["ERROR", "INFO"], "message": ["m " * 200, "short"]}), width
+    )
+    assert cell_len(lines[2]) == width
+    assert lines[2].endswith("…")
+
+
+def test_columns_that_are_cut_share_what_is_left() -> None:
+    """Of two long texts none gets more than the other; a shorter one gets what it needs."""
+    columns = {"id": ["a"], "key": ["b"]}
+    columns |= {"x": ["x " * 99], "y": ["y " * 99], "z": ["z " * 12 + "."]}
+    (row,) = body(screen(of(columns), 90))
+    assert abs(row.count("x") - row.count("y")) <= 1
+    assert row.count("z") == 12
+
+
+def test_what_people_copy_is_whole() -> None:
+    """Fewer columns are shown rather than a part of a path, an id or a key."""
+    path = "ada-lab/digits/h6rami2506r6f4xzfo4ei"
+    columns: dict[str, Any] = {"path": [path, path[::-1]], "slug": ["s" * 30, "t"]}
+    columns |= {"name": ["n " * 20, "o"], "duration_s": [1.5, 2.5]}
+    lines = screen(of(columns), 80)
+    assert header(lines) == ["path", "slug", "name"]
+    assert body(lines)[0].startswith(path + "  " + "s" * 30 + "  n n")
+    assert remarks(lines) == "… and 1 more column: --fields chooses, --save has all duration_s"
+    assert header(screen(of(columns), 60)) == ["path", "slug"]
+    narrow = screen(of(columns), 20)
+    assert header(narrow) == ["path"]
+    assert body(narrow)[0] == path[:19] + "…"
+
+
+def test_numbers_and_times_are_never_cut() -> None:
+    """A part of a number would be another number: it is shown whole or not at all."""
+    columns = {
+        "key": ["loss", "acc"],
+        "big": [2**62, 1],
+        "when": [datetime(2026, 1, 1, tzinfo=UTC)] * 2,
+    }
+    assert str(2**62) in screen(of(columns), 25)[2]
+    assert header(screen(of(columns), 24)) == ["key"]
+    assert screen(of({"big": [2**62]}), 10)[2] == "461168601…"
+
+
+def test_headers_of_narrow_numbers_are_cut_in_front() -> None:
+    """A long name does not make its numbers wide, and shows its end, where names differ."""
+    names = ["config.model.encoder.layers", "config.model.decoder.layers"]
+    lines = screen(of({"id": ["a", "b"], **{name: [1, 2] for name in names}}), 46)
+    assert header(lines) == ["id", "…odel.encoder.layers", "…odel.decoder.layers"]
+    assert header(screen(of({"id": ["a"], names[0]: [1]}), 46)) == ["id", names[0]]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.1, "0.1"),
+        (1.0, "1.0"),
+        (-2.299999952316284, "-2.3"),
+        (0.06324555320336759, "0.0632456"),
+        (0.999999999, "1.0"),
+        (0.000123456789, "0.000123457"),
+        (1.23456789e-7, "1.23457e-7"),
+        (1.2000000001e-7, "1.2e-7"),
+        (355.1151, "355.115"),
+        (1234567.891, "1234567.9"),
+        (14080.0, "14080.0"),
+        (123456789.0, "123456789.0"),
+        (1.23456789e300, "1.23457e+300"),
+        (1e300, "1e+300"),
+        (5e-324, "5e-324"),
+        (-0.0, "-0.0"),
+        (float("nan"), "NaN"),
+        (float("inf"), "inf"),
+        (float("-inf"), "-inf"),
+    ],
+)
+def test_floats_have_about_six_digits(value: float, expected: str) -> None:
+    """Long floats are rounded and still read as floats; short and whole ones stay as they are."""
+    assert body(screen(of({"value": [value]}))) == [expected.rjust(max(5, len(expected)))]
+
+
+def test_numbers_are_aligned_right_and_whole_ones_exact() -> None:
+    """Integers keep all digits; numbers stand below each other by their ends."""
+    lines = screen(of({"key": ["a", "b"], "step": [7, 2**60], "value": [0.5, 12.25]}))
+    assert lines == [
+        "key                 step  value",
+        "─" * 31,
+        "a                      7    0.5",
+        "b    1152921504606846976  12.25",
+    ]
+
+
+def test_times_are_short_and_say_that_they_are_utc() -> None:
+    """Times end in Z, and have milliseconds only where several share a second."""
+    times = [datetime(2026, 1, 12, 0, 0, 1, us, UTC) for us in (500_000, 0)]
+    other = datetime(2026, 1, 12, 0, 0, 2, 7000, UTC)
+    table = {
+        "a": pa.array([times[0], other, None], schemas.TIME),
+        "b": pa.array([times[0], times[1], None], schemas.TIME),
+        "c": pa.array([times[0], times[0], times[0]], schemas.TIME),
+    }
+    rows = [re.split("  +", line) for line in body(screen(of(table), 80))]
+    assert [row[0] for row in rows] == ["2026-01-12 00:00:01Z", "2026-01-12 00:00:02Z", "–"]
+    assert [row[1] for row in rows] == ["2026-01-12 00:00:01.500Z", "2026-01-12 00:00:01.000Z", "–"]
+    assert {row[2] for row in rows} == {"2026-01-12 00:00:01Z"}
+
+
+def test_empty_columns_give_way() -> None:
+    """Columns without a value are shown only where all others are, and else counted."""
+    none = pa.array([None, None], pa.string())
+    columns = {"path": ["a/b", "a/c"], "none": none, "blank": ["", ""], "step": [1, 2]}
+    lines = screen(of(columns), 20)
+    assert header(lines) == ["path", "none", "step"]
+    assert (
+        remarks(lines) == "… and 1 more column (1 of them empty): --fields chooses, --save has all"
+    )
+    assert header(screen(of(columns), 12)) == ["path", "step"]
+    assert "2 more columns (2 of them empty)" in remarks(screen(of(columns), 12))
+    assert header(screen(of(columns), 80)) == list(columns)
+
+
+def test_what_is_the_same_in_all_rows_is_said_once() -> None:
+    """A constant gives way to columns that tell more, and stands below with its value."""
+    columns = {
+        "run_id": ["aj66tnp1byba9r2bs4b6p"] * 2,
+        "line": [1, 2],
+        "level": ["ERROR"] * 2,
+        "message": ["m" * 35, "n" * 30],
+    }
+    lines = screen(of(columns), 50)
+    assert header(lines) == ["line", "level", "message"]
+    assert remarks(lines).endswith("the same in all rows: run_id=aj66tnp1byba9r2bs4b6p")
+    assert header(screen(of(columns), 80)) == list(columns)
+    many = {
+        "id": [str(i) * 20 for i in range(ROWS_MAX + 1)],
+        "state": ["FINISHED"] * (ROWS_MAX + 1),
+    }
+    assert "the same in these rows: state=FINISHED" in remarks(screen(of(many), 26))
+
+
+def test_what_other_columns_say_and_addresses_give_way() -> None:
+    """Ids that the path ends in, copies of other columns, addresses and rare values come last."""
+    columns = {
+        "path": ["lab/digits/abc", "lab/digits/xyz"],
+        "run_id": ["abc", "xyz"],
+        "key": ["loss", "acc"],
+        "name": ["loss", None],
+        "url": ["https://x.org/" + "a" * 60, "https://x.org/b"],
+        "seed": [1, 2],
+    }
+    assert header(screen(of(columns), 26)) == ["path", "key", "seed"]
+    assert header(screen(of(columns), 60)) == ["path", "run_id", "key", "name", "seed"]
+    rare = {"id": ["a", "b", "c"], "group": [None, None, "some group"], "value": [1.5, 2.5, 3.5]}
+    assert header(screen(of(rare), 14)) == ["id", "value"]
+
+
+def test_columns_that_an_option_asked_for_come_early() -> None:
+    """``--summary`` shows its columns before others that come first, after what names the run."""
+    columns: dict[str, Any] = {"path": ["lab/digits/a", "lab/digits/b"], "name": ["one", "two"]}
+    columns |= {f"config.number_{i}": [i, i + 1] for i in range(9)}
+    columns |= {"summary.__swanlab__.mem": [1, 2], "summary.acc": [0.5, 0.25]}
+    assert header(screen(of(columns), 50)) == ["path", "name", "config.number_0", "summary.acc"]
+    long = columns | {"path": ["lab/" + "x" * 40 + each for each in "ab"]}
+    assert header(screen(of(long), 60)) == ["path", "summary.acc"]
+
+
+def test_families_of_hidden_columns_are_counted() -> None:
+    """The columns that are not shown are named; many with one beginning count as one."""
+    columns: dict[str, Any] = {"path": ["p" * 30, "q"], "created_by": ["ada", "bob"]}
+    columns |= {f"config.{i}": [i, i + 1] for i in range(40)}
+    lines = screen(of(columns), 32)
+    assert remarks(lines) == (
+        "… and 41 more columns: --fields chooses, --save has all created_by, config.… (40)"
+    )
+    flat = {"path": ["p" * 30, "q"], **{f"column_{i}": [i, i + 1] for i in range(30)}}
+    assert remarks(screen(of(flat), 32)).endswith(", …")
+
+
+def test_chosen_columns_are_all_shown() -> None:
+    """Columns that somebody chose are cut before one is left out, and none gives way."""
+    columns = {
+        "path": ["lab/digits/" + "x" * 20] * 2,
+        "none": pa.array([None, None], pa.string()),
+        "url": ["https://swanlab.cn/" + "y" * 60] * 2,
+        "seed": [7, 7],
+    }
+    lines = screen(of(columns), 60, is_chosen=True)
+    assert header(lines) == list(columns)
+    assert len(lines) == 4
+    assert header(screen(of(columns), 14, is_chosen=True)) == ["path", "none"]
+    names = [f"config.model.encoder.layer{i}" for i in range(6)]
+    many = of({"name": ["n" * 30], **{name: [1] for name in names}})
+    assert len(header(screen(many, 80, is_chosen=True))) == 7
+    assert len(header(screen(many, 80))) == 3
+    assert screen(of({"url": columns["url"]}), 40, is_chosen=True)[2].endswith("…")
+
+
+def test_no_rows_is_said() -> None:
+    """An empty table shows its columns, and says that it is empty."""
+    schema = pa.schema([(name, pa.string()) for name in ("path", "name", "description")])
+    lines = screen(Table("t", schema, []), 22)
+    assert header(lines) == ["path", "name"]
+    assert lines[2] == "no rows"
+    assert remarks(lines) == (
+        "no rows … and 1 more column: --fields chooses, --save has all description"
+    )
+
+
+def test_no_columns_are_said() -> None:
+    """A table that has no columns at all is no empty screen."""
+    batch = pa.RecordBatch.from_struct_array(pa.array([{}], pa.struct([])))
+    assert screen(Table("t", batch.schema, [batch], is_single=True)) == ["no columns"]
+
+
+def test_one_entity_stands_upright() -> None:
+    """A single entity is fields and values: spelled as in tables, dashes for what is missing."""
+    columns = {
+        "name": ["digits"],
+        "labels": [["mlp", "to keep"]],
+        "runs": [16],
+        "loss": [0.06324555320336759],
+        "created_at": pa.array([datetime(2026, 1, 5, 8, tzinfo=UTC)], schemas.TIME),
+        "group": pa.array([None], pa.string()),
+        "note": ["two\r\nlines\n"],
+    }
+    assert screen(of(columns, is_single=True)) == [
+        "field       value",
+        "─" * 32,
+        "name        digits",
+        "labels      mlp, to keep",
+        "runs        16",
+        "loss        0.0632456",
+        "created_at  2026-01-05 08:00:00Z",
+        "group       –",
+        "note        two",
+        "            lines",
+    ]
+
+
+def test_long_values_of_an_entity_go_on_below_and_end() -> None:
+    """Long names and values are wrapped; of a value with very many lines the first are shown."""
+    columns = {
+        "metadata.hardware.some.very.long.name": ["y" * 50],
+        "requirements": ["\n".join(f"package{i}==1.0" for i in range(100))],
+    }
+    lines = screen(of(columns, is_single=True), 60)
+    assert (
+        "".join(line[:30].strip() for line in lines[2:4]) == "metadata.hardware.some.very.long.name"
+    )
+    assert sum(line.count("y") for line in lines if "require" not in line) - 1 == 50
+    assert any(line.endswith("package9==1.0") for line in lines)
+    assert lines[-2].strip() == "… and 90 more lines"
+    assert lines[-1] == "… and more of long values: --save has all"
+    endless = screen(of({"note": ["x" * 5000]}, is_single=True), 80)
+    assert len(endless) == 8
+    assert endless[-2].endswith("…")
+
+
+def test_an_entity_that_is_several_is_a_list() -> None:
+    """Rows of what should be one entity are all shown."""
+    lines = screen(of({"name": ["a", "b"]}, is_single=True))
+    assert lines == ["name", "────", "a", "b"]
+
+
+def test_a_terminal_obeys_nothing_that_a_server_sent() -> None:
+    """Escapes, controls and marks that turn text around are spelled out, also in names and values."""
+    evil = {"name\x1b[2J": ["a\x1b]0;owned\x07b", "c\u202ed", "e\nf\tg"]}
+    for table in (of(evil), of({name: cells[:1] for name, cells in evil.items()}, is_single=True)):
+        lines = screen(table)
+        assert not {"\x1b", "\x07", "\u202e", "\t"} & set("".join(lines))
+        assert any("name\\u001b[2J" in line for line in lines)
+    assert body(screen(of(evil)))[2] == "e⏎f g"
+    assert neutralise("\x1b[1m") == "\\u001b[1m"
+    assert neutralise("学 é 🙂") == "学 é 🙂"
+    assert header(screen(of({"[bold]:bug:": ["[red]:bug:[/red]"]}))) == ["[bold]:bug:"]
+
+
+def drawn(*, is_tty: bool) -> str:
+    """A small table, with all escapes."""
+    stream = io.StringIO()
+    write_terminal(of({"a": ["x"], "b": [None]}), stream, width=70, is_tty=is_tty)
+    return stream.getvalue()
+
+
+def test_only_a_terminal_that_likes_it_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bold and dim are for terminals alone, and not for those with NO_COLOR or TERM=dumb."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[1m" in drawn(is_tty=True)
+    assert "\x1b" not in drawn(is_tty=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in drawn(is_tty=True)
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in drawn(is_tty=True)
+
+
+CELLS = st.one_of(st.none(), st.text(max_size=90))
+COLUMNS = st.lists(
+    st.one_of(
+        st.lists(CELLS, min_size=2, max_size=2).map(lambda cells: pa.array(cells, pa.string())),
+        st.lists(st.floats() | st.none(), min_size=2, max_size=2).map(
+            lambda cells: pa.array(cells, pa.float64())
+        ),
+        st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=2).map(pa.array),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(COLUMNS, st.lists(st.text(min_size=1, max_size=30), min_size=9, max_size=9, unique=True),
+       st.integers(1, 150), st.booleans(), st.booleans())  # fmt: skip
+def test_any_table_fits_any_terminal(
+    columns: list[pa.Array], names: list[str], width: int, is_chosen: bool, is_single: bool
+) -> None:
+    """Whatever the cells and the width are, no line is wider, and something is shown."""
+    batch = pa.record_batch(columns, names=names[: len(columns)])
+    rows = batch.slice(0, 1) if is_single else batch
+    lines = screen(
+        Table("t", batch.schema, [rows], is_single=is_single), width, is_chosen=is_chosen
+    )
+    assert len(lines) >= 3
