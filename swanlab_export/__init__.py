@@ -29,7 +29,7 @@ from swanlab_export.errors import (
 
 if TYPE_CHECKING:
     from swanlab_export.api.client_api import Api, connect
-    from swanlab_export.api.files import read, write
+    from swanlab_export.api.frames.files import read, write
     from swanlab_export.api.nouns.base import SwanlabExportWarning
 
 __title__ = "swanlab-export"
@@ -56,8 +56,8 @@ _LAZY = {
     "Api": "client_api",
     "SwanlabExportWarning": "nouns.base",
     "connect": "client_api",
-    "read": "files",
-    "write": "files",
+    "read": "frames.files",
+    "write": "frames.files",
 }
 
 

@@ -197,3 +197,22 @@ def test_raw_numbers_of_any_length(server: Sandbox) -> None:
     done = call(server, "run", "info", "ada-lab/digits/big-seed", "--raw")
     check(done)
     assert str(2**70) in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--layout", "wide"],
+        ["--fields", "run_id,key,value"],
+        ["--x-axis", "time", "--fields", "run_id,key,step,value"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("output", [["--save", "x.png"], ["--format", "plot"]], ids=" ".join)
+def test_a_plot_that_cannot_be_costs_no_request(words: list[str], output: list[str]) -> None:
+    """What leaves a plot without its points is refused though no server could be reached."""
+    nobody = ["--host", "http://127.0.0.1:9", "--api-key", "x", "--retries", "0"]
+    metrics = ["api", "run", "metrics", "a/b/c", "--keys", "loss"]
+    done = CliRunner().invoke(root, [*metrics, *words, *output, *nobody])
+    assert done.exit_code == 2, done.output
+    assert "a plot needs" in done.stderr

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
 from swanlab_export.api.connect import JOBS, RETRIES, TIMEOUT_S, open_context
-from swanlab_export.api.frames import Frame, check_frame
+from swanlab_export.api.frames.to_frame import Frame, check_frame
 from swanlab_export.api.nouns.base import F, warn
 from swanlab_export.api.nouns.run import Runs
 from swanlab_export.api.nouns.self_hosted import SelfHosted

@@ -62,6 +62,7 @@ def execute(
     extra_formats: Mapping[str, str] | None = None,
     write_extra: Callable[[Context, Target], Any] | None = None,
     is_log_scale: bool = False,
+    check: Callable[[Target | None], None] | None = None,
 ) -> None:
     """Run a command: check its output, fetch, normalize, write, report.
 
@@ -72,11 +73,14 @@ def execute(
         extra_formats: Further extensions that this command can save, with their formats.
         write_extra: Writes one of those itself, instead of ``fetch`` and a table.
         is_log_scale: Plots have a logarithmic axis.
+        check: Refuses, before anything is asked for, what could not be written to the target.
     """
     with _reporting(common.debug):
         target = _target(common, name, extra_formats or {})
         if is_log_scale and "plot" not in {common.output_format, target and target.format}:
             raise UsageError(f"{argument('log_scale')} is for plots")
+        if check is not None:
+            check(target)
         with opened(common) as context:
             if (
                 target is not None
@@ -239,12 +243,8 @@ def _chosen(table: Table, wanted: str | None) -> Table:
 def _output(table: Table, target: Target | None, common: Common, *, is_log_scale: bool) -> None:
     from swanlab_export import writers
 
-    if target is not None and target.format == "plot":
-        from swanlab_export.writers.plot import write_plot
-
-        _say_saved(common, write_plot(table, target, is_log_scale=is_log_scale))
-    elif target is not None:
-        _say_saved(common, writers.write_table(table, target))
+    if target is not None:
+        _say_saved(common, writers.write_table(table, target, is_log_scale=is_log_scale))
     elif common.output_format == "table":
         width = shutil.get_terminal_size((120, 40)).columns
         writers.write_terminal(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from swanlab_export.writers import Target
 
 _CLASS = click.Choice(["CUSTOM", "SYSTEM", "ALL"], case_sensitive=False)
-_PLOTS = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 _COLUMN_TYPE = click.Choice(
     [
         *("FLOAT", "BOOLEAN", "STRING", "IMAGE", "AUDIO", "VIDEO", "OBJECT3D", "MOLECULE"),
@@ -222,6 +221,7 @@ def metrics(
     """
     from swanlab_export.api.metrics import metrics as fetch
     from swanlab_export.api.ranges import Range
+    from swanlab_export.writers.formats import PICTURES
 
     axis = bounds.pop("range_type")
     said = {name.removeprefix("range_"): value for name, value in bounds.items()}
@@ -243,8 +243,9 @@ def metrics(
             skip_failed=skip_failed,
         ),
         name=f"metrics-{'-'.join(paths) or project}",
-        extra_formats=_PLOTS,
+        extra_formats=PICTURES,
         is_log_scale=log_scale,
+        check=lambda target: _check_plot(common, target, layout, x_axis),
     )
 
 
@@ -445,6 +446,20 @@ def export_logs(path: str, start: int, rows: int, common: Common) -> None:
         extra_formats={".log": "log"},
         write_extra=save,
     )
+
+
+def _check_plot(common: Common, target: Target | None, layout: str, x_axis: str) -> None:
+    """Refuse a plot that the options rule out, and one that no library is there to draw."""
+    if "plot" not in {common.output_format, target and target.format}:
+        return
+    from swanlab_export import schemas
+    from swanlab_export.api.keys import parse_names
+    from swanlab_export.writers.plot import check_plottable
+
+    columns = [] if layout == "wide" else [*schemas.METRICS.names, schemas.X.name]
+    if columns and common.fields is not None:
+        columns = parse_names("fields", common.fields, columns)
+    check_plottable(columns, x_axis=x_axis, is_picture=target is not None)
 
 
 def _one_class(column_class: str) -> str | None:

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from swanlab_export.writers.columnar import write_feather, write_parquet
-from swanlab_export.writers.formats import TEXT_FORMATS, Target, parse_target
-from swanlab_export.writers.publish import output_errors, publish
+from swanlab_export.writers.formats import PICTURES, TEXT_FORMATS, Target, parse_target
+from swanlab_export.writers.publish import publish
 from swanlab_export.writers.saved import Saved
 from swanlab_export.writers.terminal import write_terminal
 from swanlab_export.writers.text import write_text
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from swanlab_export.tables import Table
 
 __all__ = [
+    "PICTURES",
     "Saved",
     "Target",
     "parse_target",
@@ -33,13 +34,19 @@ __all__ = [
 ]
 
 
-def write_table(table: Table, target: Target) -> Saved:
-    """Save a table, whole or not at all.
+def write_table(table: Table, target: Target, *, is_log_scale: bool = False) -> Saved:
+    """Save a table, whole or not at all; as a picture, of the metrics table, where that is asked.
 
     Raises:
         OutputError: The file cannot be written.
+        UsageError: What should be a picture is not the long metrics table.
     """
-    with _destination(target) as path:
+    if target.format == "plot":
+        # Only who draws pays for what draws.
+        from swanlab_export.writers.plot import write_plot
+
+        return write_plot(table, target, is_log_scale=is_log_scale)
+    with publish(target.path) as path:
         if target.format == "parquet":
             rows = write_parquet(table, path)
         elif target.format == "feather":
@@ -54,23 +61,12 @@ def write_table(table: Table, target: Target) -> Saved:
 
 def write_chunks(chunks: Iterable[bytes], target: Target) -> Saved:
     """Save bytes as they come, whole or not at all."""
-    with _destination(target) as path:
+    with publish(target.path) as path:
         with _open(path, target.compression) as stream:
             for chunk in chunks:
                 stream.write(chunk)
         size_bytes = path.stat().st_size
     return Saved(target.path, 0, 0, size_bytes)
-
-
-@contextmanager
-def _destination(target: Target) -> Iterator[Path]:
-    """A temporary file, or the pipe or device itself."""
-    if target.is_device:
-        with output_errors(target.path):
-            yield target.path
-        return
-    with publish(target.path) as part:
-        yield part
 
 
 @contextmanager

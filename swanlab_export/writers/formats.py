@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ FORMATS = {
     ".feather": "feather",
     ".arrow": "feather",
 }
+# What only the metrics table can be saved as.
+PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 TEXT_FORMATS = ("json", "jsonl", "csv", "tsv")
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
 
@@ -34,15 +35,6 @@ class Target:
     path: Path
     format: str
     compression: str = ""
-
-    @property
-    def is_device(self) -> bool:
-        """A pipe or a device: written to directly, for there is nothing to replace."""
-        try:
-            mode = self.path.stat().st_mode
-        except OSError:
-            return False
-        return not stat.S_ISREG(mode)
 
 
 def parse_target(
@@ -59,7 +51,7 @@ def parse_target(
         UsageError: The extension is unknown, or nothing can be written there.
     """
     target = _parse_name(name, FORMATS | dict(extra or {}), called)
-    _check_place(target.path, name, called)
+    _check_place(target, name, called)
     return target
 
 
@@ -99,8 +91,16 @@ def _check_file(path: Path, name: str, called: str) -> None:
         raise UsageError(f"{argument(called)} {escape(name)} is a folder")
 
 
-def _check_place(path: Path, name: str, called: str) -> None:
+def _check_place(target: Target, name: str, called: str) -> None:
+    path = target.path
     _check_file(path, name, called)
+    if path.exists() and not path.is_file():
+        if target.format in {"parquet", "feather"}:
+            raise UsageError(
+                f"{argument(called)} {escape(name)} is a pipe or a device: "
+                "these take text formats and pictures"
+            )
+        return  # nothing beside it is written
     parent = escape(str(path.parent))
     if not path.parent.is_dir():
         raise UsageError(f"{argument(called)}: the folder {parent} is missing; create it first")

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import stat
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swanlab_export.errors import OutputError
@@ -20,7 +21,6 @@ from swanlab_export.refs import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _NAME_BYTES_MAX = 255
 _temporary: set[Path] = set()
@@ -44,6 +44,8 @@ def publish(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     Whatever ends the block otherwise, Ctrl-C included, leaves the old file as it was and no
     temporary file behind.
 
+    A pipe or a device is written to directly, for there is nothing to replace.
+
     Args:
         path: The file; where it is a link, what it leads to is replaced and the link stays.
         mode: Permissions from the first byte on; None keeps those of the old file, else the usual.
@@ -52,7 +54,12 @@ def publish(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         OutputError: The disk is full, or writing there is not allowed.
     """
     with output_errors(path):
-        final = path.resolve()
+        final = Path(os.path.realpath(path))
+        if final.is_symlink():
+            raise OutputError(f"{escape(str(path))} is a link that leads to itself")
+        if final.exists() and not final.is_file():
+            yield final
+            return
         with temporary(final.with_name(part_name(final.name))) as part:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
             os.close(os.open(part, flags, 0o666 if mode is None else mode))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 import swanlab_export as se
-from swanlab_export.api.frames import to_frame
+from swanlab_export.api.frames.to_frame import to_frame
 from swanlab_export.sandbox import Sandbox
 from swanlab_export.tables import Table
 

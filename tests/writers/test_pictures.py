@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+import numpy as np
 import pyarrow as pa
 import pytest
+from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
+from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
+import swanlab_export as se
 from swanlab_export import schemas
 from swanlab_export.errors import UsageError
 from swanlab_export.tables import Table
-from swanlab_export.writers import parse_target
-from swanlab_export.writers.plot import print_plot, write_plot
+from swanlab_export.writers import PICTURES, parse_target
+from swanlab_export.writers.plot import check_plottable, print_plot, write_plot
+from swanlab_export.writers.plot.fonts import _uncovered
+from swanlab_export.writers.plot.lines import gather_plot
+from swanlab_export.writers.plot.thin import Trace, thin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-PLOTS = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 NAN, INF = float("nan"), float("inf")
 Point = tuple[str, str, int, float | None]
 
@@ -54,12 +68,14 @@ TWO = [
 
 
 def svg(table: Table, folder: Path, **options: Any) -> str:
-    """The picture as text, in which words stay words."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.fonttype": "none"}):
-        saved = write_plot(table, parse_target(str(folder / "x.svg"), PLOTS), **options)
+    """The picture as text."""
+    saved = write_plot(table, parse_target(str(folder / "x.svg"), PICTURES), **options)
     return saved.path.read_text(encoding="utf-8")
+
+
+def words(picture: str) -> list[str]:
+    """What is written in a picture."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture)
 
 
 def lines(picture: str) -> list[str]:
@@ -71,14 +87,55 @@ def lines(picture: str) -> list[str]:
     ]
 
 
+def strokes(picture: str) -> list[str]:
+    """The colours of the drawn curves."""
+    found = re.findall(r'clip-path="[^"]*" style="[^"]*stroke: (#\w+)[^"]*linecap: square', picture)
+    return [colour for colour in found if colour != "#b0b0b0"]  # the grid's
+
+
+def x_labels(drawn: str, name: str = "step") -> list[str]:
+    """What stands at the x axis of a picture, or of a plot in the terminal, before its name."""
+    found = drawn.rpartition("┘\n")[-1].split()
+    if drawn.startswith("<?xml"):
+        found = re.findall(r'text-anchor: middle"[^>]*>([^<]*)<', drawn)
+    return found[: found.index(name)]
+
+
+def dots(picture: str) -> int:
+    """How many points are marked: uses of a marker within a panel."""
+    drawn = re.findall(r'<g clip-path="[^"]*">(.*?)</g>', picture, re.DOTALL)
+    return sum(group.count("<use") for group in drawn)
+
+
+class Terminal(io.StringIO):
+    """A stream that takes colours."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def screen(table: Table, stream: io.StringIO | None = None, **options: Any) -> str:
+    """What is drawn in the terminal, or with a plain stream into a file."""
+    stream = io.StringIO() if stream is None else stream
+    print_plot(table, stream, **options)
+    return stream.getvalue()
+
+
+def runs_of(count: int, points: int = 4) -> list[Point]:
+    """Some runs that go straight up, each a little steeper."""
+    return [(f"run-{r}", "loss", i, i * (r + 1.0)) for r in range(count) for i in range(points)]
+
+
 @pytest.mark.parametrize(
     ("name", "begins"), [("x.png", b"\x89PNG"), ("x.svg", b"<?xml"), ("x.pdf", b"%PDF")]
 )
 def test_pictures_of_every_kind(name: str, begins: bytes, tmp_path: Path) -> None:
-    """The extension says the kind; the file is whole, and alone."""
-    saved = write_plot(metrics(TWO), parse_target(str(tmp_path / name), PLOTS))
+    """The extension says the kind; the file is whole, and alone, and its size is told."""
+    saved = write_plot(metrics(TWO), parse_target(str(tmp_path / name), PICTURES))
     assert saved.path.read_bytes().startswith(begins)
     assert saved.size_bytes == saved.path.stat().st_size
+    assert (saved.rows, saved.columns) == (120, 4)
     assert list(tmp_path.iterdir()) == [saved.path]
 
 
@@ -86,21 +143,26 @@ def test_a_panel_per_key_and_a_line_per_run(tmp_path: Path) -> None:
     """Keys name the panels, runs stand in the legend, the axis is named; dollars stay dollars."""
     picture = svg(metrics(TWO), tmp_path)
     assert len(lines(picture)) == 3
-    words = re.findall(r"<text[^>]*>([^<]*)</text>", picture)
-    assert words.count("step") == 2
-    assert {"loss", "run-a", "run-b"} <= set(words)
-    assert "acc $x$" in words
+    found = words(picture)
+    assert found.count("step") == 2
+    assert {"loss", "run-a", "run-b"} <= set(found)
+    assert "acc $x$" in found
 
 
 def test_runs_are_called_by_their_names(tmp_path: Path) -> None:
     """The legend says what people call a run, and the id too where that is not enough."""
     table = metrics([("r1", "loss", 0, 1.0), ("r2", "loss", 0, 1.0), ("r3", "loss", 0, 1.0)])
     table.names = {"r1": "base $1$", "r2": "same", "r3": "same"}
-    words = re.findall(r"<text[^>]*>([^<]*)</text>", svg(table, tmp_path))
-    assert {"base $1$", "same (r2)", "same (r3)"} <= set(words)
-    screen = io.StringIO()
-    print_plot(table, screen)
-    assert "same (r3)" in screen.getvalue()
+    assert {"base $1$", "same (r2)", "same (r3)"} <= set(words(svg(table, tmp_path)))
+    assert "same (r3)" in screen(table)
+
+
+def test_a_run_has_its_colour_in_every_panel(tmp_path: Path) -> None:
+    """A run that lacks a key does not pass its colour on to the next one."""
+    points = [("a", "loss", i, 1.0 * i) for i in range(4)]
+    points += [("b", key, i, 2.0 * i) for key in ("loss", "acc") for i in range(4)]
+    first, second, alone = strokes(svg(metrics(points), tmp_path))
+    assert alone == second != first
 
 
 def test_what_is_not_finite_is_a_gap(tmp_path: Path) -> None:
@@ -112,74 +174,537 @@ def test_what_is_not_finite_is_a_gap(tmp_path: Path) -> None:
         assert line.count("M") == 2
 
 
+def test_a_point_between_gaps_is_seen(tmp_path: Path) -> None:
+    """A point that no line leads to is marked, in a picture and in the terminal; others are not."""
+    values = [NAN if i in {50, 52} else float(i) for i in range(100)]
+    table = metrics([("r", "loss", i, v) for i, v in enumerate(values)])
+    assert dots(svg(table, tmp_path)) == 1
+    assert screen(table).count("⣿") == 1
+    assert dots(svg(metrics([("r", "loss", i, 1.0 * i) for i in range(100)]), tmp_path)) == 0
+
+
+def test_few_points_are_all_marked(tmp_path: Path) -> None:
+    """Of a short line one sees where the values are, and of a single point that it is there."""
+    assert dots(svg(metrics([("r", "loss", 7, 1.0)]), tmp_path)) == 1
+    assert dots(svg(metrics([("r", "loss", i, 1.0 * i) for i in range(9)]), tmp_path)) == 9
+
+
+def test_the_axis_goes_on_to_the_last_step(tmp_path: Path) -> None:
+    """A run that diverged at step 88 of 440 is shown to have gone on."""
+    table = metrics([("r", "loss", i, 1.0 * i if i < 88 else NAN) for i in range(440)])
+    assert "400" in words(svg(table, tmp_path))
+    assert "400" in screen(table).split()
+
+
+def test_steps_are_whole_and_readable(tmp_path: Path) -> None:
+    """Steps have thousands, and no fractions; those that are too long to write out are not."""
+    few = metrics([("r", "loss", i, 1.0 * i) for i in range(3)])
+    many = metrics([("r", "loss", i * 100_000, 1.0 * i) for i in range(11)])
+    long = metrics([("r", "loss", i * 10**17, 1.0 * i) for i in range(11)])
+    for draw in (screen, partial(svg, folder=tmp_path)):
+        assert x_labels(draw(few)) == ["0", "1", "2"]
+        assert x_labels(draw(many))[1:4] == ["200,000", "400,000", "600,000"]
+        assert max(map(len, x_labels(draw(long)))) < 6
+
+
+def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
+    """Epochs have no fractions between them, and other axes have."""
+    points: list[Point] = [("r", "loss", i, float(i)) for i in range(4)]
+    for places, are_whole in [([1.0, 2.0, 3.0, 20.0], True), ([0.5, 1.0, 2.0, 3.0], False)]:
+        table = metrics(points, x=pa.array(places, schemas.FLOAT), axis="epoch")
+        for draw in (screen, partial(svg, folder=tmp_path)):
+            assert ("." not in "".join(x_labels(draw(table), "epoch"))) == are_whole
+
+
 def test_a_log_scale_when_asked_for(tmp_path: Path) -> None:
-    """Ticks are powers of ten on a log scale only."""
+    """On a log scale equal factors are equal distances."""
     values = metrics([("r", "loss", i, 10.0**i) for i in range(6)])
-    assert "10" in svg(values, tmp_path)
-    logarithmic = svg(values, tmp_path, is_log_scale=True)
-    # Equal factors are equal distances.
-    (line,) = lines(logarithmic)
+    (line,) = lines(svg(values, tmp_path, is_log_scale=True))
     heights = [float(y) for y in re.findall(r"[ML] \S+ (\S+)", line)]
     steps = [a - b for a, b in pairwise(heights)]
     assert max(steps) - min(steps) < 0.01
+    assert {"1", "100", "1e+04"} <= set(re.findall(r"\S+(?=┤)", screen(values, is_log_scale=True)))
+
+
+def test_what_a_log_scale_cannot_show_is_counted(tmp_path: Path) -> None:
+    """Zero and less are gaps on a log scale, and a note says how many; without others it says so."""
+    values = [0.0, -1.0, 1.0, 10.0, 100.0, 1000.0, NAN]
+    table = metrics([("r", "loss", i, v) for i, v in enumerate(values)])
+    (line,) = lines(svg(table, tmp_path, is_log_scale=True))
+    assert line.count("L") == 3
+    note = "2 values of loss are not positive and have no place on a logarithmic axis"
+    assert table.notes == [note]
+    screen(table, is_log_scale=True)
+    assert table.notes == [note, note]
+    nothing = metrics([("r", "loss", i, -1.0) for i in range(9)])
+    assert "no positive values" in svg(nothing, tmp_path, is_log_scale=True)
+    assert "no positive values" in screen(nothing, is_log_scale=True)
+    assert nothing.notes[0].startswith("9 values of loss")
+
+
+@pytest.mark.parametrize("is_log_scale", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1e308, -1e308, 1.0],
+        [1.7976931348623157e308, 5e-324],
+        [1.7976931348623157e308],
+        [1e308, 1.1e308, 1.2e308],
+        [5e-324, 1e-310],
+        [-0.0, 0.0],
+    ],
+)
+def test_the_largest_and_smallest_numbers(
+    values: list[float], is_log_scale: bool, tmp_path: Path
+) -> None:
+    """Numbers at the ends of what a float holds are drawn on both axes, without a complaint."""
+    points: list[Point] = [("r", "loss", i, v) for i, v in enumerate(values)]
+    x = pa.array(values, schemas.FLOAT)
+    for table in (metrics(points), metrics(points, x=x, axis="huge")):
+        svg(table, tmp_path, is_log_scale=is_log_scale)
+        drawn = screen(table, is_log_scale=is_log_scale)
+        assert all(len(label) < 12 for label in re.findall(r"\S+(?=┤)", drawn))
+        assert "-0┤" not in drawn
+
+
+def test_huge_numbers_are_named_as_they_are(tmp_path: Path) -> None:
+    """The ticks of numbers that no axis can be computed with say the numbers that are meant."""
+    table = metrics([("r", "loss", i, v) for i, v in enumerate([1e308, -1e308])])
+    assert "5e+307" in words(svg(table, tmp_path))
+    assert "5e+307┤" in screen(table)
+
+
+def test_neighbouring_numbers_have_labels_of_their_own() -> None:
+    """Ticks have as many digits as tells them apart."""
+    drawn = screen(metrics([("r", "loss", i, 123456.789 + i / 1e6) for i in range(9)]))
+    labels = re.findall(r"\S+(?=┤)", drawn)
+    assert len(set(labels)) == len(labels) > 2
 
 
 def test_another_axis(tmp_path: Path) -> None:
     """With another x axis its values are drawn, and its name is below."""
-    x = pa.array([0, 60_000, 120_000, 600_000], schemas.TIME)
+    x = pa.array([0.0, 1.0, 2.0, 10.0], schemas.FLOAT)
     points: list[Point] = [("r", "loss", i, float(i)) for i in range(4)]
-    picture = svg(metrics(points, x=x, axis="time"), tmp_path)
-    assert "time" in re.findall(r"<text[^>]*>([^<]*)</text>", picture)
+    picture = svg(metrics(points, x=x, axis="epoch"), tmp_path)
+    assert "epoch" in words(picture)
     (line,) = lines(picture)
     places = [float(place) for place in re.findall(r"[ML] (\S+) ", line)]
     assert places[3] - places[2] == pytest.approx(8 * (places[1] - places[0]), rel=0.01)
+    assert "epoch" in screen(metrics(points, x=x, axis="epoch"))
+
+
+def test_points_without_a_place_on_the_axis_are_counted(tmp_path: Path) -> None:
+    """Where x is missing there is no point, the line goes on to the next one, and a note tells."""
+    x = pa.array([0.0, None, 2.0, NAN, 4.0, 5.0], schemas.FLOAT)
+    points: list[Point] = [("r", "loss", i, float(i)) for i in range(6)]
+    table = metrics(points, x=x, axis="epoch")
+    (line,) = lines(svg(table, tmp_path))
+    assert (line.count("M"), line.count("L")) == (1, 3)
+    assert table.notes == ["2 points of loss have no epoch and are not in the plot"]
+    table = metrics(points, x=pa.nulls(6, schemas.FLOAT), axis="epoch")
+    assert "no points" in svg(table, tmp_path)
+    assert "no points" in screen(table)
+
+
+def clock_axis(last_ms: int, first_ms: int = 1_767_600_000_000, count: int = 5) -> Table:
+    """A metric over time, from 2026-01-05 08:00 UTC on."""
+    places = [first_ms + last_ms * i // (count - 1) for i in range(count)]
+    points: list[Point] = [("r", "loss", i, float(i)) for i in range(count)]
+    return metrics(points, x=pa.array(places, schemas.TIME), axis="time")
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "in_picture", "in_terminal"),
+    [
+        (400, {"00.2", "00.3"}, {"08:00:00.200", "2026-01-05"}),
+        (40_000, {"10", "20"}, {"08:00:20", "2026-01-05"}),
+        (600_000, {"08:04", "08:08"}, {"08:05", "2026-01-05"}),
+        (36 * 3_600_000, {"12:00", "Jan-06"}, {"01-05 12:00", "2026"}),
+        (30 * 24 * 3_600_000, {"13", "Feb"}, {"2026-01-15", "2026-02-01"}),
+    ],
+)
+def test_times_are_dates(
+    last_ms: int, in_picture: set[str], in_terminal: set[str], tmp_path: Path
+) -> None:
+    """A time axis has clocks and dates at round places, is named with its zone, and no numbers."""
+    table = clock_axis(last_ms)
+    picture = words(svg(table, tmp_path))
+    assert "time (UTC)" in picture
+    assert in_picture <= set(picture)
+    drawn = screen(table)
+    assert "time (UTC)" in drawn
+    assert all(word in drawn for word in in_terminal)
+    for text in (" ".join(picture), drawn):
+        assert "1767" not in text
+
+
+def test_times_beyond_all_calendars(tmp_path: Path) -> None:
+    """A time that no calendar has is no place; a single moment is one."""
+    x = pa.array([2**62, -(2**62), 0, 1, 2], schemas.TIME)
+    table = metrics([("r", "loss", i, float(i)) for i in range(5)], x=x, axis="time")
+    svg(table, tmp_path)
+    assert table.notes == ["2 points of loss have no time and are not in the plot"]
+    moment = clock_axis(0)
+    assert dots(svg(moment, tmp_path)) == 5
+    assert "08:00" in screen(moment)
+
+
+def test_other_names_of_axes_stay(tmp_path: Path) -> None:
+    """The server's protocol has no unit for relative_time, so none is made up."""
+    points: list[Point] = [("r", "loss", i, float(i)) for i in range(4)]
+    table = metrics(points, x=pa.array([0.0, 1.5, 2.0, 3.0]), axis="relative_time")
+    assert "relative_time" in words(svg(table, tmp_path))
+    assert screen(table).splitlines()[-1].strip() == "relative_time"
 
 
 def test_no_points_is_a_picture_that_says_so(tmp_path: Path) -> None:
-    """An empty table is drawn as such, in a file and in the terminal."""
-    assert "no points" in svg(metrics([]), tmp_path)
-    screen = io.StringIO()
-    print_plot(metrics([]), screen)
-    assert screen.getvalue() == "no points\n"
+    """An empty table is drawn as such, its axes named and without ticks, and in the terminal."""
+    table = metrics([])
+    assert set(words(svg(table, tmp_path))) == {"no points", "step"}
+    assert screen(table).strip() == "no points"
+    table.source["options"]["keys"] = ["loss", "val/*"]
+    assert set(words(svg(table, tmp_path))) == {"no points", "step", "loss", "val/*"}
+    assert screen(table).split() == ["loss", "·", "no", "points", "val/*", "·", "no", "points"]
+
+
+def test_nothing_but_gaps_is_said_to_be(tmp_path: Path) -> None:
+    """Without any finite value there are no ticks of values; the steps are there all the same."""
+    table = metrics([("r", "loss", i, NAN) for i in range(300)])
+    found = words(svg(table, tmp_path))
+    assert "no finite values" in found
+    assert "200" in found
+    assert not {"0.0", "0.5", "1.0"} & set(found)
+    drawn = screen(table)
+    assert "no finite values" in drawn
+    assert "200" in drawn.split()
+    assert "┤" not in drawn
 
 
 def test_a_look_in_the_terminal() -> None:
     """A panel per key with its name, runs told apart, gaps and all, without colour codes."""
-    screen = io.StringIO()
-    print_plot(metrics([*TWO, ("run-a", "loss", 41, NAN), ("r", "a\x1b[2J$", 0, 1.0)]), screen)
-    drawn = screen.getvalue()
+    drawn = screen(metrics([*TWO, ("run-a", "loss", 41, NAN), ("r", "a\x1b[2J$", 0, 1.0)]))
     for word in ("loss", "acc $x$", "a\\u001b[2J$", "step", "run-a", "run-b"):
         assert word in drawn
     assert max(len(line) for line in drawn.splitlines()) <= 120
     assert "\x1b" not in drawn
 
 
-def test_a_look_on_a_log_scale() -> None:
-    """What is not positive has no place on a log scale; the rest is drawn."""
-    screen = io.StringIO()
-    points: list[Point] = [("r", "loss", i, v) for i, v in enumerate([0.0, -1.0, 1.0, 10.0, 100.0])]
-    print_plot(metrics(points), screen, is_log_scale=True)
-    assert "loss" in screen.getvalue()
-    nothing = io.StringIO()
-    print_plot(metrics([("r", "loss", 0, NAN)]), nothing)
-    assert "loss" in nothing.getvalue()
+def test_the_terminal_shows_gaps() -> None:
+    """Where values are NaN there is a hole in the line, as wide as they are."""
+    values = [NAN if 40 <= i < 60 else float(i % 2) for i in range(100)]
+    drawn = screen(metrics([("r", "loss", i, v) for i, v in enumerate(values)]))
+    rows = [re.split("[│┤]", line)[1] for line in drawn.splitlines() if line.endswith("│")]
+    columns = ["".join(column).strip() for column in zip(*rows, strict=True)]
+    holes = [i / len(columns) for i, column in enumerate(columns) if not column]
+    assert (holes[0], holes[-1]) == pytest.approx((0.4, 0.6), abs=0.03)
+    assert len(holes) / len(columns) == pytest.approx(0.2, abs=0.03)
+
+
+def test_runs_are_told_apart_by_markers() -> None:
+    """Without colours each run has a marker of its own, and the legend maps them."""
+    drawn = screen(metrics(runs_of(3)))
+    frame, legend = drawn.rsplit("step", 1)
+    assert legend.split() == ["*", "run-0", "+", "run-1", "o", "run-2"]
+    for marker in "*+o":
+        assert frame.count(marker) > 10
+
+
+def test_runs_are_told_apart_by_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal each run has a colour of its own, unless colours are unwanted."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    drawn = screen(metrics(runs_of(12)), Terminal())
+    frame, legend = drawn.rsplit("step", 1)
+    named = re.findall(r"\x1b\[38;5;(\d+)m──\x1b\[0m (run-\d+)", legend)
+    assert [name for _, name in named] == [f"run-{i}" for i in range(12)]
+    assert len({colour for colour, _ in named}) == 12
+    assert {colour for colour, _ in named} <= set(re.findall(r"\x1b\[38;5;(\d+)m", frame))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in screen(metrics(runs_of(12)), Terminal())
+
+
+def test_many_runs_in_the_terminal() -> None:
+    """More runs than a legend names are drawn without one, and a note says so."""
+    table = metrics(runs_of(13))
+    drawn = screen(table)
+    assert "run-" not in drawn
+    assert table.notes == ["13 runs are drawn without a legend, which names 12 at most"]
+    assert "run-" not in screen(table, Terminal())
+
+
+def test_wide_characters_keep_the_frame() -> None:
+    """Chinese names take two cells each: no line is wider for them, and long legends are broken."""
+    points = [(f"r{r}", "准确率" * 30, i, i * (r + 1.0)) for r in range(5) for i in range(4)]
+    table = metrics(points)
+    table.names = {f"r{r}": f"手写数字识别实验-{r}" * 9 for r in range(5)}
+    drawn = screen(table).splitlines()
+    assert max(map(cell_len, drawn)) <= 100
+    assert len({len(line) for line in drawn if line.endswith(("│", "┐", "┘"))}) == 1
+    assert sum("手写" in line for line in drawn) == 3
+    assert "…" in drawn[0]
+
+
+def test_terminals_of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plot fills the terminal, from 40 cells to 120."""
+    for columns, cells in [("10", 40), ("77", 77), ("500", 120)]:
+        monkeypatch.setenv("COLUMNS", columns)
+        assert max(map(len, screen(metrics(TWO)).splitlines())) == cells
+
+
+def test_twenty_runs_have_twenty_colours(tmp_path: Path) -> None:
+    """No colour comes twice, however many runs there are."""
+    for count in (12, 20, 130):
+        assert len(set(strokes(svg(metrics(runs_of(count)), tmp_path)))) == count
+
+
+def test_the_legend_is_beside_the_panels(tmp_path: Path) -> None:
+    """No name covers a line: all begin where the panels end, in the order of the runs."""
+    table = metrics(runs_of(12))
+    table.names = {f"run-{i}": f"{'a' * 200}-{i}" for i in range(12)}
+    picture = svg(table, tmp_path)
+    ((left, width),) = set(re.findall(r'<rect x="(\S+)" y="\S+" width="(\S+)"', picture))
+    named = re.findall(r'<text[^>]* x="(\S+)"[^>]*>(a+…a+-\d+)</text>', picture)
+    assert [name.split("-")[1] for _, name in named] == [str(i) for i in range(12)]
+    assert all(float(x) > float(left) + float(width) for x, _ in named)
+    assert float(width) > 500
+
+
+def test_names_with_an_underscore_stay_in_the_legend(tmp_path: Path) -> None:
+    """Matplotlib leaves out such labels; we do not."""
+    table = metrics(runs_of(2))
+    table.names = {"run-0": "_baseline", "run-1": "_other"}
+    assert {"_baseline", "_other"} <= set(words(svg(table, tmp_path)))
 
 
 def test_a_legend_of_too_many_runs_is_left_out(tmp_path: Path) -> None:
-    """Thirteen runs and more would hide their lines behind their names."""
-    points: list[Point] = [(f"run-{r}", "loss", i, i * r) for r in range(13) for i in range(4)]
-    assert "run-3" not in svg(metrics(points), tmp_path)
+    """Thirteen names and more would crowd out the lines; a note says that they are left out."""
+    table = metrics(runs_of(13))
+    assert "run-3" not in svg(table, tmp_path)
+    assert table.notes == ["13 runs are drawn without a legend, which names 12 at most"]
+
+
+def test_the_only_run_is_the_title(tmp_path: Path) -> None:
+    """A picture of one run says which one it is."""
+    table = metrics([("r", "loss", i, 1.0 * i) for i in range(4)])
+    assert "r" in words(svg(table, tmp_path))
+    table.names = {"r": "baseline"}
+    assert "baseline" in words(svg(table, tmp_path))
+    assert "loss · baseline" in screen(table)
+
+
+def test_long_keys_are_cut_in_the_middle(tmp_path: Path) -> None:
+    """Of a key that is wider than its panel both ends are shown."""
+    picture = words(svg(metrics([("r", "begin" + "x" * 300 + "end", 0, 1.0)]), tmp_path))
+    (title,) = (word for word in picture if "x" in word)
+    assert title.startswith("begin")
+    assert title.endswith("end")
+    assert len(title) < 100
+
+
+def test_many_keys_stand_side_by_side(tmp_path: Path) -> None:
+    """Panels are ordered in a grid; beyond sixty keys the picture stops and a note says so."""
+    for count in (5, 61):
+        table = metrics([("r", f"key-{k}", i, 1.0 * i) for k in range(count) for i in range(2)])
+        titles = re.findall(r'x="(\S+)" y="(\S+)"[^>]*>(key-\d+)<', svg(table, tmp_path))
+        assert len(titles) == min(count, 60)
+        assert len({x for x, _, _ in titles}) == (2 if count == 5 else 3)
+    assert len(table.notes) == 1
+    assert table.notes[0].startswith("the first 60 of 61 keys are drawn")
+
+
+def test_chinese_names(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Names in any script are text in .svg, and nothing is said about fonts on stderr."""
+    points = [(run, "准确率 $x$", i, 1.0 * i) for run in "ab" for i in range(4)]
+    table = metrics(points)
+    table.names = {"a": "手写数字", "b": "\u200fأرقام"}
+    picture = svg(table, tmp_path)
+    assert {"准确率 $x$", "手写数字", "أرقام"} <= set(words(picture))
+    assert table.notes == []
+    for kind in ("png", "pdf"):
+        write_plot(table, parse_target(str(tmp_path / f"x.{kind}"), PICTURES))
+    assert len(table.notes) in {0, 2}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_character_that_no_font_has(tmp_path: Path) -> None:
+    """Boxes are explained, once, with the way out; in .svg, or where no name is drawn, not."""
+    table = metrics([("r", "a\U0010abcd\U0010abcdb", 0, 1.0)])
+    write_plot(table, parse_target(str(tmp_path / "x.png"), PICTURES))
+    (note,) = table.notes
+    assert note.startswith("no installed font has \U0010abcd, drawn as boxes")
+    assert ".svg" in note
+    table.notes.clear()
+    svg(table, tmp_path)
+    assert table.notes == []
+    many = metrics(runs_of(13))
+    many.names = {f"run-{i}": "\U0010abcd" for i in range(13)}
+    write_plot(many, parse_target(str(tmp_path / "x.png"), PICTURES))
+    assert len(many.notes) == 1
+
+
+def test_plain_names_need_one_font(tmp_path: Path) -> None:
+    """What the font of matplotlib has is drawn with it on every machine."""
+    styles = set(re.findall("font-family: ([^;]*);", svg(metrics(TWO), tmp_path)))
+    assert styles == {"'DejaVu Sans', sans-serif"}
+
+
+def test_a_font_that_is_not_there() -> None:
+    """A family that cannot be read draws nothing."""
+    assert _uncovered("No Such Family", "ab") == "ab"
+
+
+def test_a_font_that_is_new(tmp_path: Path) -> None:
+    """A font that was installed after matplotlib made its list is found, a broken one is not."""
+    fonts = tmp_path / "data" / "fonts"
+    fonts.mkdir(parents=True)
+    environment = os.environ | {"XDG_DATA_HOME": str(fonts.parent), "MPLCONFIGDIR": str(tmp_path)}
+    list_fonts = "import matplotlib.font_manager"
+    subprocess.run([sys.executable, "-c", list_fonts], env=environment, check=True)
+    make_font(fonts / "new.ttf", "\U0010abcd")
+    (fonts / "broken.ttf").write_bytes(b"no font")
+    choose = (
+        "from swanlab_export.writers.plot.fonts import choose_fonts\n"
+        "print(choose_fonts('a\U0010abcd'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", choose], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "(['DejaVu Sans', 'Made Up'], '')\n"
+
+
+def make_font(path: Path, character: str) -> None:
+    """A font with one character."""
+    builder = FontBuilder(1000)
+    builder.setupGlyphOrder([".notdef", "it"])
+    builder.setupCharacterMap({ord(character): "it"})
+    empty = TTGlyphPen(None).glyph()
+    builder.setupGlyf({".notdef": empty, "it": empty})
+    builder.setupHorizontalMetrics({".notdef": (500, 0), "it": (500, 0)})
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "Made Up", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_equal_data_are_equal_bytes(kind: str, tmp_path: Path) -> None:
+    """Neither the clock nor chance nor the reader's own settings change a picture, nor it them."""
+    mine = {"lines.linewidth": 9.0, "svg.hashsalt": "mine", "figure.facecolor": "red"}
+    target = parse_target(str(tmp_path / f"x.{kind}"), PICTURES)
+    first = write_plot(metrics(TWO), target).path.read_bytes()
+    with mpl.rc_context(mine):  # type: ignore[arg-type]
+        assert write_plot(metrics(TWO), target).path.read_bytes() == first
+        assert mine.items() <= dict(mpl.rcParams).items()
+    assert b"CreationDate" not in first
+    assert b"dc:date" not in first
+
+
+def test_a_long_line_is_thinned(tmp_path: Path) -> None:
+    """Of a million points the picture has what it can show, extremes, ends and gaps among it."""
+    values = np.sin(np.arange(1_000_000) / 1e5)
+    values[123_456], values[654_321] = 50.0, -50.0
+    values[400_000:500_000] = NAN
+    points = metrics([("r", "loss", 0, 0.0)])
+    batch = pa.record_batch(
+        {
+            "run_id": pa.array(["r"] * len(values)),
+            "key": pa.array(["loss"] * len(values)),
+            "step": pa.array(np.arange(len(values))),
+            "value": pa.array(values),
+        }
+    )
+    table = Table("metrics", batch.schema, [batch], source=points.source)
+    plot = gather_plot(table, columns=2000)
+    assert plot.rows == len(values)
+    (line,) = plot.panels[0].lines
+    assert len(line.x) <= 8000
+    assert (line.x[0], line.x[-1]) == (0, 999_999)
+    assert (np.nanmin(line.y), np.nanmax(line.y)) == (-50.0, 50.0)
+    gap = line.x[np.isnan(line.y)]
+    assert (gap.min(), gap.max()) == pytest.approx((400_000, 499_999), abs=512)
+    assert np.isnan(line.y[(line.x > gap.min()) & (line.x < gap.max())]).all()
+    assert len(svg(table, tmp_path)) < 300_000
+
+
+@given(
+    values=st.lists(st.floats(allow_infinity=False), min_size=1, max_size=300),
+    widths=st.lists(st.integers(0, 9), min_size=300, max_size=300),
+    cuts=st.lists(st.integers(0, 300), max_size=5),
+    columns=st.integers(1, 9),
+)
+def test_thinning_in_parts_is_thinning(
+    values: list[float], widths: list[int], cuts: list[int], columns: int
+) -> None:
+    """However a line is cut on its way, the same points are left of it, extremes among them."""
+    y = np.array(values)
+    x = np.cumsum(np.array(widths[: len(y)], float))
+    whole, parts = Trace(columns, is_log_scale=False), Trace(columns, is_log_scale=False)
+    whole.add(x, y)
+    for start, end in pairwise([0, *sorted(cuts), 300]):
+        parts.add(x[start:end], y[start:end])
+    for one, other in zip(whole.points(), parts.points(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    left = whole.points()[1]
+    assert len(left) <= 4 * (columns + 1)
+    if not np.isnan(y).all():
+        assert (np.nanmin(left), np.nanmax(left)) == (np.nanmin(y), np.nanmax(y))
+
+
+@pytest.mark.parametrize("x", [np.zeros(5000), np.tile([0.0, 1.0, -1e308, 1e308, 5e-324], 1000)])
+def test_a_line_that_goes_nowhere_or_to_and_fro(x: Any) -> None:
+    """Where columns make no sense a line is thinned by equal shares; extremes survive."""
+    y = np.arange(5000.0)
+    thinned_x, thinned_y = thin(x, y, 10)
+    assert len(thinned_x) <= 60
+    assert (thinned_y.min(), thinned_y.max()) == (0.0, 4999.0)
+    assert (thinned_x.min(), thinned_x.max()) == (x.min(), x.max())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"), st.sampled_from("kl"), st.integers(), st.floats() | st.none()
+        ).filter(lambda point: abs(point[2]) < 2**63),
+        max_size=9,
+    ),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=25)
+def test_whatever_can_be_logged_can_be_drawn(points: list[Point], is_log_scale: bool) -> None:
+    """No numbers make a plot fail or complain."""
+    with tempfile.TemporaryDirectory() as folder:
+        svg(metrics(points), Path(folder), is_log_scale=is_log_scale)
+    screen(metrics(points), Terminal(), is_log_scale=is_log_scale)
 
 
 def test_only_points_can_be_drawn(tmp_path: Path) -> None:
     """A table of something else, or in the wide layout, is refused."""
     batch = pa.record_batch({"run_id": ["a"], "step": [1], "loss": [0.5]})
     for name in ("runs", "metrics"):
+        table = Table(name, batch.schema, [batch])
         with pytest.raises(UsageError, match="long layout"):
-            write_plot(
-                Table(name, batch.schema, [batch]), parse_target(str(tmp_path / "x.png"), PLOTS)
-            )
+            write_plot(table, parse_target(str(tmp_path / "x.png"), PICTURES))
+        with pytest.raises(UsageError, match="long layout"):
+            print_plot(table, io.StringIO())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plot_without_its_axis_is_refused(tmp_path: Path) -> None:
+    """A table whose x axis was left out by --fields cannot be drawn; the message names it."""
+    table = metrics(TWO).select(["run_id", "key", "value"])
+    with pytest.raises(UsageError, match="run_id, key, step, value"):
+        write_plot(table, parse_target(str(tmp_path / "x.png"), PICTURES))
+    with pytest.raises(UsageError, match="run_id, key, x, value"):
+        print_plot(metrics(TWO, axis="time"), io.StringIO())
+
+
+def test_what_cannot_be_drawn_is_known_beforehand() -> None:
+    """The names of the columns are enough to tell, before anything is asked for."""
+    check_plottable(["key", "value", "x", "run_id"], x_axis="epoch")
+    check_plottable(schemas.METRICS.names, is_picture=False)
+    for columns in (["run_id", "step", "loss"], ["run_id", "key", "value"]):
+        with pytest.raises(UsageError, match="long layout"):
+            check_plottable(columns)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +728,30 @@ def test_without_the_library_the_error_says_what_to_install(
     assert "pip install 'swanlab-export[plot]'" in done.stderr
     assert words[0] in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_goes_into_a_pipe(tmp_path: Path) -> None:
+    """A pipe is written to, and not replaced by a file."""
+    pipe = tmp_path / "loss.png"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    with se.connect(host="sandbox") as api:
+        api.run.metrics("ada-lab/digits/linear", keys="loss", full=True, save=pipe)
+    reader.join()
+    assert got[0].startswith(b"\x89PNG")
+    assert pipe.is_fifo()
+
+
+def test_pictures_from_python(tmp_path: Path) -> None:
+    """``save="loss.png"`` draws, on a logarithmic axis if asked to; what cannot be is refused first."""
+    run = "ada-lab/digits/linear"
+    with se.connect(host="sandbox") as api:
+        plain = api.run.metrics(run, keys="loss", full=True, save=tmp_path / "plain.svg")
+        log = api.run.metrics(run, keys="loss", full=True, save=tmp_path / "l.svg", log_scale=True)
+        assert plain.read_bytes() != log.read_bytes()
+        with pytest.raises(se.UsageError, match="log_scale="):
+            api.run.metrics(run, keys="loss", log_scale=True)
+        with pytest.raises(se.UsageError, match="layout= wide"):
+            api.run.metrics("a/b/c", keys="x", save=tmp_path / "x.png", layout="wide")

@@ -255,3 +255,19 @@ def test_files_that_have_no_place_move_no_other(tmp_path: Path) -> None:
             writer.publish()
     assert (folder / "a" / "old.png").read_bytes() == b"old"
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
+def test_a_pipe_takes_no_format_that_goes_back(name: str, tmp_path: Path) -> None:
+    """Parquet and Feather cannot be written into a pipe, and that is said at once."""
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match="these take text formats"):
+        parse_target(str(tmp_path / name))
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    """Such a place is an error in plain words."""
+    link = tmp_path / "t.csv"
+    link.symlink_to(link)
+    with pytest.raises((OutputError, UsageError)):
+        write_table(table(), parse_target(str(link)))

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from swanlab_export.api.frames import check_frame, to_frame
+from swanlab_export.api.frames.to_frame import check_frame, to_frame
 from swanlab_export.errors import spell
 from swanlab_export.writers import write_table
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from swanlab_export.api.context import Answer, Context
-    from swanlab_export.api.frames import Frame
+    from swanlab_export.api.frames.to_frame import Frame
     from swanlab_export.tables import Table
     from swanlab_export.writers import Target
 
@@ -44,9 +44,9 @@ class Noun(Generic[F]):
         tell(table)
         return found
 
-    def _save(self, answer: Answer, target: Target) -> Path:
+    def _save(self, answer: Answer, target: Target, *, is_log_scale: bool = False) -> Path:
         table = answer.to_table()
-        saved = write_table(table, target)
+        saved = write_table(table, target, is_log_scale=is_log_scale)
         tell(table)
         return saved.path
 

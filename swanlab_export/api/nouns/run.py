@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from swanlab_export.api.filters import Where
-    from swanlab_export.api.frames import Frame
+    from swanlab_export.api.frames.to_frame import Frame
 
 
 class Runs(RunData[F]):

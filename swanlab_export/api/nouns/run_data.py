@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
+from swanlab_export import schemas
 from swanlab_export.api import logs as logs_api
 from swanlab_export.api import medias as medias_api
 from swanlab_export.api import metrics as metrics_api
 from swanlab_export.api.nouns.base import F, Noun, flat, spelled_out
 from swanlab_export.api.ranges import Range
-from swanlab_export.writers import parse_target, write_chunks
+from swanlab_export.errors import UsageError, argument
+from swanlab_export.writers import PICTURES, parse_target, write_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from swanlab_export.api.context import Answer
     from swanlab_export.api.filters import Where
-    from swanlab_export.api.frames import Frame
+    from swanlab_export.api.frames.to_frame import Frame
 
 
 class MetricsOptions(TypedDict, total=False):
@@ -59,6 +61,7 @@ class RunData(Noun[F]):
         *paths: str | Iterable[str],
         keys: str | Sequence[str],
         save: str | PathLike[str],
+        log_scale: bool = ...,
         **options: Unpack[MetricsOptions],
     ) -> Path: ...
     @overload
@@ -68,6 +71,7 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         save: str | PathLike[str] | None = ...,
         frame: Frame | None = ...,
+        log_scale: bool = ...,
         **options: Unpack[MetricsOptions],
     ) -> Any: ...
     @spelled_out(MetricsOptions, metrics_api.metrics)
@@ -77,6 +81,7 @@ class RunData(Noun[F]):
         keys: str | Sequence[str],
         save: str | PathLike[str] | None = None,
         frame: Frame | None = None,
+        log_scale: bool = False,
         **options: Unpack[MetricsOptions],
     ) -> Any:
         """Points of metrics; one row per run, key and step, sorted so.
@@ -85,8 +90,10 @@ class RunData(Noun[F]):
             paths: Runs, workspace/project/run or web pages, one by one or in lists; or give
                 ``project``.
             keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
-            save: Write to this file instead, streaming; returns its path.
+            save: Write to this file instead, streaming; returns its path. ``.png``, ``.svg`` and
+                ``.pdf`` draw a panel per key and a line per run.
             frame: The kind of frame for this call.
+            log_scale: Pictures have a logarithmic axis.
             options: project (all its runs), where (filters), full (every point), sample (at most
                 1500 points per key), x_axis ("step", "time", "relative_time" or a key),
                 range_type, range_start, range_end, range_head, range_tail, range_last (ms),
@@ -107,9 +114,20 @@ class RunData(Noun[F]):
         >>> len(points)
         440
         """
-        target = None if save is None else parse_target(fspath(save))
+        target = None if save is None else parse_target(fspath(save), PICTURES)
+        is_picture = target is not None and target.format == "plot"
+        if log_scale and not is_picture:
+            raise UsageError(f"{argument('log_scale')} is for pictures: see {argument('save')}")
+        if is_picture:
+            wide = options.get("layout") == "wide"
+            columns = [] if wide else [*schemas.METRICS.names, schemas.X.name]
+            from swanlab_export.writers.plot import check_plottable
+
+            check_plottable(columns, x_axis=options.get("x_axis", "step"))
         answer = self._metrics(paths, keys, options)
-        return self._give(answer, frame) if target is None else self._save(answer, target)
+        if target is None:
+            return self._give(answer, frame)
+        return self._save(answer, target, is_log_scale=log_scale)
 
     @spelled_out(MetricsOptions, metrics_api.metrics)
     def metrics_batches(

@@ -9,7 +9,7 @@ from swanlab_export.api.nouns.base import F, Noun
 from swanlab_export.api.paging import Paging
 
 if TYPE_CHECKING:
-    from swanlab_export.api.frames import Frame
+    from swanlab_export.api.frames.to_frame import Frame
 
 
 class SelfHosted(Noun[F]):

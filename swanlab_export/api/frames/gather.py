@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from swanlab_export import schemas
-from swanlab_export.api.attrs import read_attrs
-from swanlab_export.api.frames import first_line
-from swanlab_export.api.held import held_type
+from swanlab_export.api.frames.attrs import read_attrs
+from swanlab_export.api.frames.held import held_type
+from swanlab_export.api.frames.to_frame import first_line
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.refs import escape
 from swanlab_export.tables import Stamp, Table, read_stamp
@@ -38,7 +38,7 @@ def gather(frame: Any, *, has_metadata: bool) -> Table:
         columns = zip(frame.schema, frame.columns, strict=True)
         return _build(columns, read_stamp(frame.schema), frame.schema.metadata)
     if _is_frame_of("pandas", frame):
-        from swanlab_export.api.from_pandas import named_series, series_to_arrow
+        from swanlab_export.api.frames.from_pandas import named_series, series_to_arrow
 
         stamp = read_attrs(frame.attrs, has_source=has_metadata)
         return _build(_converted(named_series(frame), series_to_arrow), stamp)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from swanlab_export.api.frames import find_marked
+from swanlab_export.api.frames.to_frame import find_marked
 from swanlab_export.errors import UsageError, argument
 from swanlab_export.refs import escape
 

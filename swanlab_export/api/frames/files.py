@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from swanlab_export.api.frames import Frame, arrow_to_frame, check_frame
-from swanlab_export.api.gather import gather
+from swanlab_export.api.frames.gather import gather
+from swanlab_export.api.frames.to_frame import Frame, arrow_to_frame, check_frame
 from swanlab_export.writers import parse_target, write_table
 from swanlab_export.writers.formats import TEXT_FORMATS, parse_source
 from swanlab_export.writers.reading import read_table
