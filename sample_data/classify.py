@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
-import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from figures import draw_confusion, draw_pixels
+from recorder import format_traceback
 from training import Step, load_data, train
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ class Reporting:
     system_every: int = 40
     details: bool = True
     confusion_epochs: int = 0
+    confusion_steps: tuple[int, ...] = ()
     wrong_images: bool = False
     stop_before: int | None = None
 
@@ -42,6 +42,9 @@ def record_classifier(rec: Recorder, s: Settings, how: Reporting, meter: Meter) 
             if step.step == how.stop_before:
                 return "interrupted"
             _record_step(rec, step, how, meter, last)
+            if step.step in how.confusion_steps:
+                found = _evaluate_after(step, s)
+                _record_pictures(rec, f"after step {step.step}", found, how)
             last = step
     except Exception:  # noqa: BLE001
         for line in format_traceback().splitlines():
@@ -52,11 +55,6 @@ def record_classifier(rec: Recorder, s: Settings, how: Reporting, meter: Meter) 
         return "stopped"
     rec.log("INFO", f"finished after {s.max_steps} steps")
     return "finished"
-
-
-def format_traceback() -> str:
-    """Return the traceback of the exception at hand, its paths shortened to file names."""
-    return re.sub(r'File "[^"]*?([^/\\"]+)"', r'File "\1"', traceback.format_exc())
 
 
 def _record_step(
@@ -96,13 +94,21 @@ def _record_epoch(rec: Recorder, step: Step, found: Evaluation, how: Reporting) 
     if found.loss > 1.1 * before:
         rec.log("WARN", f"val/loss went up from {before:.4f} to {found.loss:.4f}", "val")
     if how.confusion_epochs and (step.epoch == 1 or step.epoch % how.confusion_epochs == 0):
-        _record_pictures(rec, step.epoch, found, how)
+        _record_pictures(rec, f"after epoch {step.epoch}", found, how)
 
 
-def _record_pictures(rec: Recorder, epoch: int, found: Evaluation, how: Reporting) -> None:
+def _evaluate_after(step: Step, s: Settings) -> Evaluation:
+    """Train anew up to a step within an epoch, where `train` doesn't evaluate: nothing differs."""
+    *_, last = train(replace(s, max_steps=step.step + 1))
+    assert last.evaluation
+    assert (last.step, last.loss) == (step.step, step.loss)
+    return last.evaluation
+
+
+def _record_pictures(rec: Recorder, when: str, found: Evaluation, how: Reporting) -> None:
     data = load_data()
     matrix = draw_confusion(data.y_val, found.predicted)
-    rec.images("val/confusion", [matrix], [f"after epoch {epoch}: {found.accuracy:.1%} right"])
+    rec.images("val/confusion", [matrix], [f"{when}: {found.accuracy:.1%} right"])
     if how.wrong_images:
         wrong = (found.predicted != data.y_val).nonzero()[0][:4]
         pngs = [draw_pixels(data.x_val[i].reshape(8, 8)) for i in wrong]

@@ -86,6 +86,7 @@ PLANS = (
         "diverged",
         "2026-01-20T14:00:00.000Z",
         Settings(hidden=(), loss="mse", lr=1.5, momentum=0.5, max_steps=440),
+        Reporting(confusion_epochs=2, confusion_steps=(0, 6, 7)),
         config={"dropout": 0.0, "tag": "too fast", "limit": None},
         known={"description": "A learning rate too high: inf, then NaN", "labels": _label("bad")},
     ),

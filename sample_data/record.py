@@ -1,6 +1,6 @@
 """Trains small models on scikit-learn's digits and records them as the sandbox's data.
 
-Run it as `python sample_data/record.py`; it takes about a minute. With `--measure` the use of
+Run it as `python sample_data/record.py`; it takes about ten seconds. With `--measure` the use of
 processor and memory is measured anew; without, the kept measurement is replayed, and
 the same libraries on the same kind of processor write the same bytes.
 """

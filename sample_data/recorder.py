@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +38,11 @@ def to_iso(time_ms: int) -> str:
 def to_ms(iso: str) -> int:
     """Return an ISO 8601 time in UTC as Unix milliseconds."""
     return round(datetime.fromisoformat(iso).timestamp() * 1000)
+
+
+def format_traceback() -> str:
+    """Return the traceback of the exception at hand, its paths shortened to file names."""
+    return re.sub(r'File "[^"]*?([^/\\"]+)"', r'File "\1"', traceback.format_exc())
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,9 +39,7 @@ class TqdmProgress(Progress):
     @contextmanager
     def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
         """Draw a bar; bytes are scaled to kB and MB."""
-        # tqdm takes 20 ms to import: only who watches a bar pays.
-        from tqdm.auto import tqdm
-
+        tqdm = _import_tqdm()
         is_bytes = unit == "B"
         with tqdm(
             desc=title,
@@ -51,6 +50,17 @@ class TqdmProgress(Progress):
             dynamic_ncols=True,
         ) as drawn:
             yield _Drawn(drawn)
+
+
+def _import_tqdm() -> Any:
+    """The bar for where we are; in a notebook without ipywidgets a plain one, without a warning."""
+    # tqdm takes 20 ms to import: only who watches a bar pays.
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm
 
 
 class _Silent:

@@ -119,6 +119,41 @@ def test_the_diverged_run_reaches_infinity_then_nan() -> None:
     assert all(math.isfinite(value) for value in values[:inf])
 
 
+def test_the_diverged_run_is_pictured_before_and_after() -> None:
+    """Its confusion matrices are from early steps, from both sides of infinity, and from NaN."""
+    run = run_of("diverged")
+    mine = [m for m in read_lines("media.jsonl") if m["runId"] == run["cuid"]]
+    assert {m["key"] for m in mine} == {"val/confusion"}
+    assert [m["step"] for m in mine] == [0, 6, 7, 43, 87, 175, 263, 351, 439]
+    values = dict(
+        zip(*(points_of("diverged", "loss")[c].to_pylist() for c in ("step", "value")), strict=True)
+    )
+    assert [math.isfinite(values[m["step"]]) for m in mine] == [True] * 5 + [False] * 4
+    assert [math.isnan(values[m["step"]]) for m in mine] == [False] * 6 + [True] * 3
+    pictures = [m["data"][0].rsplit("-", 1)[1] for m in mine]
+    assert len(set(pictures[:3])) == 3
+    assert pictures[2] == pictures[3] == pictures[4] == pictures[5]
+    assert pictures[6] == pictures[7] == pictures[8] != pictures[5]
+
+
+def test_captions_of_confusion_matrices_tell_the_accuracy() -> None:
+    """A matrix at the end of an epoch is captioned with the accuracy recorded at its step."""
+    accuracies = {
+        (slug, step): f"{value:.1%} right"
+        for slug in ("mlp-adam", "tanh-deep", "mlp-long", "diverged", "running")
+        for table in [points_of(slug, "val/acc")]
+        for step, value in zip(table["step"].to_pylist(), table["value"].to_pylist(), strict=True)
+    }
+    slugs = {run_of(slug)["cuid"]: slug for slug, _ in accuracies}
+    told = {
+        (slugs[m["runId"]], m["step"]): m["more"][0]["caption"]
+        for m in read_lines("media.jsonl")
+        if m["key"] == "val/confusion" and m["more"][0]["caption"].startswith("after epoch")
+    }
+    assert len(told) == 22
+    assert [at for at, caption in told.items() if not caption.endswith(accuracies[at])] == []
+
+
 def test_the_crashed_run_logs_its_traceback() -> None:
     """The log of `crashed` ends with a traceback that names files and no folders."""
     lines = [row["message"] for row in logs_of("crashed") if row["level"] == "ERROR"]

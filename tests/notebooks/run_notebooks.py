@@ -1,7 +1,8 @@
 """Execute every notebook; they are committed without output.
 
-``python tests/notebooks/run_notebooks.py`` fails where a notebook fails, or holds output already.
-With ``--save DIR`` the executed notebooks are written there, to be looked at.
+``python tests/notebooks/run_notebooks.py`` fails where a cell fails, where one says something on
+stderr, such as a warning, or where output was committed. What a notebook's text states is asserted
+in its cells. With ``--save DIR`` the executed notebooks are written there, to be looked at.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).parents[2]
+# Progress bars are widgets where there are widgets; they must be quiet without, too.
+WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None"
 
 
 def is_clean(notebook: Any) -> bool:
@@ -24,11 +27,13 @@ def is_clean(notebook: Any) -> bool:
     return not any(cell.outputs or cell.execution_count for cell in cells)
 
 
-def run(path: Path, save: Path | None) -> str:
-    """Execute one notebook in a folder of its own; returns what is wrong with it."""
+def run(path: Path, save: Path | None, *, first: str = "") -> str:
+    """Execute one notebook in a folder of its own, after ``first``; returns what is wrong with it."""
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if not is_clean(notebook):
         return "is committed with output"
+    if first:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(first))  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}})
         try:
@@ -43,19 +48,30 @@ def run(path: Path, save: Path | None) -> str:
         for output in cell.get("outputs", [])
         if output.output_type == "stream" and output.name == "stderr"
     ]
-    return "".join(said)
+    return left_on_screen("".join(said))
+
+
+def left_on_screen(text: str) -> str:
+    """Return what is left to be read: a bar that was drawn and wiped is not."""
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return "\n".join(lines).strip()
 
 
 def main() -> None:
     """Run all; exit 1 where one fails."""
     save = Path(sys.argv[sys.argv.index("--save") + 1]) if "--save" in sys.argv else None
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    failed = 0
-    for path in paths:
-        wrong = run(path, save)
-        print(f"{path.name}: {wrong or 'ok'}", flush=True)
-        failed += bool(wrong)
-    sys.exit(1 if failed or not paths else 0)
+    wrong = {path.name: run(path, save) for path in paths}
+    if paths:
+        wrong[f"{paths[0].name} without ipywidgets"] = run(paths[0], None, first=WITHOUT_WIDGETS)
+    for name, found in wrong.items():
+        print(f"{name}: {found or 'ok'}", flush=True)
+    sys.exit(1 if any(wrong.values()) or not paths else 0)
 
 
 if __name__ == "__main__":
