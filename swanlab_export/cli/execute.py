@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import sys
 import traceback
@@ -246,7 +245,7 @@ def _output(table: Table, target: Target | None, common: Common, *, is_log_scale
     if target is not None:
         _say_saved(common, writers.write_table(table, target, is_log_scale=is_log_scale))
     elif common.output_format == "table":
-        width = shutil.get_terminal_size((120, 40)).columns
+        width = _terminal_width()
         writers.write_terminal(
             table,
             sys.stdout,
@@ -261,6 +260,16 @@ def _output(table: Table, target: Target | None, common: Common, *, is_log_scale
     else:
         writers.write_text(table, sys.stdout.buffer, common.output_format or "json")
     sys.stdout.flush()
+
+
+def _terminal_width() -> int:
+    """The width of the terminal in front of us, also where stdout goes through a pager."""
+    said = os.environ.get("COLUMNS", "")
+    widths = [int(said)] if said.isdigit() else []
+    for stream in (1, 2, 0):
+        with suppress(OSError):
+            widths.append(os.get_terminal_size(stream).columns)
+    return next(filter(None, widths), 120)
 
 
 def _print_raw(answer: Answer, target: Target | None, common: Common) -> None:
