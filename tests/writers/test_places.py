@@ -271,3 +271,14 @@ def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
     link.symlink_to(link)
     with pytest.raises((OutputError, UsageError)):
         write_table(table(), parse_target(str(link)))
+
+
+def test_a_link_to_nowhere_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    """What only shows when a file is moved is an error that names its place."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    (folder / "a").symlink_to(tmp_path / "nowhere")
+    with FolderWriter(folder) as writer:
+        writer.write("a/new.png", [b"new"])
+        with pytest.raises(OutputError, match="a/new.png"):
+            writer.publish()
