@@ -280,5 +280,76 @@ def test_a_link_to_nowhere_in_the_place_of_a_folder(tmp_path: Path) -> None:
     (folder / "a").symlink_to(tmp_path / "nowhere")
     with FolderWriter(folder) as writer:
         writer.write("a/new.png", [b"new"])
-        with pytest.raises(OutputError, match="a/new.png"):
+        with pytest.raises(OutputError, match=r"a/new\.png"):
             writer.publish()
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a/b", "a_b"),
+        (" X.png ", "X.png"),
+        ("X.", "X"),
+        ("X...", "X"),
+        ("...", "_"),
+        (" ", "_"),
+        ("COM1", "_COM1"),
+        ("\tX", "_X"),
+        ("n" * 150, "n" * 150),
+        ("n" * 151, "n" * 150),
+        ("n" * 200 + ".png", "n" * 146 + ".png"),
+        ("n" * 200 + ".1234567890", "n" * 139 + ".1234567890"),
+        ("n" * 200 + ".12345678901", "n" * 150),
+        ("n" * 145 + ". . ." + "x" * 20 + ".png", "n" * 145 + ".png"),
+        ("字" * 60, "字" * 50),
+    ],
+    ids=range(15),
+)
+def test_safe_names_exactly(name: str, safe: str) -> None:
+    """What a file is called, to the letter."""
+    assert safe_name(name) == safe
+
+
+def test_files_are_called_by_the_last_part_of_their_path(tmp_path: Path) -> None:
+    """Folders of the server are left out, in either spelling; the key is the folder."""
+    files = [("val/a", "x/y/z.png"), ("val/a", "x\\y\\w.png"), ("val/a", "/z.png"), ("k", "z.png")]
+    assert FolderWriter(tmp_path).plan_names(files) == [
+        "val_a/z.png",
+        "val_a/w.png",
+        "val_a/z-2.png",
+        "k/z.png",
+    ]
+
+
+def test_files_of_one_key_share_a_folder_new_or_old(tmp_path: Path) -> None:
+    """Several files of a key go into one folder, also where that is there already."""
+    for number in range(2):
+        with FolderWriter(tmp_path / "media") as writer:
+            for name in (f"a/{number}.png", f"a/more-{number}.png"):
+                place, size_bytes = writer.write(name, [b"12", b"3"])
+                assert (place, size_bytes) == (str(tmp_path / "media" / name), 3)
+            writer.publish()
+    found = sorted(path.name for path in (tmp_path / "media" / "a").iterdir())
+    assert found == ["0.png", "1.png", "more-0.png", "more-1.png"]
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("file", r"^download= '.*file' is not a folder$"),
+        ("a\0b", r"^download= '.*a\\x00b' is not a folder$"),
+        ("no/media", r"^download=: '.*/no' is missing; create it first$"),
+    ],
+)
+def test_a_place_that_is_no_folder_is_named(place: str, why: str, tmp_path: Path) -> None:
+    """The message names the argument and the place."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=why):
+        FolderWriter(tmp_path / place)
+
+
+def test_bytes_are_packed_as_their_name_says(tmp_path: Path) -> None:
+    """A log saved as ``.log`` is plain; what was saved is told."""
+    target = parse_target(str(tmp_path / "run.log"), {".log": "log"})
+    saved = write_chunks([b"a\n"], target)
+    assert (saved.path, saved.rows, saved.columns, saved.size_bytes) == (target.path, 0, 0, 2)
