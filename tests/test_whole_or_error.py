@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from swanlab_export import connect
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
@@ -180,23 +181,52 @@ def test_columns_are_matched_by_header(shell: Shell) -> None:
     assert pq.read_table(shell.file).equals(expected)
 
 
-def test_a_429_slows_all_workers_down(shell: Shell) -> None:
-    """Every third answer 429: all runs come, and nobody hammers."""
+def test_a_server_that_limits_how_often_it_is_asked(shell: Shell) -> None:
+    """Every third answer 429: all runs come (``tests/client/test_pauses.py`` counts the requests)."""
     shell.server.faults = parse_faults(["429=3", "retry-after=0.2"])
-    done = shell.run("run", "metrics", "-p", "ada-lab/digits", "--keys", "loss", "--all", "--quiet")
+    words = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss", "--all", "--quiet"]
+    done = shell.run(*words)
     assert done.returncode == 0, done.stderr
-    refused = [record for record in shell.server.requests if record.status == 429]
-    assert len(refused) * 3 <= len(shell.server.requests) + 3
+    rows = shell.rows()
+    shell.server.faults = parse_faults([])
+    assert shell.run(*words).returncode == 0
+    assert rows == shell.rows() > STEPS
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_streams_that_are_read_side_by_side(jobs: int, server: Sandbox) -> None:
+    """More streams than places, and calls in between: none waits for another for ever."""
+    with connect(host=server.url, api_key=KEY, jobs=jobs) as api:
+        streams = [
+            api.run.metrics_batches(RUN, keys="loss", full=True, layout=layout)
+            for layout in ("long", "wide", "long")
+        ]
+        rows = [next(stream).num_rows for stream in streams]
+        assert api.run.info(RUN).run_id.tolist()
+        for i, stream in enumerate(streams):
+            rows[i] += sum(batch.num_rows for batch in stream)
+    assert rows == [STEPS] * 3
+
+
+def most_at_once(server: Sandbox, origin: str) -> int:
+    """How many requests of an origin were being answered at the same time, at most."""
+    spans = [(r.started, r.ended) for r in server.requests if r.origin == origin]
+    return max(sum(start <= at < end for start, end in spans) for at, _ in spans)
 
 
 def test_jobs_bound_the_requests_in_flight(tmp_path: Path) -> None:
-    """``--jobs 2`` never has three requests under way, and gives the same table."""
+    """``--jobs 2`` never has three requests under way, and gives the same table.
+
+    A download that is being parsed gives its place away, but no thread has more than one.
+    """
     words = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss,acc", "--all", "--quiet"]
     # A server of its own: requests that another test left hanging would be counted, too.
     with Sandbox(faults=parse_faults(["latency=10ms"])) as own:
         shell = Shell(own, tmp_path)
         assert shell.run(*words, "--jobs", "2").returncode == 0
-        assert own.max_in_flight == 2
+        assert most_at_once(own, "api") == 2
+        assert most_at_once(own, "storage") <= 2
         narrow = pq.read_table(shell.file).to_pandas()
         assert shell.run(*words, "--jobs", "8").returncode == 0
     pd.testing.assert_frame_equal(pq.read_table(shell.file).to_pandas(), narrow)
@@ -242,23 +272,72 @@ def test_a_list_that_moves_is_whole_or_an_error(kind: str, shell: Shell) -> None
     assert len([name for name in names if not name.startswith("new")]) >= 128
 
 
+NULLABLE = ["slug", "description", "labels", "group", "job_type", "finished_at", "duration_s"]
+USER = ["user.username", "user.name"]
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("words", "missing", "profile"),
     [
-        ["run", "list", "ada-lab/digits", "--all"],
-        ["run", "list", "ada-lab/digits", "--summary", "loss"],
-        ["run", "info", RUN],
-        ["project", "list", "--workspace", "ada-lab"],
-        ["run", "summary", RUN],
-        ["run", "metrics", RUN, "--keys", "loss"],
+        (["run", "list", "ada-lab/digits", "--all"], [*NULLABLE, *USER], "config."),
+        (
+            ["run", "list", "ada-lab/digits", "--summary", "loss"],
+            [*NULLABLE, *USER, "summary.loss"],
+            "config.",
+        ),
+        (
+            ["run", "info", RUN],
+            [*NULLABLE, *USER],
+            ("config.", "metadata.", "requirements", "conda"),
+        ),
+        (["project", "list", "--workspace", "ada-lab"], ["labels"], "labels."),
+        (["run", "metrics", RUN, "--keys", "loss"], [], "none."),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )
-def test_nulls_are_missing_values(words: list[str], shell: Shell) -> None:
-    """Null where the server may send it is a missing value, never a crash."""
+def test_nulls_are_missing_values(
+    words: list[str], missing: list[str], profile: str | tuple[str, ...], shell: Shell
+) -> None:
+    """Null where the server may send it is a missing value; everything else is as it was."""
+    assert shell.run(*words).returncode == 0
+    good = pq.read_table(shell.file)
     shell.server.faults = parse_faults(["nulls=1"])
     done = shell.run(*words)
     assert done.returncode == 0, done.stderr
+    found = pq.read_table(shell.file)
+    assert found.num_rows == good.num_rows > 0
+    for name in missing:
+        assert found[name].type == good[name].type
+        assert found[name].null_count == found.num_rows, name
+    # What a profile or a label holds has no columns, where there is none.
+    gone = {"labels.colors"} | {name for name in good.column_names if name.startswith(profile)}
+    for name in set(good.column_names) - gone - set(missing) - {"url"}:
+        assert found[name].equals(good[name]), name
+    assert not gone & set(found.column_names)
+
+
+MEDIAS = ["run", "medias", RUN, "--keys", "val/confusion"]
+MEDIA_COLUMNS = ["run_id", "key", "step", "item", "path", "url", "caption"]
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        (["run", "summary", RUN], ["run_id", "key", "step", "value", "min", "min_step"]),
+        (MEDIAS, MEDIA_COLUMNS),
+        ([*MEDIAS, "--all"], MEDIA_COLUMNS),
+    ],
+    ids=["summary", "medias of a step", "all medias"],
+)
+def test_null_in_place_of_a_list_is_an_empty_one(
+    words: list[str], columns: list[str], shell: Shell
+) -> None:
+    """Null where the server has nothing to list is a table without rows, with all its columns."""
+    shell.server.faults = parse_faults(["nulls=1"])
+    assert shell.run(*words).returncode == 0
+    found = pq.read_table(shell.file)
+    assert found.num_rows == 0
+    assert found.column_names[: len(columns)] == columns
 
 
 def test_an_expired_licence_is_named(shell: Shell) -> None:

@@ -6,32 +6,52 @@ are described here and never shown or chained.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
-import requests
+from requests import exceptions
+
+from swanlab_export.client.masking import printable
+
+_USER = re.compile(r"^([a-z][a-z0-9+.-]*:)?([/\\]*)[^/\\]*@", re.IGNORECASE)
+
+
+def is_bad_certificate(error: Exception) -> bool:
+    """Say whether the server's certificate was refused, which no repeat would mend."""
+    text = repr(error)
+    return "CERTIFICATE_VERIFY_FAILED" in text or "CertificateError" in text
 
 
 def describe_failure(error: Exception) -> str:
     """Say what went wrong between here and the server."""
     text = repr(error)
-    if isinstance(error, requests.exceptions.SSLError) or "SSLError" in text:
-        return (
-            "its TLS certificate was not accepted (a private CA goes into REQUESTS_CA_BUNDLE)"
-            if "CERTIFICATE_VERIFY_FAILED" in text
-            else "TLS failed"
-        )
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy that HTTPS_PROXY or HTTP_PROXY names did not work"
-    if "NameResolutionError" in text or "getaddrinfo" in text:
-        return "its name is not known to DNS"
-    if isinstance(error, requests.Timeout) or "timed out" in text:
-        return "it did not answer in time"
-    if "refused" in text:
-        return "it refused the connection"
-    return "the connection broke"
+    private = "a private CA goes into REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
+    kinds = (
+        (is_bad_certificate(error), f"its TLS certificate was not accepted ({private})"),
+        ("SSLError" in text, "TLS failed"),
+        (
+            isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL),
+            "the proxy that HTTPS_PROXY or HTTP_PROXY names did not work",
+        ),
+        ("NameResolutionError" in text or "getaddrinfo" in text, "its name is not known to DNS"),
+        (isinstance(error, exceptions.Timeout) or "timed out" in text, "it did not answer in time"),
+        ("refused" in text, "it refused the connection"),
+        (is_bad_url(error), "that is no URL to ask"),
+    )
+    return next((words for is_it, words in kinds if is_it), "the connection broke")
+
+
+def is_bad_url(error: Exception) -> bool:
+    """Say whether nothing was asked, because the URL cannot be."""
+    return isinstance(
+        error,
+        exceptions.InvalidURL | exceptions.InvalidSchema | exceptions.MissingSchema,
+    )
 
 
 def bare_url(url: str) -> str:
-    """Show a URL without its query, which may hold a signature."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Show a URL without its query, which may hold a signature, and without a password.
+
+    It may be none: whoever names it is a server.
+    """
+    shown = re.split(r"[?#]", url, maxsplit=1)[0]
+    return printable(_USER.sub(r"\1\2", shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -10,6 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import requests
+
+from swanlab_export.client.failures import is_bad_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +25,11 @@ _CAP_S = 30.0
 
 
 def is_passing(error: requests.RequestException) -> bool:
-    """Say whether a failed connection may work the next time; a bad certificate will not."""
-    if isinstance(error, requests.exceptions.SSLError):
+    """Say whether a failed connection may work the next time; a bad certificate will not.
+
+    Other failures of TLS pass: a handshake that was cut off, a record that was damaged on its way.
+    """
+    if is_bad_certificate(error):
         return False
     return isinstance(
         error,
@@ -53,13 +59,13 @@ def retry_after_s(header: str | None, now_s: float) -> float | None:
     if header is None:
         return None
     try:
-        return max(0.0, float(header))
+        seconds = float(header)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now_s)
-    except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - now_s
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 @dataclass
@@ -91,10 +97,16 @@ class Attempts:
         self.failures = self.slowdowns = 0
 
     def wait_s(self, status: int | None, asked_s: float | None) -> float:
-        """How long to wait before the next attempt, given what the server asks for."""
+        """How long to wait before the next attempt, given what the server asks for.
+
+        A server that fails and asks to come back at once is not believed: it would see all
+        attempts within a moment, and nothing will have changed.
+        """
         if asked_s is None:
             return with_jitter(backoff_s(max(self.failures, self.slowdowns) - 1))
-        if status != 429 or self.slowdowns < 2:
+        if status != 429:
+            return max(asked_s, with_jitter(backoff_s(self.failures - 1)))
+        if self.slowdowns < 2:
             return asked_s
         # What the server asked for was too short for this request before.
         return max(asked_s, with_jitter(backoff_s(self.slowdowns - 2)))

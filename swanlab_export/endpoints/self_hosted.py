@@ -23,7 +23,9 @@ def fetch_usage(client: Client) -> Any:
 def create_user(client: Client, username: str, password: str) -> Any:
     """Create a user: ``POST /self_hosted/users``. Never repeated: it may have been created."""
     body = {"users": [{"username": username, "password": password}]}
-    return client.send(Request("POST", "/self_hosted/users", body=body, repeatable=False))
+    return client.send(
+        Request("POST", "/self_hosted/users", body=body, repeatable=False, secrets=(password,))
+    )
 
 
 def users_page(page: int, size: int) -> Request:

@@ -129,10 +129,23 @@ def test_another_part_than_was_asked_for(storage: Storage) -> None:
 
 def test_a_file_that_came_back_shorter(storage: Storage) -> None:
     """Fewer bytes than had come before are a broken attempt, not an end."""
-    short = answer("200 OK", "content-length: 10\r\n", BODY[:10])
+    short = answer(
+        "200 OK", "transfer-encoding: chunked\r\n", b"a\r\n" + BODY[:10] + b"\r\n0\r\n\r\n"
+    )
     storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), short, short, short]
-    with pytest.raises(IncompleteError, match=r"100,000 of 10 bytes|shorter than before"):
+    with pytest.raises(IncompleteError, match=r"100,000 of 300,000 bytes .*shorter than before"):
         fetch(storage, retries=2)
+
+
+def test_a_file_that_came_back_with_another_size(storage: Storage) -> None:
+    """Another length than before is a failed attempt, as a page of an error would be."""
+    other = answer("200 OK", "content-length: 10\r\n", BODY[:10])
+    storage.plan = [
+        answer("200 OK", LENGTH, BODY[:100_000]),
+        other,
+        answer("200 OK", LENGTH, BODY),
+    ]
+    assert fetch(storage, retries=2) == BODY
 
 
 def test_progress_earns_new_attempts(storage: Storage) -> None:

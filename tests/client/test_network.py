@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import threading
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
-from swanlab_export.errors import UnavailableError
+from swanlab_export.client.session import find_ca
+from swanlab_export.errors import UnavailableError, UncertainError, UsageError
 from swanlab_export.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     Listen = Callable[[Callable[[socket.socket], None]], "Listener"]
 
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 GET = Request("GET", "/thing")
 LOGIN = json.dumps({"sid": "s", "userInfo": {"username": "ada"}}).encode()
 
@@ -91,11 +95,11 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+    for name in CA_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("variable", CA_VARIABLES[:3])
 def test_a_private_ca_by_the_usual_variables(
     variable: str, listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,3 +190,148 @@ def test_what_is_no_http_is_an_error(listen: Listen) -> None:
     server = listen(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"))
     with pytest.raises(UnavailableError):
         ask(f"http://127.0.0.1:{server.port}")
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A certificate that is trusted by way of a variable."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return context
+
+
+def reset(connection: socket.socket, number: int) -> bool:
+    """Reset the first connection in its handshake: what was sent is left unread."""
+    if number == 1:
+        connection.recv(10)
+    return number == 1
+
+
+def hang_up(connection: socket.socket, number: int) -> bool:
+    """End the first connection in its handshake, in good manners."""
+    if number == 1:
+        connection.recv(65536)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(65536)
+    return number == 1
+
+
+def speak_plainly(connection: socket.socket, number: int) -> bool:
+    """Answer the first handshake with something else."""
+    if number == 1:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 503 Busy\r\n\r\n")
+    return number == 1
+
+
+@pytest.mark.parametrize("accept", [reset, hang_up, speak_plainly])
+def test_a_handshake_that_fails_once_is_repeated(
+    accept: Callable[[socket.socket, int], bool], tls: ssl.SSLContext
+) -> None:
+    """A connection that breaks in the handshake of TLS is a broken connection like any other."""
+
+    def answer(asked: Asked) -> bytes | None:
+        return reply_login(asked) or reply_json({})
+
+    with RawServer(answer, tls=tls, accept=accept) as server:
+        with server.client(retries=1, sleep=lambda _: None) as client:
+            assert client.send(GET) == {}
+        assert server.accepted == 2
+    with RawServer(lambda _: reply(200, b"abc"), tls=tls, accept=accept) as server:
+        with server.client(retries=1, sleep=lambda _: None) as client:
+            assert b"".join(client.download(lambda: server.url, "the file")) == b"abc"
+        assert server.accepted == 2
+
+
+def damage(asked: Asked) -> bytes | None:
+    """Send half an answer, and then a record that nobody has encrypted."""
+    asked.socket.sendall(reply(200, b'{"a', {"content-length": "500"}))
+    with socket.socket(fileno=os.dup(asked.socket.fileno())) as beneath:
+        beneath.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
+        asked.socket.recv(1)
+    return None
+
+
+def test_a_damaged_record_is_repeated(tls: ssl.SSLContext) -> None:
+    """Bytes that TLS finds damaged on their way are asked for again, of the API and of a file."""
+
+    def answer(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        if len(server.of(asked.path)) == 1:
+            return damage(asked)
+        return reply(200, whole)
+
+    whole = b'{"a": 1}'.ljust(500)
+    with (
+        RawServer(answer, tls=tls) as server,
+        server.client(retries=1, sleep=lambda _: None) as client,
+    ):
+        assert client.send(GET) == {"a": 1}
+        assert b"".join(client.download(lambda: f"{server.url}/file", "the file")) == whole
+
+
+def test_a_create_whose_tls_broke_is_uncertain(tls: ssl.SSLContext) -> None:
+    """A create that TLS lost is not sent again."""
+
+    def answer(asked: Asked) -> bytes | None:
+        return reply_login(asked) or damage(asked)
+
+    create = Request("POST", "/project", body={}, repeatable=False)
+    with RawServer(answer, tls=tls) as server:
+        with (
+            server.client() as client,
+            pytest.raises(UncertainError, match="TLS failed, so it may"),
+        ):
+            client.send(create)
+        assert len(server.of("/api/project")) == 1
+
+
+@pytest.mark.usefixtures("tls")
+def test_a_certificate_for_another_name_stays_refused(tmp_path: Path) -> None:
+    """A certificate of a trusted authority for another host is not asked for twice."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.example").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with RawServer(reply_login, tls=context) as server:
+        with server.client() as client, pytest.raises(UnavailableError, match="not accepted"):
+            client.send(GET)
+        with server.client() as client, pytest.raises(UnavailableError, match="not accepted"):
+            list(client.download(lambda: server.url, "the file"))
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("variable", CA_VARIABLES)
+@pytest.mark.parametrize("value", ["missing", "garbage", ""])
+def test_a_variable_that_names_no_certificates(
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request says which variable is wrong, and nothing is tried; an empty one is none."""
+    (tmp_path / "garbage").write_text("no certificate")
+    monkeypatch.setenv(variable, str(tmp_path / value) if value else "")
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        host = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+        kind, said = (UsageError, f"^{variable} names ") if value else (UnavailableError, "in time")
+        with Client(Settings(host, host, "key"), retries=0, timeout_s=0.2) as client:
+            with pytest.raises(kind, match=said):
+                client.login()
+            with pytest.raises(kind, match=said):
+                list(client.download(lambda: host, "the file"))
+    plain = RawServer(lambda asked: reply_login(asked) or reply_json({}))
+    with plain as server, server.client() as client:
+        assert client.send(GET) == {}
+
+
+def test_which_variable_names_the_certificates(tmp_path: Path) -> None:
+    """The first that is set counts; of several folders, the first that is there."""
+    folder = str(tmp_path)
+    assert find_ca({}) is None
+    assert find_ca({"CURL_CA_BUNDLE": folder, "SSL_CERT_FILE": "missing"}) == folder
+    folders = os.pathsep.join(("", f"{folder}/missing", folder))
+    assert find_ca({"REQUESTS_CA_BUNDLE": "", "SSL_CERT_DIR": folders}) == folder
+    with pytest.raises(UsageError, match="SSL_CERT_FILE names"):
+        find_ca({"SSL_CERT_FILE": folders})

@@ -1,0 +1,165 @@
+"""A server on raw sockets, for answers that no web framework would give."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from swanlab_export.client import Client
+from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+KEY = "key-that-is-secret"
+SID = "sid-that-is-secret"
+LOGIN = "/api/login/api_key"
+
+
+@dataclass
+class Asked:
+    """A request as it came, and the socket to answer it on."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+    number: int
+    socket: socket.socket
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def start(self) -> int:
+        """Where the range that is asked for begins; 0 for none."""
+        return int(self.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+
+
+Answer = "Callable[[Asked], bytes | None]"
+
+
+def reply(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+    """An answer as it goes over the wire, with its length unless ``headers`` frame it."""
+    shown = {name.lower(): value for name, value in (headers or {}).items()}
+    if not {"content-length", "transfer-encoding", "connection"} & shown.keys():
+        shown["content-length"] = str(len(body))
+    head = "".join(f"{name}: {value}\r\n" for name, value in shown.items())
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode("latin-1") + body
+
+
+def reply_json(value: Any, status: int = 200) -> bytes:
+    """An answer of the API."""
+    return reply(status, json.dumps(value).encode(), {"content-type": "application/json"})
+
+
+def reply_part(body: bytes, start: int, end: int, total: str | None = None) -> bytes:
+    """Bytes ``start`` to ``end`` of a body, as a part of it."""
+    size = len(body) if total is None else total
+    return reply(206, body[start:end], {"content-range": f"bytes {start}-{end - 1}/{size}"})
+
+
+def reply_login(asked: Asked) -> bytes | None:
+    """The answer to a login; None for any other request."""
+    if asked.path != LOGIN:
+        return None
+    return reply_json({"sid": SID, "userInfo": {"username": "ada", "name": None}})
+
+
+class RawServer:
+    """Answers with what a function returns: bytes, or None to drop the connection.
+
+    Args:
+        answer: Called for each request; may also talk to its socket itself.
+        tls: Speaks TLS with this certificate.
+        accept: Called with each connection and its number, from 1, before TLS; true ends it.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Asked], bytes | None],
+        *,
+        tls: ssl.SSLContext | None = None,
+        accept: Callable[[socket.socket, int], bool] | None = None,
+    ) -> None:
+        self.asked: list[Asked] = []
+        self.accepted = 0
+        self._answer = answer
+        self._tls = tls
+        self._accept = accept
+        self._lock = threading.Lock()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._socket.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.over = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def of(self, path: str) -> list[Asked]:
+        """The requests of a path."""
+        return [asked for asked in self.asked if asked.path == path]
+
+    def client(self, **options: Any) -> Client:
+        """A client of this server."""
+        return Client(Settings(self.url, self.url, KEY), **options)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            number = self.accepted
+            threading.Thread(target=self._talk, args=(connection, number), daemon=True).start()
+
+    def _talk(self, connection: socket.socket, number: int) -> None:
+        try:
+            with connection:
+                if self._accept is not None and self._accept(connection, number):
+                    return
+                if self._tls is None:
+                    self._serve(connection)
+                    return
+                with self._tls.wrap_socket(connection, server_side=True) as secure:
+                    self._serve(secure)
+        except OSError:
+            pass
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while line := stream.readline().decode():
+                method, target, _ = line.split(" ", 2)
+                headers = {}
+                while (header := stream.readline().decode("latin-1").strip()) != "":
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                body = stream.read(int(headers.get("content-length", 0)))
+                with self._lock:
+                    number = len(self.asked) + 1
+                    asked = Asked(
+                        method, target, headers, body, time.monotonic(), number, connection
+                    )
+                    self.asked.append(asked)
+                answer = self._answer(asked)
+                if answer is None:
+                    return
+                connection.sendall(answer)
+                head = answer.partition(b"\r\n\r\n")[0].lower()
+                if b"connection: close" in head:
+                    return

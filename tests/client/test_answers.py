@@ -1,0 +1,135 @@
+"""Answers of the API: odd text, odd lengths, odd redirects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from raw_server import Asked, RawServer, reply, reply_json, reply_login
+
+from swanlab_export.client import Client, Request
+from swanlab_export.errors import ServerError, UnavailableError
+from swanlab_export.settings import Settings
+
+GET = Request("GET", "/thing")
+JSON = {"content-type": "application/json"}
+
+
+def ask(body: bytes) -> object:
+    """What a client makes of a body."""
+    with (
+        RawServer(lambda asked: reply_login(asked) or reply(200, body, JSON)) as server,
+        server.client() as client,
+    ):
+        return client.send(GET)
+
+
+@pytest.mark.parametrize("number", [1, 10**18, 2**70])
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"\ude00 first", "\ufffd first"),
+        (r"whole \ud83d\ude00", "whole \U0001f600"),
+        (r"no escape \\ud83d", r"no escape \ud83d"),
+        (r"\u0000 and \u2028", "\0 and \u2028"),
+    ],
+)
+def test_half_a_character_does_not_hide_the_rest(text: str, read: str, number: int) -> None:
+    """A lone surrogate becomes U+FFFD, in a name or a value; everything else stays as it was."""
+    body = f'{{"list": [{{"{text}": ["{text}", {number}, null, 1.5, true]}}]}}'
+    found = ask(body.encode())
+    assert found == {"list": [{read: [read, number, None, 1.5, True]}]}
+    json.dumps(found, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("number", [b"1", b"1234567890123456789"])
+def test_bytes_that_are_no_text(number: bytes) -> None:
+    """Bytes that are no UTF-8 become U+FFFD; a mark at the beginning is no part of the text."""
+    assert ask(b'{"name": "caf\xe9 \xed\xa0\xbd", "n": %s}' % number) == {
+        "name": "caf\ufffd \ufffd\ufffd\ufffd",
+        "n": int(number),
+    }
+    assert ask(b'\xef\xbb\xbf{"n": %s}' % number) == {"n": int(number)}
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"1" * 5000, b'"\xff', b"\xff\xfe", b"{,}"])
+def test_what_is_no_json_is_an_error(body: bytes) -> None:
+    """Nothing that a server sends makes reading it fail in another way."""
+    with pytest.raises(ServerError, match="which is not JSON"):
+        ask(body)
+
+
+def test_an_answer_that_is_cut_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer bytes than announced are an error that passes, though they are JSON by themselves."""
+    # As urllib3 below 2 does: it does not look, and half of a list is a list.
+    monkeypatch.setattr("urllib3.HTTPResponse._init_length", lambda *_: None)
+
+    def answer(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        cut = {"content-length": "50", "connection": "close"}
+        return reply(200, b"[]", cut) if asked.number < 4 else reply_json([1])
+
+    with RawServer(answer) as server, server.client(retries=2, sleep=lambda _: None) as client:
+        assert client.send(GET) == [1]
+        assert len(server.asked) == 4
+    with (
+        RawServer(answer) as server,
+        server.client(retries=0) as client,
+        pytest.raises(UnavailableError, match="the connection broke"),
+    ):
+        client.send(GET)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[bad?X-Signature=secret", "http://127.0.0.1:1/\x1b?X-Signature=secret"]
+)
+def test_a_redirect_that_cannot_be_read(location: str) -> None:
+    """A redirect that is no URL, or no printable one, is an error that shows no signature."""
+
+    def answer(asked: Asked) -> bytes | None:
+        return reply_login(asked) or reply(302, b"", {"location": location})
+
+    with (
+        RawServer(answer) as server,
+        server.client(retries=0) as client,
+        pytest.raises(ServerError, match="was redirected to http://") as caught,
+    ):
+        client.send(GET)
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_redirect_by_a_path_in_utf8() -> None:
+    """A path that is not ASCII is followed as it was meant."""
+
+    def answer(asked: Asked) -> bytes | None:
+        if asked.path == "/api/thing":
+            return reply(302, b"", {"location": "/api/é".encode().decode("latin-1")})
+        return reply_login(asked) or reply_json(asked.target)
+
+    with RawServer(answer) as server, server.client() as client:
+        assert client.send(GET) == "/api/%C3%A9"
+
+
+def test_a_redirect_that_is_neither_utf8() -> None:
+    """A path in Latin-1 is taken as it is."""
+
+    def answer(asked: Asked) -> bytes | None:
+        if asked.path == "/api/thing":
+            return reply(302, b"", {"location": "/api/\xe9"})
+        return reply_login(asked) or reply_json(asked.target)
+
+    with RawServer(answer) as server, server.client() as client:
+        assert client.send(GET) == "/api/%C3%A9"
+
+
+def test_a_host_that_no_dns_could_hold() -> None:
+    """A name with a part of 70 letters is an error like that of any unknown host."""
+    host = f"http://{'a' * 70}.example"
+    with (
+        Client(Settings(host, host, "key"), sleep=lambda _: None) as client,
+        pytest.raises(UnavailableError, match="cannot be reached: that is no URL to ask"),
+    ):
+        client.send(GET)

@@ -1,0 +1,172 @@
+"""Servers that drip, and readers that take their time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from raw_server import Asked, RawServer, reply, reply_login
+
+from swanlab_export.client import Request
+from swanlab_export.errors import IncompleteError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GET = Request("GET", "/thing")
+HEAD = b"HTTP/1.1 200 OK\r\n"
+FAR = b"content-length: 100000\r\n\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+
+
+def drip(said: bytes, dripped: bytes = b"x") -> Callable[[Asked], bytes | None]:
+    """Say something at once, and then the same few bytes again and again."""
+
+    def answer(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        asked.socket.sendall(said)
+        while True:
+            asked.socket.sendall(dripped)
+            time.sleep(0.02)
+
+    return answer
+
+
+DRIPS = {
+    "status": drip(b"", b"H"),
+    "header": drip(HEAD + b"x-long: "),
+    "headers": drip(HEAD, b"x: y\r\n"),
+    "body": drip(HEAD + FAR),
+    "unframed": drip(HEAD + b"\r\n"),
+    "chunk size": drip(HEAD + CHUNKED, b"0"),
+    "chunks": drip(HEAD + CHUNKED, b"1\r\nx\r\n"),
+}
+
+
+@pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS.keys())
+def test_an_answer_that_drips_is_given_up(answer: Callable[[Asked], bytes | None]) -> None:
+    """A byte now and then keeps no answer of the API alive beyond ten timeouts."""
+    with RawServer(answer) as server, server.client(retries=0, timeout_s=0.1) as client:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"did not answer in time|connection broke"):
+            client.send(GET)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS.keys())
+def test_a_download_that_drips_is_given_up(answer: Callable[[Asked], bytes | None]) -> None:
+    """A few bytes are no progress: the attempts of a download that drips come to an end, too."""
+    with (
+        RawServer(answer) as server,
+        server.client(retries=1, timeout_s=0.2, sleep=lambda _: None) as client,
+    ):
+        began = time.monotonic()
+        with pytest.raises((UnavailableError, IncompleteError)):
+            list(client.download(lambda: f"{server.url}/file", "the file"))
+        assert time.monotonic() - began < 5
+        assert len(server.asked) == 2
+
+
+def test_a_download_that_drips_on_is_given_up() -> None:
+    """A few new bytes in each attempt are no progress either."""
+
+    def answer(asked: Asked) -> bytes | None:
+        start = asked.start
+        headers = {"content-length": str(9000 - start)}
+        if start:
+            headers["content-range"] = f"bytes {start}-8999/9000"
+        asked.socket.sendall(reply(206 if start else 200, b"", headers))
+        while True:
+            asked.socket.sendall(b"x")
+            time.sleep(0.02)
+
+    with (
+        RawServer(answer) as server,
+        server.client(retries=2, timeout_s=0.2, sleep=lambda _: None) as client,
+    ):
+        with pytest.raises(IncompleteError, match=r"of 9,000 bytes arrived: .* in time"):
+            list(client.download(lambda: f"{server.url}/file", "the file"))
+        starts = [asked.start for asked in server.asked]
+    assert len(starts) == 3
+    assert 0 == starts[0] < starts[1] < starts[2]
+
+
+def test_a_download_may_begin_late() -> None:
+    """What a server needs to find a file does not count as a drip."""
+
+    def answer(asked: Asked) -> bytes | None:
+        time.sleep(0.3)
+        asked.socket.sendall(reply(200, b"", {"content-length": "2000"}))
+        time.sleep(0.15)
+        asked.socket.sendall(bytes(10))
+        time.sleep(0.05)
+        return bytes(1990)
+
+    with RawServer(answer) as server, server.client(retries=0, timeout_s=0.4) as client:
+        chunks = list(client.download(lambda: f"{server.url}/file", "the file"))
+    assert sum(map(len, chunks)) == 2000
+
+
+def test_a_slow_answer_that_comes() -> None:
+    """An answer that takes longer than a timeout, but never so long for the next byte, is read."""
+
+    def answer(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        asked.socket.sendall(HEAD + b"content-length: 5\r\n\r\n")
+        for _ in range(4):
+            time.sleep(0.1)
+            asked.socket.sendall(b" ")
+        asked.socket.sendall(b"7")
+        return None
+
+    with RawServer(answer) as server, server.client(retries=0, timeout_s=0.2) as client:
+        assert client.send(GET) == 7
+
+
+def test_a_slow_download_that_comes() -> None:
+    """A download may take much longer than a timeout, as long as it comes steadily."""
+
+    def answer(asked: Asked) -> bytes | None:
+        asked.socket.sendall(reply(200, b"", {"content-length": "20000"}))
+        for _ in range(20):
+            time.sleep(0.05)
+            asked.socket.sendall(bytes(1000))
+        return None
+
+    with RawServer(answer) as server, server.client(retries=0, timeout_s=0.2) as client:
+        chunks = list(client.download(lambda: f"{server.url}/file", "the file"))
+    assert sum(map(len, chunks)) == 20_000
+
+
+def test_a_reader_may_take_its_time() -> None:
+    """Only waiting for the server counts, not what a caller does with what has come."""
+
+    def answer(asked: Asked) -> bytes | None:
+        asked.socket.sendall(reply(200, b"", {"content-length": "30"}))
+        for _ in range(3):
+            asked.socket.sendall(bytes(10))
+            time.sleep(0.1)
+        return None
+
+    with RawServer(answer) as server, server.client(retries=0, timeout_s=0.3) as client:
+        came = 0
+        for chunk in client.download(lambda: f"{server.url}/file", "the file"):
+            came += len(chunk)
+            time.sleep(0.35)
+    assert came == 30
+
+
+def test_what_comes_through_a_proxy_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that drips is given up, too, and no request of it is watched twice."""
+    with RawServer(DRIPS["body"]) as server, server.client(retries=0, timeout_s=0.1) as client:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, server.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        for _ in range(2):
+            with pytest.raises(IncompleteError, match="in time"):
+                list(client.download(lambda: "http://storage.example/file", "the file"))
+        assert [asked.target for asked in server.asked] == ["http://storage.example/file"] * 2
