@@ -163,3 +163,14 @@ def test_times_in_other_units_are_refused(
     server.replace("POST", f"{HOST}/api/house/metrics/scalar", json=series)
     with pytest.raises((se.ServerError, se.IncompleteError)):
         metrics(api)
+
+
+def test_a_password_that_is_echoed_is_in_no_table(api: Any, server: responses.RequestsMock) -> None:
+    """However deep a server repeats the request, neither the table nor the raw answer has it."""
+    server.add("GET", f"{HOST}/api/self_hosted/info", json={"root": True, "expired": False})
+    said = {"id": 7, "echo": [{"users": ["x"], "password": "pw", "note": "got s3cret!"}]}
+    server.add("POST", f"{HOST}/api/self_hosted/users", json=said)
+    found = api.self_hosted.create_user("dora", "s3cret!")
+    assert found["id"].to_pylist() == [7]
+    assert "s3cret" not in str(found.to_pydict())
+    assert "pw" not in str(found.to_pydict())

@@ -55,14 +55,21 @@ def create_user(context: Context, username: str, password: str) -> Answer:
     check_root(context)
     wire = endpoint.create_user(context.client, username, password)
 
-    # A server that echoes the request must not get the password into a table.
-    sent = wire if isinstance(wire, dict) else {}
-    shown = {name: value for name, value in sent.items() if name not in {"users", "password"}}
     return Answer(
-        {"username": username} | shown,
+        {"username": username} | _without_secret(wire, password),
         lambda user: normalize_users([user], is_single=True),
         source_of(context, "self-hosted create-user", username),
     )
+
+
+def _without_secret(wire: Any, secret: str) -> Any:
+    """Leave out, at any depth, what a server that echoes the request would get into a table."""
+    if isinstance(wire, list):
+        return [_without_secret(each, secret) for each in wire]
+    if not isinstance(wire, dict):
+        return "•••" if isinstance(wire, str) and secret in wire else wire
+    kept = {name: value for name, value in wire.items() if name not in {"users", "password"}}
+    return {name: _without_secret(value, secret) for name, value in kept.items()}
 
 
 def list_users(context: Context, paging: Paging) -> Answer:
