@@ -97,3 +97,20 @@ def test_every_link_of_the_readmes_leads_somewhere() -> None:
         links = re.findall(r"\]\(([^)#:]+)\)", text)
         assert len(links) >= 6
         assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_printed_table_is_what_pandas_prints(tmp_path: Path) -> None:
+    """The block with the saved file holds what the command says and pandas shows."""
+    (block,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    command, saved, _, statement, *table = block.splitlines()
+    words = [sys.executable, "-m", *shlex.split(command.replace("-export", "_export", 1))[1:]]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == saved
+    expression = statement.removeprefix(">>> ")
+    wide = "'display.width', 120, 'display.max_columns', 10"
+    code = f"import pandas; pandas.set_option({wide}); print({expression})"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    # Some versions of pandas write microseconds, and lay out the columns otherwise.
+    assert re.sub(r"(\.\d{3})000\+", r"\1+", shown).split() == " ".join(table).split()
