@@ -73,7 +73,8 @@ def connect(
         api_key: The key; by default SWANLAB_API_KEY, else that of ``swanlab login``.
         frame: What calls return: ``"pandas"``, ``"arrow"`` or ``"polars"``.
         jobs: How many requests may be in flight at once.
-        timeout: How long to wait for the server's next bytes, in seconds.
+        timeout: How long to wait for the server's next bytes, in seconds; an answer may take ten
+            times as long as a whole, and a download must bring 1 KiB/s.
         retries: How often to repeat what failed in passing.
         progress: Show progress bars, in a terminal or notebook.
 

@@ -370,7 +370,7 @@ ODD_URLS = [
     "http://[bad?X-Signature=signature",
     f"http://{'a' * 70}.example/f?X-Signature=signature",
     "file:///etc/passwd?X-Signature=signature",
-    "http://ex mple/?X-Signature=signature",
+    "http:///nohost?X-Signature=signature",
     "//nohost?X-Signature=signature",
     "http://user:signature@[bad/x",
     "http://127.0.0.1:99999/\x1b]0;x?X-Signature=signature",
