@@ -167,7 +167,7 @@ def test_raw_exports_are_whole_or_an_error(fault: str, shell: Shell) -> None:
     shell.file = shell.folder / "out.json"
     shell.server.faults = parse_faults([fault])
     (shell.folder / "out.parquet").rename(shell.file)
-    assert shell.run(*METRICS, "--raw").returncode == 5
+    assert shell.run(*METRICS, "--raw", "--retries", "1").returncode == 5
     assert shell.is_untouched()
 
 
