@@ -85,7 +85,10 @@ class _Root(LazyGroup):
 )
 @click.version_option(__version__, "-v", "--version", prog_name=__title__)
 def root() -> None:
-    """Get experiment data out of SwanLab, as typed tables."""
+    """Get experiment data out of SwanLab, as typed tables.
+
+    Any other command, such as sync or watch, is the official SDK's, where that is installed.
+    """
 
 
 @click.group(cls=LazyGroup, summaries=_API)

@@ -198,7 +198,7 @@ def filter_(
     show_default=True,
     help="One row per key and step, or one column per key.",
 )
-@click.option("--log-scale", is_flag=True, help="Plots: a logarithmic axis.")
+@click.option("--log-scale", is_flag=True, help="Plots have a logarithmic axis.")
 @common_options
 def metrics(
     paths: tuple[str, ...],
@@ -218,6 +218,7 @@ def metrics(
     """Points of metrics: run_id, key, step, value, timestamp.
 
     A sample of at most 1500 points per key; --all or a range downloads every point.
+    --save NAME.png, .svg or .pdf and --format plot draw them.
     """
     from swanlab_export.api.metrics import metrics as fetch
     from swanlab_export.api.ranges import Range
