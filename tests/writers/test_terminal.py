@@ -468,3 +468,9 @@ def test_any_table_fits_any_terminal(
         Table("t", batch.schema, [rows], is_single=is_single), width, is_chosen=is_chosen
     )
     assert len(lines) >= 3
+
+
+@pytest.mark.parametrize("code", [0x2028, 0x2029, 0x202E, 0x200F, 0x1B, 0x7F, 0x9B])
+def test_what_a_terminal_would_obey_is_spelled_out(code: int) -> None:
+    """Separators of lines and paragraphs, marks that turn text around, escapes and controls."""
+    assert neutralise(f"a{chr(code)}b") == f"a\\u{code:04x}b"
