@@ -56,9 +56,8 @@ def metrics(
     found = match_keys(context, runs, patterns, "SCALAR")
     # Before any export is begun: what the export of a run that goes on then holds beyond the
     # announced steps is no contradiction, while the other way round it would look cut.
-    announced = context.client.begin(
-        lambda: announced_steps(context, runs, found) if is_full else {}
-    )
+    begin = context.client.begin
+    announced = begin(lambda: announced_steps(context, runs, found)) if is_full else dict
     asked = found if x_key is None else list(dict.fromkeys([*found, x_key]))
     having = find_having(context, runs, asked, "SCALAR")
     if x_key is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -295,7 +294,7 @@ def _runs_table(
         summary_keys=[key for key in keys if not is_pattern(key)],
     )
     for key in keys:
-        if not fnmatch.filter(met, key) and key not in met:
+        if not matching(key, list(met)):
             table.notes.append(f"no run here has the key {escape(key)}")
     return table
 
