@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import stat
 from dataclasses import dataclass, field
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from swanlab_export.errors import AuthenticationError, UsageError, argument
-from swanlab_export.refs import escape
+from swanlab_export.errors import AuthenticationError, UsageError
+from swanlab_export.limits import SANDBOX
+from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_HOST = "https://api.swanlab.cn"
 DEFAULT_WEB_HOST = "https://swanlab.cn"
+_PUBLIC_HOSTS = ("api.swanlab.cn", "swanlab.cn")
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,16 @@ def load_settings(
 ) -> Settings:
     """Find the server and the key for it.
 
-    A key from the netrc file is used only for the host that its entry names. Where a key is given,
-    a netrc file that cannot be read is none.
+    A key from the netrc file is used only for the host that its entry names. If a key is given, a
+    netrc file that cannot be read counts as none.
 
     Raises:
         UsageError: A host is not one.
         AuthenticationError: There is no key for the host.
     """
+    if host is not None and not host.strip():
+        # As of an unset variable in a script: the public server is not what is meant.
+        raise UsageError(f"{argument('host')} is empty")
     given = api_key or _variable(environ, "SWANLAB_API_KEY")
     try:
         entry = _find_entry(environ, cwd)
@@ -71,20 +77,41 @@ def load_settings(
             f"run `swanlab login`; to look around without an account, use {argument('host', 'sandbox')}"
         )
     _check_key(key, argument("api_key") if api_key else "SWANLAB_API_KEY")
-    warnings = entry.warnings if entry is not None and key == entry.api_key else ()
-    return Settings(url, _web_host(url, entry, environ), key, warnings)
+    warnings = list(entry.warnings) if entry is not None and key == entry.api_key else []
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        warnings.append(f"the API key is sent to {url} without encryption: use https if you can")
+    return Settings(url, _web_host(url, entry, environ), key, tuple(warnings))
 
 
 def normalize_host(host: str, name: str = "") -> str:
-    """Cut a host down to scheme, name and port; without a scheme it is https.
+    """Return the API host as scheme, name and port; without a scheme it is https.
 
-    ``name`` says where it was given, ``host=`` by default.
+    The web host of the public server stands for its API host. ``name`` says where the host was
+    given, ``host=`` by default.
 
-    >>> normalize_host("swan.example:8000/api/"), normalize_host("http://api.swanlab.cn")
+    >>> normalize_host("swan.example:8000/api/"), normalize_host("https://swanlab.cn")
     ('https://swan.example:8000', 'https://api.swanlab.cn')
     """
-    text = host.strip()
-    refusal = UsageError(f"{name or argument('host')} {escape(host)} is not a host")
+    url = _origin(host, name or argument("host"))
+    return DEFAULT_HOST if url.partition("://")[2] in _PUBLIC_HOSTS else url
+
+
+def is_loopback(name: str) -> bool:
+    """Say whether a host name is that of this machine."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
+
+
+def _origin(text: str, name: str) -> str:
+    """Return scheme, name and port of a URL, which must hold nothing else that counts."""
+    text = text.strip()
+    # What stands before an @ may be a password.
+    refusal = UsageError(f"{name} {quote(text.rpartition('@')[2])} is not a host")
+    if "@" in text.partition("?")[0]:
+        _refuse_user(text, name)
     if not text.isprintable() or " " in text:
         raise refusal
     try:
@@ -96,13 +123,26 @@ def normalize_host(host: str, name: str = "") -> str:
     is_too_long = any(len(label) > 63 for label in (found or "").split("."))
     if not found or is_too_long or parts.scheme not in {"http", "https"}:
         raise refusal
+    if parts.path.rstrip("/") not in {"", "/api"} or parts.query or parts.fragment:
+        raise UsageError(
+            f"{name} {quote(text)} has more than a host: SwanLab is expected at the root of a host"
+        )
     shown = f"[{found}]" if ":" in found else found
-    url = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
-    return DEFAULT_HOST if url == "http://api.swanlab.cn" else url
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+
+
+def _refuse_user(text: str, name: str) -> None:
+    """Refuse a user name in a host, which may come with a password; an @ in a path is not one."""
+    authority = text.partition("://")[2] or text
+    if "@" in authority.partition("/")[0]:
+        raise UsageError(
+            f"{name} holds a user name or a password, which SwanLab does not use: "
+            f"name the host alone, and the key with {argument('api_key')}"
+        )
 
 
 def netrc_path(environ: Mapping[str, str], cwd: Path, *, is_local: bool) -> Path:
-    """Say where the official client keeps its login."""
+    """Return where the official client keeps its login."""
     if is_local:
         return cwd / ".swanlab" / ".netrc"
     folder = _variable(environ, "SWANLAB_ROOT") or _variable(environ, "SWANLAB_SAVE_DIR")
@@ -115,7 +155,7 @@ def netrc_path(environ: Mapping[str, str], cwd: Path, *, is_local: bool) -> Path
 
 
 def current_folder() -> Path:
-    """Where a login of this folder would be; the root where the folder is gone."""
+    """Return where a login of this folder would be; the root if the folder is gone."""
     try:
         return Path.cwd()
     except OSError:
@@ -123,7 +163,7 @@ def current_folder() -> Path:
 
 
 def format_login(settings: Settings) -> str:
-    """Spell a login as the netrc file that the official client reads: one machine."""
+    """Format a login as the netrc file that the official client reads: one machine."""
     _check_key(settings.api_key, argument("api_key"))
     return f"machine {settings.host}\n\tlogin {settings.web_host}\n\tpassword {settings.api_key}\n"
 
@@ -137,8 +177,8 @@ def _find_entry(environ: Mapping[str, str], cwd: Path) -> _Entry | None:
                 return _read_entry(path)
         except (OSError, ValueError) as error:
             raise AuthenticationError(
-                f"{escape(str(path))} cannot be read as a login file: "
-                f"{escape(type(error).__name__)}; run `swanlab login` to write it anew"
+                f"{quote(str(path))} cannot be read as a login file: "
+                f"{quote(type(error).__name__)}; run `swanlab login` to write it again"
             ) from None
     return None
 
@@ -148,7 +188,7 @@ def _read_entry(path: Path) -> _Entry | None:
         hosts = netrc(path).hosts
     except (NetrcParseError, UnicodeDecodeError):
         # The parser's own message quotes the file, and the file holds the key.
-        message = f"{escape(str(path))} is not a login file; run `swanlab login` to write it anew"
+        message = f"{quote(str(path))} is not a login file; run `swanlab login` to write it again"
         raise AuthenticationError(message) from None
     if not hosts:
         return None
@@ -156,23 +196,23 @@ def _read_entry(path: Path) -> _Entry | None:
     try:
         url = normalize_host(machine.removesuffix("/").removesuffix("/api"))
     except UsageError:
-        message = f"{escape(str(path))} names no host; run `swanlab login` to write it anew"
+        message = f"{quote(str(path))} names a host that cannot be used; run `swanlab login` to write it again"
         raise AuthenticationError(message) from None
     is_open = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
-    warning = f"{escape(str(path))} holds an API key and can be read by others: chmod 600 it"
+    warning = f"{quote(str(path))} holds an API key and can be read by others: chmod 600 it"
     return _Entry(url, login or "", password or "", (warning,) if is_open else ())
 
 
 def _web_host(host: str, entry: _Entry | None, environ: Mapping[str, str]) -> str:
     if named := _variable(environ, "SWANLAB_WEB_HOST"):
-        return normalize_host(named, "SWANLAB_WEB_HOST")
+        return _origin(named, "SWANLAB_WEB_HOST")
     if entry is not None and "://" in entry.web_host:
         return entry.web_host.rstrip("/")
     return DEFAULT_WEB_HOST if host == DEFAULT_HOST else host
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
-    """Read a variable; quotes that a .env file left around the value go."""
+    """Read a variable; quotes that a .env file left around the value are removed."""
     value = environ.get(name, "").strip()
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1].strip()
@@ -182,3 +222,9 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
 def _check_key(key: str, name: str) -> None:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(f"{name} holds characters that no API key has")
+
+
+def is_sandbox(host: str | None, environ: Mapping[str, str]) -> bool:
+    """Say whether the sandbox is the host, as an argument or else in SWANLAB_API_HOST."""
+    named = _variable(environ, "SWANLAB_API_HOST") if host is None else host
+    return named.strip() == SANDBOX

@@ -1,4 +1,4 @@
-"""Lists that move, lie or break: each item once, nothing missing, or an error."""
+"""Lists that change, are wrong or do not end: each item once, nothing missing, or an error."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swanlab_export.api.resolve import identity
 from swanlab_export.client.request import Request
 from swanlab_export.errors import IncompleteError, ServerError
 from swanlab_export.pagination import Pages, fetch_by_cursor, fetch_log_shards
 from swanlab_export.progress import Progress
+from swanlab_export.report import Report
 
-Answers = Callable[[Request], Any]
+Respond = Callable[[Request], Any]
 
 
 class Server:
-    """Answers requests from a function, one after the other, and remembers them."""
+    """Responds to requests with a function, one after the other, and records them."""
 
-    def __init__(self, answer: Answers) -> None:
-        self.answer = answer
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
         self.asked: list[dict[str, Any]] = []
-        self.side_by_side: list[Any] = []
+        self.concurrent: list[Any] = []
 
     def send(self, request: Request) -> Any:
-        """Answer one request."""
+        """Respond to one request."""
         self.asked.append(dict(request.params))
-        return self.answer(request)
+        return self.respond(request)
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Do the work in order, and remember what was to be done side by side."""
-        self.side_by_side += (together := list(items))
-        return map(work, together)
+        """Do the work in order, and record what was to be done concurrently."""
+        for item in items:
+            self.concurrent.append(item)
+            yield work(item)
 
 
 class Counted(Progress):
-    """Remembers each bar: title, total, unit, and what was added to it."""
+    """Records each progress bar: title, total, unit, and what was added to it."""
 
     def __init__(self) -> None:
         self.bars: list[tuple[str, int | None, str, list[int]]] = []
@@ -54,13 +55,13 @@ class Counted(Progress):
 
 class _Amounts(list[int]):
     def add(self, amount: int) -> None:
-        """Remember the amount."""
+        """Record the amount."""
         self.append(amount)
 
 
-def in_turn(answers: Iterable[Any]) -> Answers:
-    """Serve one answer after the other, whatever is asked."""
-    left = iter(answers)
+def in_turn(payloads: Iterable[Any]) -> Respond:
+    """Send one payload after the other, whatever is requested."""
+    left = iter(payloads)
     return lambda _: next(left)
 
 
@@ -69,16 +70,22 @@ def build(page: int, size: int) -> Request:
     return Request("GET", "/list", params=(("page", page), ("size", size)))
 
 
+def identify(item: Any) -> Any:
+    """Return the id of a run, or else its content."""
+    name = item.get("cuid") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else str(item)
+
+
 def pages(server: Server, **options: Any) -> Pages:
-    """The list of a server, all of it unless told otherwise."""
-    defaults: dict[str, Any] = {"page": 1, "size": 20, "is_full": True, "progress": Progress()}
-    return Pages(server, build, identity("cuid"), title="runs", **defaults | options)
+    """The list of a server, all of it by default."""
+    defaults: dict[str, Any] = {"page": 1, "size": 20, "all": True, "progress": Progress()}
+    return Pages(server, build, identify, title="runs", **defaults | options)
 
 
-def listing(items: Callable[[], list[Any]]) -> Answers:
+def listing(items: Callable[[], list[Any]]) -> Respond:
     """Serve pages out of what the list is at that moment."""
 
-    def answer(request: Request) -> dict[str, Any]:
+    def respond(request: Request) -> dict[str, Any]:
         now = items()
         page, size = (int(value) for _, value in request.params)
         return {
@@ -87,7 +94,7 @@ def listing(items: Callable[[], list[Any]]) -> Answers:
             "pages": -(-len(now) // size),
         }
 
-    return answer
+    return respond
 
 
 def runs(names: Iterable[int]) -> list[dict[str, Any]]:
@@ -97,16 +104,16 @@ def runs(names: Iterable[int]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
 def test_every_item_once(count: int) -> None:
-    """A list that stands still takes one request per hundred."""
+    """A list that does not change takes one request per hundred items."""
     server = Server(listing(lambda: runs(range(count))))
     assert list(pages(server)) == runs(range(count))
     assert len(server.asked) == max(1, -(-count // 100))
 
 
 def test_one_page_is_one_request() -> None:
-    """A page that was asked for is that page, with the total of the whole."""
+    """A page that is wanted is that page, with the total of the whole."""
     server = Server(listing(lambda: runs(range(250))))
-    some = pages(server, is_full=False, page=3, size=50)
+    some = pages(server, all=False, page=3, size=50)
     assert some.total is None
     assert list(some) == runs(range(100, 150))
     assert some.total == 250
@@ -114,14 +121,14 @@ def test_one_page_is_one_request() -> None:
 
 
 def test_progress_counts_what_comes() -> None:
-    """One bar per read of the list, named after it, up to the total, page by page."""
+    """One progress bar per read of the list, named after it, up to the total, page by page."""
     progress = Counted()
     list(pages(Server(listing(lambda: runs(range(250)))), progress=progress))
     assert progress.bars == [("runs", 250, "runs", [100, 100, 50])]
 
 
 @given(st.data())
-def test_a_list_that_moves_loses_nothing_that_stayed(data: st.DataObject) -> None:
+def test_a_list_that_changes_loses_nothing_that_stayed(data: st.DataObject) -> None:
     """Items come and go between pages: each at most once, and all that were always there."""
     stay = list(range(220))
     now = stay.copy()
@@ -154,20 +161,21 @@ def test_a_list_that_moves_loses_nothing_that_stayed(data: st.DataObject) -> Non
     ],
 )
 def test_a_list_is_read_until_nothing_can_be_missing(reads: list[tuple[range, int]]) -> None:
-    """As often as that takes and no oftener; what any of the reads held is in it, once."""
-    answers = [{"list": runs(names), "total": total, "pages": 1} for names, total in reads]
-    server = Server(in_turn(answers))
+    """As often as needed and no more; what any of the reads held is in it, once."""
+    payloads = [{"list": runs(names), "total": total, "pages": 1} for names, total in reads]
+    server = Server(in_turn(payloads))
     assert list(pages(server)) == runs(dict.fromkeys(name for names, _ in reads for name in names))
     assert len(server.asked) == len(reads)
 
 
-def test_a_list_that_never_holds_still_is_an_error() -> None:
-    """A list that announces more than it gives, again and again, is not whole."""
-    answers = [
+def test_a_list_that_keeps_changing_is_an_error() -> None:
+    """A list that announces more than it gives, and other items each time, is not whole."""
+    payloads = [
         {"list": runs(names), "total": 200, "pages": 2}
-        for names in (range(100), range(100, 199)) * 4
+        for last in (190, 195, 198, 199)
+        for names in (range(100), range(100, last))
     ]
-    server = Server(in_turn(answers))
+    server = Server(in_turn(payloads))
     said = r"^the list of runs kept changing while it was read: total is 200, 199 came in 4 reads$"
     with pytest.raises(IncompleteError, match=said):
         list(pages(server))
@@ -175,20 +183,20 @@ def test_a_list_that_never_holds_still_is_an_error() -> None:
 
 
 def test_items_without_identity_are_kept() -> None:
-    """Items that have no id, or that are no objects, are told apart by what they hold."""
+    """Items without an id, or that are not objects, are compared by their content."""
     odd = [{"cuid": "a"}, {"name": "x"}, {"name": "y"}, "text", None, {"cuid": ["no", "text"]}]
 
-    def answer(_: Request) -> dict[str, Any]:
+    def respond(_: Request) -> dict[str, Any]:
         return {"list": odd, "total": 5, "pages": 1}
 
-    assert list(pages(Server(answer))) == [item for item in odd if item is not None]
+    assert list(pages(Server(respond))) == [item for item in odd if item is not None]
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("payload", "said"),
     [
-        (None, " was not answered with a page but with null"),
-        ([], " was not answered with a page but with a list"),
+        (None, ": the response is null, not a page"),
+        ([], ": the response is a list, not a page"),
         ({"list": []}, ": the page's total is null, not a count"),
         ({"list": [], "total": "3", "pages": 1}, ": the page's total is a str, not a count"),
         ({"list": [], "total": True, "pages": 1}, ": the page's total is a bool, not a count"),
@@ -197,12 +205,85 @@ def test_items_without_identity_are_kept() -> None:
         ({"list": {}, "total": 1, "pages": 1}, ": the page's list is a dict"),
     ],
 )
-def test_what_is_no_page_is_named(answer: Any, said: str) -> None:
-    """The error says which request, which field, and what came: of one page, or any of all."""
+def test_what_is_not_a_page_is_named(payload: Any, said: str) -> None:
+    """The error says which request, which field, and what came: for one page, or any of all."""
     good = {"list": [], "total": 101, "pages": 2}
-    for is_full, answers in ((False, [answer]), (True, [answer]), (True, [good, answer])):
+    for reads_all, payloads in ((False, [payload]), (True, [payload]), (True, [good, payload])):
         with pytest.raises(ServerError, match=f"^GET /list{said}$"):
-            list(pages(Server(in_turn(answers)), is_full=is_full))
+            list(pages(Server(in_turn(payloads)), all=reads_all))
+
+
+@pytest.mark.parametrize("total", [101, 150, 1000])
+def test_two_reads_that_agree_are_the_whole_list(total: int) -> None:
+    """Two complete reads with the same items are the list, with a warning about its total."""
+    items = runs(range(100))
+
+    def respond(request: Request) -> dict[str, Any]:
+        page = int(request.params[0][1])
+        found = items if page == 1 else []
+        return {"list": found, "total": total, "pages": -(-total // 100)}
+
+    report = Report()
+    server = Server(respond)
+    assert list(pages(server, report=report)) == items
+    assert len(server.asked) == 2 * -(-total // 100)
+    assert report.warnings == [
+        f"the list of runs announces {total} in total, but two complete reads gave the same 100"
+    ]
+    assert list(pages(Server(respond))) == items
+
+
+def test_a_page_that_is_missing_is_not_the_end() -> None:
+    """Items after an empty page belong to the list, too."""
+    found = {1: runs(range(100)), 3: runs(range(100, 150))}
+
+    def respond(request: Request) -> dict[str, Any]:
+        page = int(request.params[0][1])
+        return {"list": found.get(page, []), "total": 250, "pages": 3}
+
+    assert len(list(pages(Server(respond), report=Report()))) == 150
+
+
+@pytest.mark.parametrize("later", [runs(range(100)), []], ids=["the same page", "empty pages"])
+def test_a_list_that_claims_a_billion_pages(later: list[Any]) -> None:
+    """Pages without a new item end the read, whatever was announced."""
+
+    def respond(request: Request) -> dict[str, Any]:
+        page = int(request.params[0][1])
+        return {
+            "list": runs(range(100)) if page == 1 else later,
+            "total": 100 * 10**9,
+            "pages": 10**9,
+        }
+
+    server = Server(respond)
+    with pytest.raises(IncompleteError, match="100 came in 4 reads"):
+        list(pages(server, report=Report()))
+    assert len(server.asked) < 500
+
+
+def test_a_total_that_grows_without_end() -> None:
+    """A list that announces more with every page does not end, and is an error."""
+    names = iter(range(10**9))
+
+    def respond(request: Request) -> dict[str, Any]:
+        page = int(request.params[0][1])
+        items = runs(next(names) for _ in range(100))
+        return {"list": items, "total": 100 * (page + 5), "pages": 2}
+
+    server = Server(respond)
+    with pytest.raises(IncompleteError, match="the list of runs does not end"):
+        list(pages(server))
+    assert len(server.asked) < 100
+
+
+def test_a_cursor_without_end() -> None:
+    """A cursor that is always new, but brings nothing new, is an error."""
+    numbers = iter(range(10**9))
+    server = Server(lambda _: {"keys": ["a"], "hasMore": True, "nextCursor": str(next(numbers))})
+    with pytest.raises(IncompleteError, match="the list does not end"):
+        list(fetch_by_cursor(server, cursor))
+    assert len(server.asked) < 20
 
 
 def cursor(name: str) -> Request:
@@ -212,23 +293,23 @@ def cursor(name: str) -> Request:
 
 def test_cursors_are_followed_to_the_end() -> None:
     """Each page names the next one, until there is no more."""
-    answers = {
+    payloads = {
         "": {"keys": ["a"], "hasMore": True, "nextCursor": "1"},
         "1": {"keys": None, "hasMore": True, "nextCursor": 2},
         "2": {"keys": ["b"], "hasMore": False, "nextCursor": "1"},
     }
-    server = Server(lambda request: answers[request.body["cursor"]])
+    server = Server(lambda request: payloads[request.body["cursor"]])
     assert [page["keys"] for page in fetch_by_cursor(server, cursor)] == [["a"], None, ["b"]]
 
 
 @pytest.mark.parametrize(("following", "requests"), [(None, 1), ("", 1), ("1", 2)])
-def test_a_cursor_that_leads_nowhere_new_is_an_error(following: str | None, requests: int) -> None:
+def test_a_cursor_that_names_no_new_page_is_an_error(following: str | None, requests: int) -> None:
     """More is promised, but not where, or where it already was: no endless loop, no half list."""
     server = Server(lambda _: {"keys": [], "hasMore": True, "nextCursor": following})
-    with pytest.raises(IncompleteError, match="leads nowhere new"):
+    with pytest.raises(IncompleteError, match="names no page that is new"):
         list(fetch_by_cursor(server, cursor))
     assert len(server.asked) == requests
-    with pytest.raises(ServerError, match="a list, not with a page"):
+    with pytest.raises(ServerError, match="is a list, not a page"):
         list(fetch_by_cursor(Server(lambda _: []), cursor))
 
 
@@ -244,31 +325,49 @@ def read_log(server: Server) -> list[Any]:
     ]
 
 
-def logging(log: list[int], growth: int = 0) -> Answers:
-    """Serve shards of ten out of a log that grows after each answer."""
+def logging(log: list[int], growth: int = 0) -> Respond:
+    """Serve shards of ten out of a log that grows after each response."""
 
-    def answer(request: Request) -> dict[str, Any]:
+    def respond(request: Request) -> dict[str, Any]:
         start = int(request.params[0][1]) * 10
         found = {"logs": log[start : start + 10] or None, "count": len(log)}
         log.extend(range(len(log), len(log) + growth))
         return found
 
-    return answer
+    return respond
 
 
-@pytest.mark.parametrize("lines", [0, 1, 9, 10, 11, 20, 25])
-def test_shards_until_all_lines_have_come(lines: int) -> None:
-    """Shards are read until the announced count has come, and one more where the last was full."""
+@pytest.mark.parametrize(
+    ("lines", "requests"), [(0, 1), (1, 2), (9, 2), (10, 2), (11, 2), (20, 3), (25, 3)]
+)
+def test_shards_until_all_lines_have_come(lines: int, requests: int) -> None:
+    """Shards are read to the announced count; one more if the last was full or may not be last."""
     server = Server(logging(list(range(lines))))
     assert read_log(server) == list(range(lines))
-    assert server.asked == [{"epoch": number} for number in range(lines // 10 + 1)]
+    assert server.asked == [{"epoch": number} for number in range(requests)]
 
 
-def test_shards_that_were_announced_come_side_by_side() -> None:
-    """The first shard says how many lines there are; those behind it need not wait in line."""
+def test_shards_that_announce_just_their_own_lines() -> None:
+    """A count that is the number of lines in the shard does not end the log after a short shard."""
+    parts = [[1, 2], [3], []]
+    server = Server(in_turn({"logs": part, "count": len(part)} for part in parts))
+    assert read_log(server) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("count", "requests"), [(25, 2), (10, 2), (10**12, 2)])
+def test_a_shard_that_repeats_the_one_before_is_an_error(count: int, requests: int) -> None:
+    """A server that sends a shard twice, within the log or after its end, gives no whole log."""
+    server = Server(lambda _: {"logs": list(range(10)), "count": count})
+    with pytest.raises(IncompleteError, match="repeats the one before it"):
+        read_log(server)
+    assert len(server.asked) == requests
+
+
+def test_announced_shards_are_fetched_concurrently() -> None:
+    """The first shard says how many lines there are; the others are fetched concurrently."""
     server = Server(logging(list(range(25))))
     read_log(server)
-    assert server.side_by_side == [1, 2]
+    assert server.concurrent == [1, 2]
 
 
 @pytest.mark.parametrize("lines", [10, 25])
@@ -284,21 +383,21 @@ def test_a_log_that_grows_is_read_to_its_end(lines: int) -> None:
 
 def test_a_log_that_ends_early_is_an_error() -> None:
     """Fewer lines than announced are not a log."""
-    answers = [{"logs": [1, 2], "count": 25}, {"logs": [], "count": 25}]
-    with pytest.raises(IncompleteError, match=r"^GET /log: 25 lines announced, 2 came$"):
-        list(fetch_log_shards(Server(in_turn(answers)), shard, size=10))
+    payloads = [{"logs": [1, 2], "count": 25}, {"logs": [], "count": 25}]
+    with pytest.raises(IncompleteError, match=r"^GET /log: 25 lines were announced, 2 came$"):
+        list(fetch_log_shards(Server(in_turn(payloads)), shard, size=10))
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("payload", "said"),
     [
-        (None, " was answered with null, not with a shard"),
-        ([], " was answered with a list, not with a shard"),
+        (None, ": the response is null, not a shard"),
+        ([], ": the response is a list, not a shard"),
         ({"logs": {"a": 1}}, ": the shard's logs and count are a dict of a int"),
         ({"logs": [], "count": "many"}, ": the shard's logs and count are a list of a str"),
     ],
 )
-def test_what_is_no_shard_is_named(answer: Any, said: str) -> None:
+def test_what_is_not_a_shard_is_named(payload: Any, said: str) -> None:
     """Anything else than lines and a count is the server's mistake, and named so."""
     with pytest.raises(ServerError, match=f"^GET /log{said}$"):
-        list(fetch_log_shards(Server(lambda _: answer), shard, size=10))
+        list(fetch_log_shards(Server(lambda _: payload), shard, size=10))

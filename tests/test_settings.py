@@ -42,8 +42,8 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_arguments_win_over_the_environment_and_that_over_the_file(home: Home) -> None:
-    """Argument, environment, file, default: the first that says something."""
+def test_arguments_come_before_the_environment_and_that_before_the_file(home: Home) -> None:
+    """Argument, environment, file, default: the first one that is set counts."""
     assert home.load(api_key="k").host == "https://api.swanlab.cn"
     assert home.load(api_key="k").web_host == "https://swanlab.cn"
     home.login()
@@ -64,7 +64,7 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(home: Home) -
 
 
 def test_a_key_goes_only_to_the_host_of_its_file(home: Home) -> None:
-    """The file's key is not sent to another host that is asked for."""
+    """The file's key is not sent to another host that is named."""
     home.login()
     with pytest.raises(AuthenticationError, match=r"no API key for https://other\.example"):
         home.load("other.example")
@@ -101,8 +101,8 @@ def test_a_file_that_others_can_read_is_warned_of(home: Home) -> None:
         "\x00\xff",
     ],
 )
-def test_a_file_that_is_no_login(text: str, home: Home) -> None:
-    """The message names the file and the way out, and quotes nothing of it."""
+def test_a_file_that_is_not_a_login(text: str, home: Home) -> None:
+    """The message names the file and what to do, and quotes nothing of it."""
     path = home.login(text)
     with pytest.raises(AuthenticationError, match="swanlab login") as caught:
         home.load()
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_login(text: str, home: Home) -> None:
 
 
 def test_an_empty_file_and_one_that_cannot_be_opened(home: Home) -> None:
-    """An empty file is no login; a broken link or a folder is none either."""
+    """An empty file is not a login, nor is a broken link or a folder."""
     path = home.login("")
     with pytest.raises(AuthenticationError, match="there is no API key"):
         home.load()
@@ -128,8 +128,8 @@ def test_an_empty_file_and_one_that_cannot_be_opened(home: Home) -> None:
     ("entry", "web"),
     [("a", "https://swan.example"), ("http://web.example/", "http://web.example")],
 )
-def test_where_web_pages_are(entry: str, web: str, home: Home) -> None:
-    """The file's login names the web page, where it is an address."""
+def test_the_web_host_of_a_login_file(entry: str, web: str, home: Home) -> None:
+    """The login of the file is the web host, if it is a URL."""
     home.login(f"machine https://swan.example/api\n\tlogin {entry}\n\tpassword filekey\n")
     assert home.load().web_host == web
 
@@ -139,30 +139,90 @@ def test_where_web_pages_are(entry: str, web: str, home: Home) -> None:
     [
         ("swan.example", "https://swan.example"),
         (" http://swan.example/api/ ", "http://swan.example"),
-        ("https://SWAN.example:443/x?y#z", "https://swan.example:443"),
+        ("https://SWAN.example:443", "https://swan.example:443"),
+        ("swan.example/", "https://swan.example"),
         ("http://[::1]:8000", "http://[::1]:8000"),
-        ("user:pass@swan.example", "https://swan.example"),
         ("http://api.swanlab.cn", "https://api.swanlab.cn"),
+        ("https://swanlab.cn", "https://api.swanlab.cn"),
+        ("http://swanlab.cn/", "https://api.swanlab.cn"),
+        ("swanlab.cn/api", "https://api.swanlab.cn"),
     ],
 )
-def test_hosts_in_every_spelling(said: str, host: str) -> None:
-    """Scheme, name and port are kept; paths, queries and passwords are cut off."""
+def test_hosts_in_every_format(said: str, host: str) -> None:
+    """Scheme, name and port are kept; the public web host stands for its API host."""
     assert normalize_host(said) == host
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "swan.example/swanlab",
+        "https://swan.example/api/v1",
+        "https://swanlab.cn/@ada/cls",
+        "https://swan.example?x=1",
+        "https://swan.example/#x",
+    ],
+)
+def test_a_host_with_a_path_is_refused(said: str) -> None:
+    """A path other than /api is never cut off silently."""
+    with pytest.raises(UsageError, match="SwanLab is expected at the root of a host"):
+        normalize_host(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["user:passw0rd@swan.example", "https://passw0rd@swan.example/api", "http://@x"]
+)
+def test_a_host_with_a_password_is_refused(said: str) -> None:
+    """A user name and a password are refused by name, and not shown."""
+    with pytest.raises(UsageError, match=r"^SWANLAB_API_HOST holds a user name") as caught:
+        normalize_host(said, "SWANLAB_API_HOST")
+    assert "passw0rd" not in str(caught.value)
+    with pytest.raises(UsageError, match="is not a host") as caught:
+        normalize_host("https://user:passw0rd/x@swan.example")
+    assert "passw0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_an_empty_host_is_refused(host: str, home: Home) -> None:
+    """An empty host, as of an unset variable, does not stand for the public server."""
+    with pytest.raises(UsageError, match=r"^host= is empty$"):
+        home.load(host, "key")
+    assert home.load(api_key="key", SWANLAB_API_HOST="").host == "https://api.swanlab.cn"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_warned"),
+    [
+        ("http://swan.example:8000", True),
+        ("http://10.0.0.5", True),
+        ("https://swan.example", False),
+        ("http://localhost:8000", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://127.8.9.1", False),
+        ("http://[::1]:8000", False),
+    ],
+)
+def test_a_key_without_encryption_is_warned_of(host: str, home: Home, *, is_warned: bool) -> None:
+    """A key that is sent by plain http to another machine is a warning."""
+    warnings = home.load(host, "key").warnings
+    assert [f"sent to {host} without encryption" in warning for warning in warnings] == (
+        [True] if is_warned else []
+    )
 
 
 @pytest.mark.parametrize(
     "said",
     ["", " ", "https://", "ftp://x", "a b", "x\ny", "http://x:port", "http://[::1", "x:99999"],
 )
-def test_what_is_no_host(said: str) -> None:
-    """A host that cannot be is refused, and shown without control characters."""
+def test_what_is_not_a_host(said: str) -> None:
+    """What cannot be a host is refused, and shown without control characters."""
     with pytest.raises(UsageError, match="is not a host") as caught:
         normalize_host(said)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["schlüssel", "two words", "line\nbreak", "\x1b[2J"])
-def test_what_is_no_key(key: str, home: Home) -> None:
+def test_what_is_not_a_key(key: str, home: Home) -> None:
     """A key that no header could hold is refused, and not shown."""
     with pytest.raises(SwanlabExportError) as caught:
         home.load(api_key=key)
@@ -170,12 +230,12 @@ def test_what_is_no_key(key: str, home: Home) -> None:
 
 
 def test_settings_do_not_show_the_key(home: Home) -> None:
-    """A trace that prints settings tells nobody the key."""
+    """A trace that prints settings does not show the key."""
     assert "secret" not in repr(home.load(api_key="secret"))
 
 
-def test_a_broken_login_file_does_not_matter_to_who_brings_a_key(home: Home) -> None:
-    """With a key of one's own, a login file that cannot be read is none."""
+def test_a_broken_login_file_does_not_matter_if_a_key_is_given(home: Home) -> None:
+    """If a key is given, a login file that cannot be read counts as none."""
     home.login("what is this\n")
     assert home.load("swan.example", "mine").api_key == "mine"
     assert home.load(SWANLAB_API_KEY="mine").host == "https://api.swanlab.cn"
@@ -184,7 +244,7 @@ def test_a_broken_login_file_does_not_matter_to_who_brings_a_key(home: Home) -> 
 
 
 def test_without_a_home_there_is_no_login(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user whom the system does not know has no login file, and no need of one with a key."""
+    """A user without a home directory has no login file, and needs none if a key is given."""
     home.environ = {"SWANLAB_ROOT": "~nobody-of-that-name/x"}
     assert home.load("swan.example", "mine").api_key == "mine"
     with pytest.raises(AuthenticationError, match="no home directory"):
@@ -193,7 +253,7 @@ def test_without_a_home_there_is_no_login(home: Home, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["SWANLAB_API_HOST", "SWANLAB_WEB_HOST", "SWANLAB_API_KEY"])
 def test_a_variable_that_cannot_be_right_is_named(name: str, home: Home) -> None:
-    """The message blames the variable, and not an option that nobody gave."""
+    """The message names the variable, and not an option that was not given."""
     environ = {"SWANLAB_API_KEY": "mine"} | {name: "not a\x1b one"}
     with pytest.raises(UsageError, match=f"^{name} "):
         home.load(**environ)

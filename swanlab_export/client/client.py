@@ -1,12 +1,13 @@
-"""One session with one server: login, retry, decode, raise."""
+"""One session with one server: log in, send, decode, raise."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import threading
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,93 +16,122 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 
-from swanlab_export import __title__
-from swanlab_export.client import retry
-from swanlab_export.client.download import LEAST_BYTES_PER_S, REDIRECTS_MAX, Download
-from swanlab_export.client.failures import describe_failure
-from swanlab_export.client.masking import Mask
-from swanlab_export.client.patience import Patience
-from swanlab_export.client.request import (
-    Request,
-    answer_error,
+from swanlab_export.client import concurrency, retry
+from swanlab_export.client.deadline import Watchdog
+from swanlab_export.client.download import REDIRECTS_MAX, Download
+from swanlab_export.client.redact import Redactor, Secret, bare_url
+from swanlab_export.client.request import Request
+from swanlab_export.client.response import (
+    MAX_RESPONSE_BYTES,
+    Response,
+    TooLargeError,
     decode,
-    read_answer,
+    media_type,
+    quote_words,
     read_created,
+    read_payload,
+    read_response,
+    redirect_target,
     redirected,
+    response_error,
     uncertain,
 )
-from swanlab_export.client.session import (
-    Session,
-    check_length,
-    is_same_server,
-    redirect_target,
+from swanlab_export.client.session import Session, describe_failure, is_same_server
+from swanlab_export.errors import (
+    AuthenticationError,
+    ClosedError,
+    ServerError,
+    UnavailableError,
 )
-from swanlab_export.client.slots import Slots
-from swanlab_export.errors import AuthenticationError, ServerError, UnavailableError, UsageError
-from swanlab_export.refs import escape
+from swanlab_export.limits import JOBS, RETRIES, TIMEOUT_S
+from swanlab_export.messages import argument, printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
+    from swanlab_export.client.deadline import Deadline
     from swanlab_export.settings import Settings
 
 CONNECT_TIMEOUT_S = 10.0
-# How many timeouts an answer of the API may take as a whole, however steadily its bytes drip.
-ANSWER_TIMEOUTS = 10
-# A new session can die, too, before the request that needs it arrives.
+# How many timeouts a response of the API may take as a whole, and the headers or one read of a
+# storage, even if a few bytes of it come all the time.
+_RESPONSE_TIMEOUTS = 10
+_READ_TIMEOUTS = 3
+# A shorter wait is not worth a message.
+_QUIET_WAIT_S = 2.0
+# A new session can end, too, before the request that needs it arrives.
 _SESSIONS_MAX = 3
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_log = logging.getLogger("swanlab_export.client")
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
 @dataclass(frozen=True)
 class Login:
-    """Who the server says we are."""
+    """The user that a key belongs to."""
 
     username: str
     name: str | None
 
 
 class Client:
-    """Sends requests to one server; safe to use from several threads.
+    """Sends requests to one server; safe to use from several threads, and after a fork.
 
     Args:
         settings: The server and the key.
-        jobs: How many requests may be active at once: sent, waited for or being read. A download
-            whose bytes the caller is busy with is not active: it gives its place to others, and
-            waits for one before it reads on.
-        timeout_s: How long to wait for the server's next bytes, in seconds. Besides, an answer of
+        jobs: How many requests may be active at once. A request to the API is active from its
+            sending until its response has been read to the end; a download is active while its
+            file is opened and while its bytes are read, but not while the caller is busy with
+            them: then the permit is released, although the storage may go on sending.
+        timeout_s: How long to wait for the server's next bytes, in seconds. Besides, a response of
             the API may take ten times as long as a whole, and a download must bring at least
-            1 KiB/s on average over each such time of waiting, or counts as broken.
+            1 KiB/s on average in each such time of waiting, or counts as broken.
         retries: How often a request is repeated before the server counts as unavailable.
         sleep: Waits so many seconds; tests pass one that does not. By default it ends with the
             client, so that nothing goes on behind a closed one.
+        max_response_bytes: How large a response of the API may be, decompressed.
+        on_wait: Called with a text such as "retrying in 4 s (2/5): 503" before a wait of more than
+            two seconds, from any thread.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        jobs: int = 8,
-        timeout_s: float = 30.0,
-        retries: int = 5,
+        jobs: int = JOBS,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
         sleep: Callable[[float], object] | None = None,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
         self.jobs = jobs
         self.retries = retries
-        self.timeouts_s = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
-        least_bytes = int(LEAST_BYTES_PER_S * timeout_s)
-        self._storage = Session(jobs, Patience(window_s=timeout_s, least_bytes=least_bytes))
-        self._api = Session(jobs, Patience(total_s=ANSWER_TIMEOUTS * timeout_s))
-        self._closed = threading.Event()
-        self._sleep = sleep or self._closed.wait
-        self._pause = retry.Pause(self._wait)
-        self._slots = Slots(jobs)
-        self._login_lock = threading.Lock()
+        self.timeout_s = timeout_s
+        self._max_response_bytes = max_response_bytes
+        self._given_sleep = sleep
+        self._on_wait = on_wait
         self._login: Login | None = None
-        self._sid = ""
-        self._mask = Mask([settings.api_key])
+        self._sid = Secret("")
+        self._redact = Redactor([settings.api_key])
+        self._closed = threading.Event()
+        self._connect()
+        _clients.add(self)
+
+    def _connect(self) -> None:
+        """Set up connections and locks; again in a forked process, which can share neither."""
+        is_closed = self._closed.is_set()
+        self._closed = threading.Event()
+        if is_closed:
+            self._closed.set()
+        self._api, self._storage = Session(self.jobs), Session(self.jobs)
+        self._pause = retry.Pause(self._wait)
+        self._permits = threading.Semaphore(self.jobs)
+        self._watchdog = Watchdog()
+        self._login_lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -131,195 +161,223 @@ class Client:
             return self._login
 
     def send(self, request: Request) -> Any:
-        """Send a request and decode its answer.
+        """Send a request and return its decoded payload, None if there is no content.
 
         Raises:
             AuthenticationError: The key or its rights do not suffice.
             NotFoundError: What the path names does not exist.
             UnavailableError: The server kept failing through all retries.
-            UncertainError: What may not be repeated failed after it may have arrived, or was
-                answered with neither an object nor a clear refusal.
-            ServerError: Any other refusal, or an answer that is not JSON.
-            UsageError: The client is closed.
+            UncertainError: What may not be repeated failed after it may have arrived, or the
+                response was neither an object nor a clear refusal.
+            ServerError: Any other refusal, a response that is not JSON, or one that is too large.
+            ClosedError: The client is closed.
         """
         self.login()
         sid = self._sid
-        answer = self._exchange(request, {"cookie": f"sid={sid}"})
+        response = self._exchange(request, _cookie(sid))
         for _ in range(_SESSIONS_MAX):
-            if answer.status_code != 401:
+            if response.status != 401:
                 break
             with self._login_lock:
-                # Of eight workers whose session died, the first logs in for all.
+                # Of eight workers whose session ended, the first logs in for all.
                 if self._sid == sid:
                     self._log_in()
                 sid = self._sid
-            answer = self._exchange(request, {"cookie": f"sid={sid}"})
-        read = read_answer if request.repeatable else read_created
-        return read(request, answer, self._mask | request.secrets)
+            response = self._exchange(request, _cookie(sid))
+        read = read_payload if request.repeatable else read_created
+        return read(request, response, self._redact | request.secrets)
 
     def download(
-        self, find_url: Callable[[], str], what: str, *, must_be_framed: bool = True
+        self, find_url: Callable[[], str], what: str, *, needs_length: bool = True
     ) -> Download:
-        """Download a presigned file: no cookie, no key.
+        """Download a presigned file, with neither cookie nor key.
 
         Args:
-            find_url: Presigns it, again for each attempt.
+            find_url: Presigns it, again for each attempt. A path is one of the API host.
             what: What it is, for messages.
-            must_be_framed: Refuse a body with neither a length nor chunks. Who can tell a whole
-                file from a cut one by its content does that instead.
+            needs_length: Refuse a body with neither a length nor chunks. Who can tell a whole file
+                from a cut one by its content does that instead.
         """
-        return Download(self, find_url, what, must_be_framed=must_be_framed)
+        return Download(self, find_url, what, needs_length=needs_length)
 
     def map(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """Do ``work`` on ``items`` side by side; results come in order, the first error ends it.
+        """Do ``work`` on ``items`` concurrently; results come in order, the first error ends it."""
+        return concurrency.map_concurrently(work, items, self.jobs)
 
-        Only a few items are taken ahead, so results of an endless list never pile up.
-        """
-        pending: deque[Future[_Result]] = deque()
-        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix=__title__)
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) >= 2 * self.jobs:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def begin(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
-        """Do ``work`` in the background; call what is returned to have its result, or its error."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix=__title__)
-        future = pool.submit(work)
-        pool.shutdown(wait=False)
-        return future.result
+    def submit(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Start ``work`` in the background; the function that is returned waits for its result."""
+        return concurrency.submit(work)
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Take one of the places in flight.
+    def permit(self) -> Iterator[None]:
+        """Hold one of the permits for active requests.
 
         Raises:
-            UsageError: The client is closed.
+            ClosedError: The client is closed.
         """
-        with self._slots:
+        with self._permits:
             self._check_open()
             yield
 
-    def open_file(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """Ask a storage for a file, of which nothing is read yet."""
-        return self._ask(self._storage, "GET", url, headers=headers, stream=True)
+    def open_file(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]:
+        """Request a file of a storage; the caller holds a permit and reads the file.
 
-    def _ask(self, session: Session, method: str, url: str, **options: Any) -> requests.Response:
-        """Send one request as soon as there is a place and no pause is on."""
-        with self.slot():
-            # Inside: who waited for a place must not miss a pause that began meanwhile.
-            self._pause.wait()
-            answer = session.request(
-                method, url, timeout=self.timeouts_s, allow_redirects=False, **options
-            )
-            asked_s = _asked_s(answer) or 0.0
-            if answer.status_code == 429 and asked_s <= retry.RETRY_AFTER_MAX_S:
-                # Inside, too: who gets this place next would begin before ``back_off`` is called.
-                self._pause.extend(asked_s)
-        return answer
+        Returns:
+            The response, of which only the headers were read, and its socket.
+        """
+        self._pause.wait()
+        if url.startswith("/") and not url.startswith("//"):
+            url = self.settings.host + url
+        with self._limit(_READ_TIMEOUTS) as deadline, _logged("GET", bare_url(url)) as record:
+            response = self._storage.open("GET", url, self._timeouts_s, headers=headers)
+            record.append(response.status_code)
+        self._slow_down(response.status_code, response.headers)
+        return response, deadline.sock
 
-    def back_off(self, attempts: retry.Attempts, answer: requests.Response | None = None) -> None:
+    def limit_read(self, sock: Any) -> AbstractContextManager[Deadline]:
+        """Limit one read of a storage, whatever comes."""
+        return self._watchdog.limit(_READ_TIMEOUTS * self.timeout_s, sock)
+
+    def back_off(self, attempts: retry.Attempts, why: str, response: Response | None) -> None:
         """Wait before the next attempt, as the server asks or else ever longer.
 
         Raises:
-            UnavailableError: The server asks for a longer wait than anybody would sit through.
-            UsageError: The client was closed meanwhile.
+            UnavailableError: The server asks for a longer wait than is reasonable.
+            ClosedError: The client was closed meanwhile.
         """
         status, asked_s = None, None
-        if answer is not None:
-            status, asked_s = answer.status_code, _asked_s(answer)
+        if response is not None:
+            status, asked_s = response.status, _asked_s(response.headers)
             if asked_s is not None and asked_s > retry.RETRY_AFTER_MAX_S:
-                parts = urlsplit(answer.url)
+                parts = urlsplit(response.url)
                 host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-                raise UnavailableError(f"{host} asks to come back in {asked_s:.0f} s")
+                raise UnavailableError(
+                    f"{host} asks to wait {retry.describe_wait(asked_s)} before the next request",
+                    status=status,
+                )
         wait_s = attempts.wait_s(status, asked_s)
+        said = attempts.describe(status, wait_s, why)
+        _log.warning("%s", said)
+        if self._on_wait is not None and wait_s > _QUIET_WAIT_S:
+            self._on_wait(said)
         if status == 429:
             self._pause.extend(wait_s)
         else:
             self._wait(wait_s)
 
+    @property
+    def _timeouts_s(self) -> tuple[float, float]:
+        return min(CONNECT_TIMEOUT_S, self.timeout_s), self.timeout_s
+
+    @contextmanager
+    def _limit(self, timeouts: int) -> Iterator[Deadline]:
+        """Limit what is done within, however steadily bytes come."""
+        with self._watchdog.limit(timeouts * self.timeout_s) as deadline:
+            try:
+                yield deadline
+            except requests.RequestException:
+                if not deadline.has_passed:
+                    raise
+            if deadline.has_passed:
+                raise requests.Timeout from None
+
+    def _slow_down(self, status: int, headers: Any) -> None:
+        """Begin the pause that a 429 asks for before another thread gets the permit."""
+        asked_s = _asked_s(headers) or 0.0
+        if status == 429 and asked_s <= retry.RETRY_AFTER_MAX_S:
+            self._pause.extend(asked_s)
+
     def _wait(self, seconds: float) -> None:
-        self._sleep(seconds)
+        (self._given_sleep or self._closed.wait)(seconds)
         self._check_open()
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise UsageError(f"the connection to {self.settings.host} is closed")
+            raise ClosedError(f"the connection to {self.settings.host} is closed")
 
     def _log_in(self) -> None:
         """Log in; the caller holds the lock."""
         request = Request("POST", "/login/api_key")
-        answer = self._exchange(request, {"authorization": self.settings.api_key})
+        response = self._exchange(request, {"authorization": Secret(self.settings.api_key)})
         host = self.settings.host
-        if answer.status_code in {401, 403}:
-            message = f"{host} refuses the API key; `swanlab login --relogin` takes a new one"
-            raise AuthenticationError(message, status=answer.status_code)
-        if answer.status_code >= 300:
-            raise answer_error(request, answer, self._mask)
+        if response.status == 401:
+            raise AuthenticationError(
+                f"{host} refuses the API key: {quote_words(response, self._redact)}; "
+                "`swanlab login --relogin` takes a new one",
+                status=401,
+            )
+        if response.status >= 300:
+            raise response_error(request, response, self._redact)
         try:
-            wire = decode(answer.content)
+            payload = decode(response.body)
         except ValueError:
-            wire = None
-        user = wire.get("userInfo") if isinstance(wire, dict) else None
-        self._sid = _read_sid(wire)
+            payload = None
+        user = payload.get("userInfo") if isinstance(payload, dict) else None
+        self._sid = _read_sid(payload)
         if not isinstance(user, dict) or not self._sid:
-            # What came instead is not quoted: it may hold a session all the same.
-            kind = escape(answer.headers.get("content-type", "no content type"))
-            raise ServerError(f"{host} answered the login without a session, with {kind}")
-        self._mask |= [self._sid]
+            # The body is not quoted: it may hold a session all the same.
+            kind = quote(media_type(response.headers) or "no content type")
+            raise ServerError(f"{host} responded to the login without a session, with {kind}")
+        self._redact |= [self._sid]
         self._login = Login(str(user.get("username") or ""), user.get("name"))
 
-    def _exchange(self, request: Request, headers: dict[str, str]) -> requests.Response:
-        """Get an answer, repeating what failed where that is safe."""
+    def _exchange(self, request: Request, headers: dict[str, str]) -> Response:
+        """Get a response, repeating what failed if that is safe."""
         attempts = retry.Attempts(self.retries)
         while True:
             try:
-                answer = self._send_once(request, headers)
+                response = self._send_once(request, headers)
             except requests.RequestException as error:
                 attempts.count(None)
                 self._check_failure(request, error, is_last=attempts.are_spent)
-                self.back_off(attempts)
+                self.back_off(attempts, f"{request}: {describe_failure(error)}", None)
                 continue
-            if answer.status_code not in retry.PASSING_STATUSES:
-                return answer
-            if not request.repeatable and answer.status_code != 429:
-                return answer
-            attempts.count(answer.status_code)
+            if not retry.is_transient(response.status):
+                return response
+            if not request.repeatable and response.status != 429:
+                return response
+            attempts.count(response.status)
             if attempts.are_spent:
-                raise answer_error(request, answer, self._mask | request.secrets)
-            self.back_off(attempts, answer)
+                raise response_error(request, response, self._redact | request.secrets)
+            self.back_off(attempts, str(request), response)
 
-    def _send_once(self, request: Request, headers: dict[str, str]) -> requests.Response:
+    def _send_once(self, request: Request, headers: dict[str, str]) -> Response:
         url = f"{self.settings.host}/api{request.path}"
         sent = dict(headers)
         if request.body is not None:
             sent["content-type"] = "application/json"
         for _ in range(REDIRECTS_MAX + 1):
-            answer = self._ask(
-                self._api,
-                request.method,
-                url,
-                params=dict(request.params) or None,
-                data=None if request.body is None else orjson.dumps(request.body),
-                headers=sent,
-            )
-            check_length(answer)
+            response = self._request(request, url, sent)
             # What may not be repeated is not sent anywhere else, either.
-            if not answer.is_redirect or not request.repeatable:
-                return answer
-            url = self._redirect(request, answer)
+            if not response.is_redirect or not request.repeatable:
+                return response
+            url = self._redirect(request, response)
         raise ServerError(f"{request} was redirected more than {REDIRECTS_MAX} times")
 
-    def _redirect(self, request: Request, answer: requests.Response) -> str:
+    def _request(self, request: Request, url: str, headers: dict[str, str]) -> Response:
+        """Send one request as soon as there is a permit and no pause, and read its response."""
+        with self.permit():
+            # Within: a thread that waited for a permit must not miss a pause that began meanwhile.
+            self._pause.wait()
+            with self._limit(_RESPONSE_TIMEOUTS), _logged(request.method, request.path) as record:
+                opened = self._api.open(
+                    request.method,
+                    url,
+                    self._timeouts_s,
+                    params=dict(request.params) or None,
+                    data=None if request.body is None else orjson.dumps(request.body),
+                    headers=headers,
+                )
+                response = read_response(opened, self._max_response_bytes)
+                record.extend((response.status, len(response.body)))
+            self._slow_down(response.status, response.headers)
+        return response
+
+    def _redirect(self, request: Request, response: Response) -> str:
         """Follow a redirect on the same server only: cookie and key go nowhere else."""
-        target = redirect_target(answer)
-        if request.method != "GET" or not is_same_server(answer.url, target):
-            raise ServerError(redirected(request, target, self._mask | request.secrets))
+        target = redirect_target(response.url, response.headers)
+        if request.method != "GET" or not is_same_server(response.url, target):
+            raise ServerError(redirected(request, target, self._redact | request.secrets))
         # The location repeats the query.
         return target.partition("?")[0]
 
@@ -327,21 +385,61 @@ class Client:
         self, request: Request, error: requests.RequestException, *, is_last: bool
     ) -> None:
         """Raise, unless the request may be sent again."""
-        why = describe_failure(error)
+        is_too_large = isinstance(error, TooLargeError)
+        why = self._describe_limit() if is_too_large else describe_failure(error)
         facts: dict[str, Any] = {"method": request.method, "path": request.path}
         if not request.repeatable and not retry.never_arrived(error):
             raise uncertain(f"{request}: {why}", **facts) from None
-        if is_last or not retry.is_passing(error):
+        if is_too_large:
+            raise ServerError(f"{request}: {why}", **facts) from None
+        if is_last or not retry.is_transient_failure(error):
             host = self.settings.host
             raise UnavailableError(f"{request}: {host} cannot be reached: {why}", **facts) from None
 
+    def _describe_limit(self) -> str:
+        megabytes = self._max_response_bytes / 1024**2
+        return (
+            f"the response is larger than {megabytes:,.4g} MB, the limit that "
+            f"{argument('max_response')} sets"
+        )
 
-def _read_sid(wire: Any) -> str:
-    """Read the session that a login opened; "" where there is none that a cookie can hold."""
-    sid = wire.get("sid") if isinstance(wire, dict) else None
-    return sid if isinstance(sid, str) and re.fullmatch(r"[!-:<-~]+", sid) else ""
+
+def _cookie(sid: str) -> dict[str, str]:
+    return {"cookie": Secret(f"sid={sid}")}
 
 
-def _asked_s(answer: requests.Response) -> float | None:
-    """How long a server asks to wait, in seconds."""
-    return retry.retry_after_s(answer.headers.get("retry-after"), time.time())
+def _read_sid(payload: Any) -> Secret:
+    """Read the session that a login opened; "" if there is none that a cookie can hold."""
+    sid = payload.get("sid") if isinstance(payload, dict) else None
+    return Secret(sid if isinstance(sid, str) and re.fullmatch(r"[!-:<-~]+", sid) else "")
+
+
+def _asked_s(headers: Any) -> float | None:
+    """Return how long a server asks to wait, in seconds."""
+    return retry.retry_after_s(headers.get("retry-after"), time.time())
+
+
+@contextmanager
+def _logged(method: str, path: str) -> Iterator[list[int]]:
+    """Log a request with what is added to the record: its status and the size of its body."""
+    record: list[int] = []
+    began = time.monotonic()
+    try:
+        yield record
+    finally:
+        took_ms = (time.monotonic() - began) * 1000
+        status, size = (*record, None, None)[:2]
+        sized = "" if size is None else f", {size:,} bytes"
+        _log.debug(
+            "%s %s: %s in %.0f ms%s", method, printable(path), status or "failed", took_ms, sized
+        )
+
+
+def _connect_again() -> None:
+    """Give every client of a forked process connections and locks of its own."""
+    for client in list(_clients):
+        client._connect()  # noqa: SLF001  a client has no reason to offer this to others
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_connect_again)

@@ -1,89 +1,106 @@
-"""A presigned file, byte by byte: whole or an error, taken up again where it broke."""
+"""A presigned file as bytes: whole or an error, resumed where it broke."""
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
 import time
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 import requests
 import urllib3
 
-from swanlab_export.client.failures import bare_url, describe_failure
-from swanlab_export.client.framing import Framing, read_framing
-from swanlab_export.client.gunzip import Gunzip
-from swanlab_export.client.masking import Mask, printable
-from swanlab_export.client.request import describe_start
-from swanlab_export.client.retry import PASSING_STATUSES, Attempts, is_passing
-from swanlab_export.client.session import redirect_target
+from swanlab_export.client.deadline import LEAST_BYTES_PER_S, Rate
+from swanlab_export.client.redact import Redactor, bare_url
+from swanlab_export.client.response import (
+    Response,
+    describe_start,
+    media_type,
+    redirect_target,
+)
+from swanlab_export.client.retry import Attempts, is_transient, is_transient_failure
+from swanlab_export.client.session import describe_failure
 from swanlab_export.errors import IncompleteError, NotFoundError, ServerError, UnavailableError
+from swanlab_export.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-# Slower than this is no download: what drips is given up, see ``Patience``.
-LEAST_BYTES_PER_S = 1024
 REDIRECTS_MAX = 5
 _CHUNK_BYTES = 256 * 1024
 _MOMENT_S = 0.05
 _SHOWN_BYTES = 2000
-# Shorter values of a query are no signatures, but words such as "host".
+# Shorter values of a query are not signatures, but words such as "host".
 _SECRET_CHARS_MIN = 12
+# Not int(), which takes "²", "+5" and "5_0"; and no more digits than any file has bytes.
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:([0-9]{1,18})|\*)")
+_NO_RANGE = re.compile(r"bytes \*/([0-9]{1,18})")
 
 
 class _Client(Protocol):
     """What a download needs of the client."""
 
     retries: int
+    timeout_s: float
 
-    def slot(self) -> AbstractContextManager[None]: ...
+    def permit(self) -> AbstractContextManager[None]: ...
 
-    def open_file(self, url: str, headers: dict[str, str]) -> requests.Response: ...
+    def open_file(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]: ...
 
-    def back_off(self, attempts: Attempts, answer: requests.Response | None = None) -> None: ...
+    def limit_read(self, sock: Any) -> AbstractContextManager[Any]: ...
+
+    def back_off(self, attempts: Attempts, why: str, response: Response | None) -> None: ...
 
 
 class _BrokenError(Exception):
-    """An attempt failed in a way that another may not."""
+    """An attempt failed in a way in which another may not.
 
-    def __init__(self, why: str, answer: requests.Response | None = None) -> None:
-        super().__init__(why)
-        self.answer = answer
-
-
-class Download:
-    """Iterates over the bytes of a file; stop early and the connection is dropped.
-
-    It ends where the announced size is reached, or the last chunk has come. Less is taken up again
-    with a range, as often as the client's retries allow without getting further.
-
-    Attributes:
-        is_framed: The end of the file is known: a length was announced, or chunks came, of which
-            the last says so. Known from the first bytes on; where it is false, the reader has to
-            check the end itself.
-        size_bytes: The announced size, None where there is none; known from the first bytes on.
+    ``error`` is raised if there is no other.
     """
 
     def __init__(
-        self, client: _Client, find_url: Callable[[], str], what: str, *, must_be_framed: bool
+        self, why: str, response: Response | None = None, error: Exception | None = None
     ) -> None:
-        self.is_framed = True
+        super().__init__(why)
+        self.response = response
+        self.error = error
+
+
+class Download:
+    """Iterates over the bytes of a file; the connection is closed if the iteration stops early.
+
+    It ends at the announced size, or with the last chunk. After a break, the rest is requested if
+    the server says by a strong ETag that it is the same file. Otherwise the file is read again from
+    its start, and what was handed out before must be the same bytes. There are as many attempts
+    without progress as the client has retries.
+
+    Attributes:
+        has_length: The end of the file is known: its length was announced, or it comes in chunks, of
+            which the last says so. Known from the first bytes on; if it is false, the reader has
+            to check the end itself.
+        size_bytes: The announced size, None if there is none; known from the first bytes on.
+    """
+
+    def __init__(
+        self, client: _Client, find_url: Callable[[], str], what: str, *, needs_length: bool
+    ) -> None:
+        self.has_length = True
         self.size_bytes: int | None = None
         self._client = client
         self._find_url = find_url
         # It may name a file as the server does.
         self._what = printable(what)
-        self._must_be_framed = must_be_framed
+        self._needs_length = needs_length
         self._received = 0
         self._checksum = 0
-        self._again = 0
         self._waited_s = 0.0
-        self._tag = ""
-        self._takes_ranges = True
-        self._codings: tuple[str, ...] = ()
-        self._gunzip: Gunzip | None = None
+        self._etag = ""
+        self._was_missing = False
 
     def __iter__(self) -> Iterator[bytes]:
         attempts = Attempts(self._client.retries)
@@ -94,171 +111,161 @@ class Download:
             except _BrokenError as broken:
                 if self._received - before > self._waited_s * LEAST_BYTES_PER_S:
                     attempts.restart()
-                attempts.count(None if broken.answer is None else broken.answer.status_code)
+                attempts.count(None if broken.response is None else broken.response.status)
                 if attempts.are_spent:
-                    raise self._given_up(str(broken)) from None
-                self._client.back_off(attempts, broken.answer)
+                    raise (broken.error or self._given_up(str(broken))) from None
+                self._client.back_off(attempts, str(broken), broken.response)
             else:
                 return
 
     def _attempt(self) -> Iterator[bytes]:
         """Read what is still missing."""
         url = self._find_url()
-        answer = self._open(url)
+        part: _Part | None = None
         try:
-            if answer.status_code == 416:
-                self._check_nothing_is_left(answer)
-            else:
-                for raw in self._read(answer, url):
-                    self._received += len(raw)
-                    self._checksum = zlib.crc32(raw, self._checksum)
-                    yield from filter(None, self._gunzip(raw)) if self._gunzip else (raw,)
-            is_empty = self.is_framed and not self._received
-            if self._gunzip is not None and not self._gunzip.is_whole and not is_empty:
-                raise IncompleteError(f"{self._what}: its compressed data ended too early")
-            if self._must_be_framed and not self.is_framed and self._gunzip is None:
-                raise IncompleteError(
-                    f"{self._what} came with neither a length nor chunks, so nothing tells "
-                    "whether it is whole: is there an old proxy in between?"
-                )
-        except zlib.error:
-            raise IncompleteError(f"{self._what}: its compressed data are damaged") from None
+            while part is None or not part.is_over:
+                # A permit is held while the file is opened and read, not while the caller is busy
+                # with its bytes: the caller may have to send another request first.
+                with self._client.permit():
+                    part = part or self._open(url)
+                    data = b"".join(part.read())
+                self._waited_s += part.waited_s
+                self._received += len(data)
+                self._checksum = zlib.crc32(data, self._checksum)
+                if data:
+                    yield data
+                if part.failure is not None:
+                    raise part.failure
+            self._check_end(part)
         finally:
-            # Closing does not drain: who stops early does not pay for the rest.
-            answer.close()
+            if part is not None:
+                part.close()
 
-    def _open(self, url: str) -> requests.Response:
-        """Ask for what is missing, and follow redirects: nothing secret is sent on."""
+    def _open(self, url: str) -> _Part:
+        """Request what is missing, and follow redirects: nothing secret is sent."""
+        asks_range = bool(self._received and self._etag)
+        headers = {"accept-encoding": "identity"}
+        if asks_range:
+            headers |= {"range": f"bytes={self._received}-", "if-range": self._etag}
         for _ in range(REDIRECTS_MAX + 1):
-            answer = self._ask(url)
-            if not answer.is_redirect:
+            response, sock = self._request(url, headers)
+            if not response.is_redirect:
                 break
-            answer.close()
-            url = redirect_target(answer)
+            response.close()
+            url = redirect_target(response.url, response.headers)
         else:
             message = f"{self._what} was redirected more than {REDIRECTS_MAX} times"
             raise ServerError(message)
-        status = answer.status_code
-        if status in {200, 206} or (status == 416 and self._received):
-            return answer
-        answer.close()
-        why = f"{bare_url(url)} answered {status}"
-        # A presigned URL that has expired is refused with 403; the next attempt has a new one.
-        if status in PASSING_STATUSES or status == 403:
-            raise _BrokenError(why, answer)
-        kind = NotFoundError if status == 404 else ServerError
-        raise kind(f"{self._what}: {why}", status=status)
+        try:
+            self._check_status(response, asks_range=asks_range)
+            return self._continue(response, sock, asks_range=asks_range)
+        except BaseException:
+            response.close()
+            raise
 
-    def _ask(self, url: str) -> requests.Response:
-        headers = {"accept-encoding": "identity"}
-        if self._received and self._takes_ranges:
-            headers["range"] = f"bytes={self._received}-"
-            if self._tag:
-                headers["if-range"] = self._tag
+    def _request(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]:
         try:
             return self._client.open_file(url, headers)
         except requests.RequestException as error:
             message = f"{bare_url(url)}: {describe_failure(error)}"
-            if is_passing(error):
+            if is_transient_failure(error):
                 raise _BrokenError(message) from None
             kind = ServerError if isinstance(error, ValueError) else UnavailableError
             raise kind(f"{self._what}: {message}") from None
 
-    def _read(self, answer: requests.Response, url: str) -> Iterator[bytes]:
-        """Yield the bytes of an answer that are new, and check that it is all there is."""
-        framing = read_framing(answer)
-        self._check_kind(answer, framing, url)
-        is_part = answer.status_code == 206
-        self._place(answer, framing, is_part=is_part)
-        skip = 0 if is_part else self._received
-        for raw in self._pieces(answer):
-            # The server began again: what is already out must be the same bytes.
-            head, rest = raw[:skip], raw[skip:]
-            if head:
-                self._again = zlib.crc32(head, self._again)
-                skip -= len(head)
-                if not skip and self._again != self._checksum:
-                    raise self._changed()
-            if rest:
-                yield rest
-        if skip:
-            raise _BrokenError(f"{bare_url(answer.url)}: it came back shorter than before")
-        self._check_size(answer, is_part=is_part)
+    def _check_status(self, response: requests.Response, *, asks_range: bool) -> None:
+        status = response.status_code
+        if status in {200, 206} or (status == 416 and asks_range):
+            return
+        why = f"{bare_url(response.url)} failed with status {status}"
+        refusal = Response(status, response.url, response.headers, b"")
+        if status == 404:
+            error = NotFoundError(f"{self._what}: {why}", status=status)
+            if self._was_missing:
+                raise error
+            # The object may not be there yet: it is presigned and requested once more.
+            self._was_missing = True
+            raise _BrokenError(why, refusal, error)
+        # A presigned URL that has expired is refused with 403; the next attempt has a new one.
+        if is_transient(status) or status == 403:
+            raise _BrokenError(why, refusal)
+        raise ServerError(f"{self._what}: {why}", status=status)
 
-    def _pieces(self, answer: requests.Response) -> Iterator[bytes]:
-        """Yield bytes as they come; the place in flight is given back while they are looked at."""
-        is_over, broken = False, None
-        while not is_over:
-            parts: list[bytes] = []
-            with self._client.slot():
-                began = time.monotonic()
-                try:
-                    is_over = _gather(answer, parts)
-                except (urllib3.exceptions.HTTPError, OSError) as error:
-                    # What came before it counts: it is not asked for again.
-                    is_over = True
-                    broken = _BrokenError(f"{bare_url(answer.url)}: {describe_failure(error)}")
-                self._waited_s += time.monotonic() - began
-            if parts:
-                yield b"".join(parts)
-        if broken is not None:
-            raise broken
+    def _continue(self, response: requests.Response, sock: Any, *, asks_range: bool) -> _Part:
+        """Check that a response is of this file, and say what of it is still to be read."""
+        says = _Headers(response.headers)
+        self._check_kind(response, sock, says)
+        is_part = response.status_code != 200
+        if asks_range and is_part and (says.etag != self._etag or says.is_gzip):
+            self._start_again(response, "is another file now, or does not say that it is the same")
+        if response.status_code == 416:
+            if says.total_bytes != self._received or self.size_bytes not in {None, self._received}:
+                self._start_again(response, f"has no byte {self._received:,}")
+            self.size_bytes, self.has_length = says.total_bytes, True
+            return self._part(response, sock, start=self._received, is_over=True)
+        start = self._received if asks_range and is_part else 0
+        if is_part and says.start != start:
+            raise ServerError(f"{self._what}: the server sent another part than was requested")
+        size = says.total_bytes if is_part else says.size_bytes
+        if self._received and size is not None and self.size_bytes not in {None, size}:
+            sizes = f"{size:,} bytes now, {self.size_bytes:,} before"
+            self._start_again(response, f"has another size, {sizes}")
+        self.size_bytes = size if not self._received or size is not None else self.size_bytes
+        # What ends with a part is known in any case: what follows it is requested next.
+        self.has_length = is_part or says.has_length or self.size_bytes is not None
+        if self._needs_length and not self.has_length:
+            raise IncompleteError(
+                f"{self._what} came with neither a length nor chunks, so nothing tells "
+                "whether it is whole: is there an old proxy in between?"
+            )
+        self._etag = "" if says.is_gzip else says.etag
+        return self._part(response, sock, start=start, is_gzip=says.is_gzip)
 
-    def _check_kind(self, answer: requests.Response, framing: Framing, url: str) -> None:
-        """Refuse what is no file, or packed in a way that is not known here."""
-        if framing.codings not in {(), ("gzip",), ("x-gzip",)}:
-            packed = printable(", ".join(framing.codings))
-            raise ServerError(f"{self._what} came packed as {packed}, which was not asked for")
-        if framing.is_page and not url.partition("?")[0].lower().endswith((".html", ".htm")):
-            came = describe_start(framing.kind, _first_bytes(answer), _signature_of(url, answer))
+    def _part(
+        self,
+        response: requests.Response,
+        sock: Any,
+        *,
+        start: int,
+        is_gzip: bool = False,
+        is_over: bool = False,
+    ) -> _Part:
+        skip, checksum = self._received - start, self._checksum
+        return _Part(self._client, self._what, response, sock, skip, checksum, is_gzip, is_over)
+
+    def _start_again(self, response: requests.Response, why: str) -> None:
+        """Have the next attempt read the file from its start."""
+        self._etag = ""
+        raise _BrokenError(f"{bare_url(response.url)} {why}")
+
+    def _check_kind(self, response: requests.Response, sock: Any, says: _Headers) -> None:
+        """Refuse a page in place of a file, and encodings that are not known here."""
+        if says.unknown_coding:
             raise ServerError(
-                f"{self._what}: {bare_url(url)} was answered with {came}, which is a page and no "
-                "file: is there a proxy in between?"
+                f"{self._what} came encoded as {printable(says.unknown_coding)}, "
+                "which was not requested"
+            )
+        path = response.url.partition("?")[0].lower()
+        if says.is_page and not path.endswith((".html", ".htm")):
+            redact = _signatures_of(response.url)
+            with self._client.limit_read(sock):
+                came = describe_start(says.media_type, _first_bytes(response), redact)
+            raise ServerError(
+                f"{self._what}: {bare_url(response.url)} responded with {came}, which is a page "
+                "and not a file: is there a proxy in between?"
             )
 
-    def _place(self, answer: requests.Response, framing: Framing, *, is_part: bool) -> None:
-        """Take note of what an answer says, and insist that it goes on with the same file."""
-        tag = answer.headers.get("etag", "")
-        if is_part and framing.start != self._received:
-            raise ServerError(f"{self._what}: the server sent another part than was asked for")
-        if is_part and self._received and tag and self._tag not in {"", tag}:
-            raise self._changed()
-        size = framing.total_bytes if is_part else framing.size_bytes
-        if not self._received:
-            self.size_bytes, self._codings = size, framing.codings
-            self._gunzip = Gunzip() if framing.codings else None
-        elif size is not None and self.size_bytes not in {None, size}:
-            sizes = f"{size:,} bytes now, {self.size_bytes:,} before"
-            raise _BrokenError(f"{bare_url(answer.url)}: its size is {sizes}")
-        elif not is_part and framing.codings != self._codings:
-            raise _BrokenError(f"{bare_url(answer.url)}: it came back packed in another way")
-        self.size_bytes = size if self.size_bytes is None else self.size_bytes
-        # What ends with a part is known in any case: it is asked what comes behind it.
-        self.is_framed = is_part or framing.is_framed or self.size_bytes is not None
-        self._tag = self._tag if is_part and self._received else tag
-        self._again = 0
-
-    def _check_size(self, answer: requests.Response, *, is_part: bool) -> None:
-        """Insist that an answer that has ended was the end of the file."""
+    def _check_end(self, part: _Part) -> None:
+        """Insist that a response that has ended was the end of the file."""
+        if part.skip:
+            raise _BrokenError(f"{part.url}: the file is shorter than before")
         size = self.size_bytes
         if size is not None and self._received > size:
             sizes = f"{self._received:,} bytes came, {size:,} were announced"
             raise IncompleteError(f"{self._what}: {sizes}")
         # A part that does not say how long the whole is may be the last one, or not.
-        if self._received != size and (size is not None or is_part):
-            raise _BrokenError(f"{bare_url(answer.url)}: it ended too early")
-
-    def _check_nothing_is_left(self, answer: requests.Response) -> None:
-        """Take a range behind the end for the end, where that is where the bytes so far end."""
-        total = read_framing(answer).total_bytes
-        if total == self._received and self.size_bytes in {None, total}:
-            self.size_bytes, self.is_framed = total, True
-            return
-        self._takes_ranges = False
-        raise _BrokenError(f"{bare_url(answer.url)} has no byte {self._received:,}")
-
-    def _changed(self) -> IncompleteError:
-        return IncompleteError(f"{self._what}: the file changed while it was read")
+        if self._received != size and (size is not None or part.is_part):
+            raise _BrokenError(f"{part.url}: it ended too early")
 
     def _given_up(self, why: str) -> Exception:
         if not self._received:
@@ -268,36 +275,167 @@ class Download:
         return IncompleteError(f"{self._what}: the download broke off, {got}: {why}")
 
 
-def _gather(answer: requests.Response, parts: list[bytes]) -> bool:
-    """Read what comes within a moment, up to a chunk, but something; true at the end.
+class _Part:
+    """One response of a storage, as far as it has been read.
 
-    TLS hands out 16 KiB at a time: each by itself would cost more to pass on than to read.
+    Attributes:
+        is_over: It ended, or failed.
+        failure: How it failed, None if it did not.
+        skip: How many bytes are still to come that were handed out before.
+        waited_s: How long the last read took.
     """
-    left = _CHUNK_BYTES
-    until = time.monotonic() + _MOMENT_S
-    while left > 0:
-        part = answer.raw.read1(left, decode_content=False)
-        if not part:
-            return True
-        parts.append(part)
-        left -= len(part)
-        if time.monotonic() > until:
-            break
-    return False
+
+    def __init__(
+        self,
+        client: _Client,
+        what: str,
+        response: requests.Response,
+        sock: Any,
+        skip: int,
+        checksum: int,
+        is_gzip: bool,
+        is_over: bool,
+    ) -> None:
+        self.is_over = is_over
+        self.failure: Exception | None = None
+        self.skip = skip
+        self.waited_s = 0.0
+        self.is_part = response.status_code != 200
+        self.url = bare_url(response.url)
+        self._client = client
+        self._what = what
+        self._response = response
+        self._sock = sock
+        self._checksum = checksum
+        self._skipped_checksum = 0
+        self._rate = Rate(client.timeout_s)
+        self._process = os.getpid()
+        self._read_some = response.raw.read1
+        if is_gzip:
+            # urllib3 would take compressed data that end too early for the whole.
+            reader: Any = _Reader(response.raw)
+            self._read_some = gzip.GzipFile(fileobj=reader).read1
+
+    def close(self) -> None:
+        """Close the connection unless it was read to its end: the rest is not waited for."""
+        self._response.close()
+
+    def read(self) -> Iterator[bytes]:
+        """Yield what comes within a moment, without what was handed out before."""
+        self.waited_s = 0.0
+        if self.is_over:
+            return
+        parts: list[bytes] = []
+        began = time.monotonic()
+        try:
+            self._read(parts)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            how = "ended too early" if isinstance(error, EOFError) else "are damaged"
+            self.failure = IncompleteError(f"{self._what}: its compressed data {how}")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            # What came before counts: it is not requested again.
+            self.failure = _BrokenError(f"{self.url}: {describe_failure(error)}")
+        self.is_over = self.is_over or self.failure is not None
+        self.waited_s = time.monotonic() - began
+        for part in parts:
+            yield self._without_known(part)
+
+    def _read(self, parts: list[bytes]) -> None:
+        """Read up to a chunk, but something.
+
+        TLS hands out 16 KiB at a time: each by itself would cost more to pass on than to read.
+        """
+        if os.getpid() != self._process:
+            raise OSError("the connection belongs to the process that this one was forked from")
+        left, until = _CHUNK_BYTES, time.monotonic() + _MOMENT_S
+        with self._client.limit_read(self._sock) as deadline:
+            while left > 0 and not self.is_over:
+                began, before = time.monotonic(), self._response.raw.tell()
+                data = self._read_some(left)
+                now = time.monotonic()
+                if deadline.has_passed:
+                    raise TimeoutError("timed out")
+                self.is_over = not data
+                parts.append(data)
+                left -= len(data)
+                self._rate.add(now - began, self._response.raw.tell() - before)
+                if now > until:
+                    break
+
+    def _without_known(self, data: bytes) -> bytes:
+        """Cut off what was handed out before, which must be the same bytes."""
+        known, new = data[: self.skip], data[self.skip :]
+        if known:
+            self._skipped_checksum = zlib.crc32(known, self._skipped_checksum)
+            self.skip -= len(known)
+            if not self.skip and self._skipped_checksum != self._checksum:
+                raise IncompleteError(f"{self._what}: the file changed while it was read")
+        return new
 
 
-def _first_bytes(answer: requests.Response) -> bytes:
+class _Reader:
+    """What ``gzip`` reads from: of a few bytes it needs all, otherwise those that have come."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def read(self, size: int) -> Any:
+        """Read exactly so many bytes if they are few, otherwise at most so many."""
+        return self._raw.read(size) if size < 16 else self._raw.read1(size)
+
+
+class _Headers:
+    """What the headers of a storage say of a body; what is not well-formed counts as not said.
+
+    Attributes:
+        size_bytes: The length of the body as the file has it, None if that is not said.
+        start: Where in the file it begins, None if that is not said.
+        total_bytes: The length of the whole file, as far as a part or a refused range says it.
+        has_length: A body that is cut would be seen to be.
+        is_gzip: It is compressed.
+        unknown_coding: Any other encoding.
+        etag: A strong ETag, "" if there is none.
+        media_type: In small letters, "" if none is named.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        # Alone, as http.client reads it: whatever else is named, it does not decode.
+        transfer = headers.get("transfer-encoding", "").strip().lower()
+        is_chunked = transfer == "chunked"
+        codings = [word.strip().lower() for word in headers.get("content-encoding", "").split(",")]
+        codings = [word for word in codings if word not in {"", "identity"}]
+        self.is_gzip = codings in (["gzip"], ["x-gzip"])
+        self.unknown_coding = "" if self.is_gzip else ", ".join(codings)
+        if transfer not in {"", "chunked", "identity"}:
+            self.unknown_coding = f"{transfer} (transfer)"
+        length = _LENGTH.fullmatch(headers.get("content-length", "").strip())
+        self.has_length = is_chunked or length is not None
+        is_known = length is not None and not is_chunked and not self.is_gzip
+        self.size_bytes = int(length[0]) if length is not None and is_known else None
+        said = headers.get("content-range", "").strip()
+        part, refused = _RANGE.fullmatch(said), _NO_RANGE.fullmatch(said)
+        total = part[2] if part else refused[1] if refused else None
+        self.start = int(part[1]) if part else None
+        self.total_bytes = None if total is None else int(total)
+        etag = headers.get("etag", "").strip()
+        self.etag = etag if etag.startswith('"') and etag.isascii() and etag.isprintable() else ""
+        self.media_type = media_type(headers)
+
+    @property
+    def is_page(self) -> bool:
+        """Say whether it is a page for a browser, which is what a proxy or a login responds with."""
+        return self.media_type in {"text/html", "application/xhtml+xml"}
+
+
+def _first_bytes(response: requests.Response) -> bytes:
     try:
-        return next(answer.iter_content(_SHOWN_BYTES), b"")
+        return next(response.iter_content(_SHOWN_BYTES), b"")
     except requests.RequestException:
         return b""
 
 
-def _signature_of(url: str, answer: requests.Response) -> Mask:
-    """Mask what a page may quote of the URL that was asked for."""
-    secrets: set[str] = set()
-    for each in (url, answer.url):
-        query = each.partition("?")[2]
-        values = (value for _, value in parse_qsl(query))
-        secrets |= {query, *(value for value in values if len(value) >= _SECRET_CHARS_MIN)}
-    return Mask(secrets)
+def _signatures_of(url: str) -> Redactor:
+    """Redact what a page may quote of the URL that was requested."""
+    query = url.partition("?")[2]
+    values = (value for _, value in parse_qsl(query))
+    return Redactor({query, *(value for value in values if len(value) >= _SECRET_CHARS_MIN)})

@@ -8,57 +8,81 @@ import ssl
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests import exceptions
 from requests.adapters import HTTPAdapter
 
-from swanlab_export import __title__, __version__
-from swanlab_export.client.framing import header_text, read_framing
-from swanlab_export.client.patience import Patience, watch
+from swanlab_export._version import __title__, __version__
+from swanlab_export.client.deadline import attach_deadlines
 from swanlab_export.errors import UsageError
-from swanlab_export.refs import escape
+from swanlab_export.messages import quote
+from swanlab_export.settings import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _POOLS = 4
+_PROVISIONAL = "no final status"
 # The first two are those of requests and curl, the others those of OpenSSL and of Python itself.
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Session(requests.Session):
-    """A session of requests, without what that does unasked.
+    """A session of requests, without what requests does unasked.
 
     It keeps no cookies. It sends no password of ``~/.netrc``, which requests would look up for
-    every host, and for that of a redirect even against a session's own wish: so redirects are left
-    to the caller.
+    every host, and for the host of a redirect even against a session's own setting: so redirects
+    are left to the caller.
     """
 
-    def __init__(self, jobs: int, patience: Patience) -> None:
+    def __init__(self, jobs: int) -> None:
         super().__init__()
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(jobs, patience))
+            self.mount(scheme, _Adapter(pool_connections=_POOLS, pool_maxsize=jobs))
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.auth = lambda prepared: prepared
         self.headers["user-agent"] = (
             f"{__title__}/{__version__} (python {platform.python_version()})"
         )
+        self.headers["accept-encoding"] = "gzip, deflate"
         self._ca: str | None = None
         self._knows_ca = False
 
+    def open(
+        self, method: str, url: str, timeouts_s: tuple[float, float], **options: Any
+    ) -> requests.Response:
+        """Send a request and return its response, of which only the headers have been read.
+
+        Raises:
+            requests.RequestException: There is none, or none with a final status.
+        """
+        response = self.request(
+            method, url, timeout=timeouts_s, allow_redirects=False, stream=True, **options
+        )
+        if response.status_code < 200:
+            # http.client takes 103 for the response. The real one follows on the same connection,
+            # where it would be taken for the response to the next request.
+            response.close()
+            raise requests.ConnectionError(_PROVISIONAL)
+        return response
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
-        """Lead nowhere: even where redirects are not followed, requests prepares the next one."""
+        """Return None: even if redirects are not followed, requests prepares the next one."""
         return None
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
-        """Add proxies and certificates of the environment."""
+        """Add proxies and certificates of the environment; this machine needs no proxy."""
         if str(url).lower().startswith("https:"):
             verify = self._find_ca()
-        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if is_loopback(urlsplit(str(url)).hostname or ""):
+            merged["proxies"] = {}
+        return merged
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request; every failure is an exception of requests."""
@@ -68,7 +92,7 @@ class Session(requests.Session):
             raise
         except (ValueError, urllib3.exceptions.HTTPError) as error:
             # requests lets some through, such as that of a name that no DNS could hold.
-            raise requests.exceptions.InvalidURL(type(error).__name__) from None
+            raise exceptions.InvalidURL(type(error).__name__) from None
 
     def _find_ca(self) -> str | None:
         # Two threads may both look: they find the same.
@@ -79,29 +103,19 @@ class Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Connections whose answers are watched, through a proxy, too."""
+    """Connections, directly or through a proxy, that deadlines can end."""
 
-    def __init__(self, jobs: int, patience: Patience) -> None:
-        self._patience = patience
-        super().__init__(pool_connections=_POOLS, pool_maxsize=jobs)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        watch(self.poolmanager, self._patience)
-
-    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
-        is_new = proxy not in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **options)
-        if is_new:
-            watch(manager, self._patience)
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool = super().get_connection_with_tls_context(*args, **options)
+        attach_deadlines(pool)
+        return pool
 
 
 def find_ca(environ: Mapping[str, str]) -> str | None:
     """Find the file or folder of certificates that the environment names; None for certifi's.
 
     The first variable that is set counts. ``SSL_CERT_DIR`` may name several folders: the first one
-    that is there is taken.
+    that exists is taken.
 
     Raises:
         UsageError: It names no certificates; the message says which variable does.
@@ -110,11 +124,11 @@ def find_ca(environ: Mapping[str, str]) -> str | None:
         value = environ.get(name)
         if not value:
             continue
-        places = value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]
-        for place in filter(None, places):
-            if Path(place).is_dir() or _holds_certificates(place):
-                return place
-        raise UsageError(f"{name} names {escape(value)}, where no certificates can be read")
+        paths = value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]
+        for path in filter(None, paths):
+            if Path(path).is_dir() or _holds_certificates(path):
+                return path
+        raise UsageError(f"{name} names {quote(value)}, where no certificates can be read")
     return None
 
 
@@ -126,15 +140,6 @@ def _holds_certificates(file: str) -> bool:
     return True
 
 
-def redirect_target(answer: requests.Response) -> str:
-    """Where a redirect leads, as a whole URL; one that cannot be read comes back as it is."""
-    location = header_text(answer, "location")
-    try:
-        return urljoin(answer.url, location)
-    except ValueError:
-        return location
-
-
 def is_same_server(url: str, other: str) -> bool:
     """Say whether two URLs share scheme, name and port."""
     try:
@@ -144,14 +149,35 @@ def is_same_server(url: str, other: str) -> bool:
     return (here.scheme, here.netloc) == (there.scheme, there.netloc)
 
 
-def check_length(answer: requests.Response) -> None:
-    """Insist that all bytes of an answer came: half of some JSON is JSON, too.
+def is_bad_certificate(error: Exception) -> bool:
+    """Say whether the server's certificate was refused, which a repetition would not change."""
+    text = repr(error)
+    return "CERTIFICATE_VERIFY_FAILED" in text or "CertificateError" in text
 
-    Raises:
-        requests.exceptions.ChunkedEncodingError: Fewer came than were announced.
+
+def describe_failure(error: Exception) -> str:
+    """Say in plain words why a connection failed.
+
+    The exceptions of requests and urllib3 quote URLs, and a presigned URL holds a signature: so
+    they are neither shown nor chained.
     """
-    size_bytes = read_framing(answer).size_bytes
-    has_body = answer.status_code not in {204, 304}
-    if has_body and size_bytes is not None and answer.raw.tell() != size_bytes:
-        came = f"{answer.raw.tell()} of {size_bytes} bytes"
-        raise requests.exceptions.ChunkedEncodingError(came)
+    text = repr(error)
+    private = "a private CA goes into REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
+    is_timeout = isinstance(error, exceptions.Timeout) or "timed out" in text
+    is_no_url = isinstance(
+        error, exceptions.InvalidURL | exceptions.InvalidSchema | exceptions.MissingSchema
+    )
+    kinds = (
+        (is_bad_certificate(error), f"its TLS certificate was not accepted ({private})"),
+        ("SSLError" in text, "TLS failed"),
+        (
+            isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL),
+            "the proxy that HTTPS_PROXY or HTTP_PROXY names did not work",
+        ),
+        ("NameResolutionError" in text or "getaddrinfo" in text, "its name is not known to DNS"),
+        (is_timeout, "it did not respond in time"),
+        ("refused" in text, "it refused the connection"),
+        (is_no_url, "this is not a valid URL"),
+        (_PROVISIONAL in text, "it sent a status below 200 before the response"),
+    )
+    return next((words for is_it, words in kinds if is_it), "the connection broke")

@@ -13,8 +13,8 @@ import responses
 from responses import matchers
 
 from swanlab_export.client import Client, Request
-from swanlab_export.client.failures import describe_failure
 from swanlab_export.client.retry import backoff_s, retry_after_s
+from swanlab_export.client.session import describe_failure
 from swanlab_export.errors import (
     AuthenticationError,
     NotFoundError,
@@ -49,7 +49,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def client(waits: list[float]) -> Iterator[Client]:
-    """A client that notes its waits instead of waiting; pauses really last, and are short."""
+    """A client that records its waits instead of waiting; pauses really last, and are short."""
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
@@ -95,7 +95,7 @@ def test_one_login_for_many_requests(server: responses.RequestsMock, client: Cli
 def test_a_login_without_a_session(
     body: dict[str, Any], why: str, server: responses.RequestsMock, client: Client
 ) -> None:
-    """A login that gives no session is named as such."""
+    """A login without a session in its response is an error that says so."""
     log_in(server, **body)
     with pytest.raises(ServerError, match=why):
         client.send(GET)
@@ -108,18 +108,43 @@ def test_a_login_that_is_a_list(server: responses.RequestsMock, client: Client) 
         client.login()
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key(status: int, server: responses.RequestsMock, client: Client) -> None:
-    """A refused key is said plainly, once, and not shown."""
-    server.post(f"{HOST}/api/login/api_key", status=status, json={"message": KEY})
-    with pytest.raises(AuthenticationError, match="refuses the API key") as caught:
+def test_a_refused_key(server: responses.RequestsMock, client: Client) -> None:
+    """A refused key is named as such, in the server's words, and is not shown."""
+    words = {"code": "E_KEY", "message": f"no such key: {KEY}", "detail": {"hint": "renew it"}}
+    server.post(f"{HOST}/api/login/api_key", status=401, json=words)
+    said = r"refuses the API key: 'no such key: •••' \(code 'E_KEY', detail .*renew it"
+    with pytest.raises(AuthenticationError, match=said) as caught:
         client.send(GET)
     assert KEY not in str(caught.value) + repr(caught.value) + repr(client)
     assert len(calls(server)) == 1
 
 
-def test_a_session_that_died_is_renewed(server: responses.RequestsMock, client: Client) -> None:
-    """401 means a new session, as often as three times; then the refusal is told."""
+def test_a_login_that_is_refused_for_another_reason(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """403 at login does not mean that the key is refused: the server's own words say why."""
+    words = {"code": "E_VERIFY", "message": "You need to be verified first"}
+    server.post(f"{HOST}/api/login/api_key", status=403, json=words)
+    with pytest.raises(AuthenticationError, match="You need to be verified first") as caught:
+        client.send(GET)
+    assert "refuses the API key" not in caught.value.message
+    assert (caught.value.status, caught.value.code) == (403, "E_VERIFY")
+
+
+@pytest.mark.parametrize(("headers", "is_firewall"), [({}, True), ({"traceid": "t1"}, False)])
+def test_a_firewall_is_named(
+    headers: dict[str, str], server: responses.RequestsMock, client: Client, *, is_firewall: bool
+) -> None:
+    """418 without a trace id comes from a firewall in front of the server."""
+    log_in(server)
+    server.get(f"{HOST}/api/thing", status=418, headers=headers, body="blocked")
+    with pytest.raises(ServerError, match="blocked") as caught:
+        client.send(GET)
+    assert ("firewall" in caught.value.message) is is_firewall
+
+
+def test_a_session_that_ended_is_renewed(server: responses.RequestsMock, client: Client) -> None:
+    """401 means a new session, up to three times; then the refusal is the error."""
     log_in(server)
     log_in(server, "s2")
     server.get(f"{HOST}/api/thing", status=401)
@@ -132,7 +157,7 @@ def test_a_session_that_died_is_renewed(server: responses.RequestsMock, client: 
     assert sum(request.url.endswith("/other") for request in calls(server)) == 4
 
 
-def test_workers_whose_session_died_share_a_new_one(
+def test_workers_whose_session_ended_share_a_new_one(
     server: responses.RequestsMock, client: Client
 ) -> None:
     """Of workers that are refused at the same time, the first logs in for all."""
@@ -140,22 +165,22 @@ def test_workers_whose_session_died_share_a_new_one(
     log_in(server)
     log_in(server, "s2")
 
-    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+    def respond(request: Any) -> tuple[int, dict[str, str], str]:
         if request.headers["cookie"] == "sid=s2":
             return 200, {}, "1"
         both.wait()
         return 401, {}, ""
 
-    server.add_callback("GET", f"{HOST}/api/thing", answer)
+    server.add_callback("GET", f"{HOST}/api/thing", respond)
     assert list(client.map(client.send, [GET, GET])) == [1, 1]
     assert sum(request.url.endswith("api_key") for request in calls(server)) == 2
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_failures_that_pass(
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 507, 520, 599])
+def test_transient_failures_are_repeated(
     status: int, server: responses.RequestsMock, client: Client, waits: list[float]
 ) -> None:
-    """A failure that passes is repeated, with growing waits; one that does not ends the attempts."""
+    """A transient failure is repeated with growing waits, until the retries are spent."""
     log_in(server)
     for _ in range(2):
         server.get(f"{HOST}/api/thing", status=status)
@@ -163,7 +188,9 @@ def test_failures_that_pass(
     assert client.send(GET) == 7
     assert [0.25 <= waits[0] <= 0.5, 0.5 <= waits[1] <= 1.0] == [True, True]
     server.get(f"{HOST}/api/down", status=status, json={"code": "E1", "message": "broken\x1b"})
-    with pytest.raises(UnavailableError, match=rf"answered {status}: 'broken\\x1b'") as caught:
+    with pytest.raises(
+        UnavailableError, match=rf"failed with status {status}: 'broken\\x1b' \(code 'E1'\)"
+    ) as caught:
         client.send(Request("GET", "/down"))
     assert sum(request.url.endswith("/down") for request in calls(server)) == 3
     assert caught.value.status == status
@@ -171,16 +198,27 @@ def test_failures_that_pass(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(403, AuthenticationError), (404, NotFoundError), (409, ServerError), (422, ServerError)],
+    [
+        (403, AuthenticationError),
+        (404, NotFoundError),
+        (409, ServerError),
+        (418, ServerError),
+        (422, ServerError),
+        (501, ServerError),
+        (505, ServerError),
+        (511, ServerError),
+    ],
 )
 def test_refusals_are_not_repeated(
     status: int, kind: type[SwanlabExportError], server: responses.RequestsMock, client: Client
 ) -> None:
-    """A refusal is told once, in the server's words."""
+    """A refusal is not repeated, and the error quotes message, code and detail."""
     log_in(server)
-    server.get(f"{HOST}/api/thing", status=status, json={"message": "not for you"})
-    with pytest.raises(kind, match="not for you"):
+    words = {"code": 7, "message": "not for you", "detail": "ask ada"}
+    server.get(f"{HOST}/api/thing", status=status, json=words)
+    with pytest.raises(kind, match="'not for you' \\(code '7', detail 'ask ada'\\)") as caught:
         client.send(GET)
+    assert type(caught.value) is kind
     assert len(calls(server)) == 2
 
 
@@ -194,7 +232,7 @@ def test_refusals_are_not_repeated(
         (b"12345678901234567890123 trailing", "application/json", "12345"),
     ],
 )
-def test_what_is_no_json_is_shown(
+def test_what_is_not_json_is_shown(
     body: bytes, kind: str, shown: str, server: responses.RequestsMock, client: Client
 ) -> None:
     """A page of HTML or nothing with status 200 is an error that says what came back."""
@@ -205,7 +243,7 @@ def test_what_is_no_json_is_shown(
 
 
 def test_numbers_beyond_64_bits_are_exact(server: responses.RequestsMock, client: Client) -> None:
-    """A whole number of any length arrives as it was sent."""
+    """An integer of any length arrives as it was sent."""
     log_in(server)
     server.get(f"{HOST}/api/thing", body=f'{{"n": {2**70}}}', content_type="application/json")
     assert client.send(GET) == {"n": 2**70}
@@ -214,7 +252,7 @@ def test_numbers_beyond_64_bits_are_exact(server: responses.RequestsMock, client
 def test_an_error_that_is_a_list_has_no_words(
     server: responses.RequestsMock, client: Client
 ) -> None:
-    """An error body that is no object is shown as it came."""
+    """An error body that is not an object is shown as it came."""
     log_in(server)
     server.get(f"{HOST}/api/thing", status=418, json=["teapot"])
     with pytest.raises(ServerError, match="teapot"):
@@ -268,10 +306,10 @@ def test_a_pause_is_kept_by_all(
     assert max(waits) <= 0.05
 
 
-def test_who_is_told_too_often_waits_longer(
+def test_repeated_429_waits_longer(
     server: responses.RequestsMock, client: Client, waits: list[float]
 ) -> None:
-    """The second 429 of one request is answered with a longer wait than was asked for."""
+    """After the second 429 of one request the wait is longer than was asked for."""
     log_in(server)
     for _ in range(2):
         server.get(f"{HOST}/api/thing", status=429, headers={"retry-after": "0"})
@@ -281,7 +319,7 @@ def test_who_is_told_too_often_waits_longer(
 
 
 def test_a_limit_that_never_ends(server: responses.RequestsMock, client: Client) -> None:
-    """After three 429 for each retry it is over."""
+    """After three 429 for each retry the request fails."""
     log_in(server)
     server.get(f"{HOST}/api/thing", status=429, headers={"retry-after": "0"})
     quick = Client(client.settings, retries=1, sleep=lambda _: None)
@@ -290,17 +328,17 @@ def test_a_limit_that_never_ends(server: responses.RequestsMock, client: Client)
     assert sum(request.url.endswith("/thing") for request in calls(server)) == 4
 
 
-def test_a_wait_that_nobody_sits_through(server: responses.RequestsMock, client: Client) -> None:
-    """A Retry-After of hours ends the command at once, and says when to come back."""
+def test_a_wait_that_is_too_long(server: responses.RequestsMock, client: Client) -> None:
+    """A Retry-After of hours is an error at once, which says how long the wait would be."""
     log_in(server)
     server.get(f"{HOST}/api/thing", status=503, headers={"retry-after": "7200"})
-    with pytest.raises(UnavailableError, match="come back in 7200 s"):
+    with pytest.raises(UnavailableError, match="asks to wait 7200 s"):
         client.send(GET)
     assert len(calls(server)) == 2
 
 
-def test_retry_after_in_every_spelling() -> None:
-    """Seconds, a date, or nonsense, which says nothing."""
+def test_retry_after_in_every_format() -> None:
+    """Seconds, a date, or something else, which says nothing."""
     now = 1_700_000_000.0
     assert retry_after_s(None, now) is None
     assert retry_after_s("1.5", now) == 1.5
@@ -354,7 +392,7 @@ def test_redirects_to_another_server_are_not_followed(
         (requests.exceptions.SSLError("UNEXPECTED_EOF"), "TLS failed"),
         (requests.exceptions.ProxyError("x"), "the proxy that HTTPS_PROXY or HTTP_PROXY names"),
         (requests.ConnectionError("NameResolutionError"), "not known to DNS"),
-        (requests.ReadTimeout("x"), "did not answer in time"),
+        (requests.ReadTimeout("x"), "did not respond in time"),
         (requests.ConnectionError("Connection refused"), "refused the connection"),
         (requests.ConnectionError("?"), "the connection broke"),
     ],
@@ -362,18 +400,20 @@ def test_redirects_to_another_server_are_not_followed(
 def test_failures_in_plain_words(
     error: Exception, words: str, server: responses.RequestsMock, client: Client
 ) -> None:
-    """Each kind of failure is said in words that lead to its cause, without the URL's query."""
+    """Each kind of failure is described so that its cause is clear, without the URL's query."""
     assert words in describe_failure(error)
     log_in(server)
     server.get(f"{HOST}/api/thing", body=error)
     with pytest.raises(UnavailableError, match="cannot be reached: ") as caught:
         client.send(GET)
     assert words in str(caught.value)
-    # Only a certificate stays what it is.
+    # Only a certificate is not tried again.
     assert len(calls(server)) == (2 if "CERTIFICATE" in str(error) else 4)
 
 
-def test_errors_that_no_repeat_would_mend(server: responses.RequestsMock, client: Client) -> None:
+def test_errors_that_repeating_does_not_change(
+    server: responses.RequestsMock, client: Client
+) -> None:
     """A URL that requests itself refuses is not tried again."""
     log_in(server)
     server.get(f"{HOST}/api/thing", body=requests.exceptions.InvalidURL("no"))
@@ -382,7 +422,7 @@ def test_errors_that_no_repeat_would_mend(server: responses.RequestsMock, client
     assert len(calls(server)) == 2
 
 
-def test_work_side_by_side_keeps_its_order_and_its_bound(client: Client) -> None:
+def test_concurrent_work_keeps_its_order_and_its_bound(client: Client) -> None:
     """Results come in order; of an endless list only a few are taken ahead; errors end it."""
     taken = []
 
@@ -402,7 +442,7 @@ def test_work_side_by_side_keeps_its_order_and_its_bound(client: Client) -> None
     with pytest.raises(ZeroDivisionError):
         list(client.map(broken, range(10)))
     assert list(client.map(broken, [])) == []
-    assert client.begin(lambda: 5)() == 5
+    assert client.submit(lambda: 5)() == 5
 
 
 def test_a_request_shows_no_body() -> None:

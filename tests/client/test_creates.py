@@ -22,12 +22,12 @@ def create(server: RawServer) -> object:
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_an_object_says_that_it_was_created(status: int) -> None:
-    """Any good status with an object is what was hoped for."""
+    """Any good status with an object means that it was created."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply_json({"cuid": "p"}, status)
 
-    with RawServer(answer) as server:
+    with RawServer(respond) as server:
         assert create(server) == {"cuid": "p"}
 
 
@@ -35,11 +35,13 @@ def test_an_object_says_that_it_was_created(status: int) -> None:
 def test_a_refusal_is_certain(status: int) -> None:
     """A refusal says that nothing was created, in the server's words."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply_json({"code": "E", "message": "no"}, status)
 
-    with RawServer(answer) as server:
-        with pytest.raises(SwanlabExportError, match=f"was answered {status}: 'no'$") as caught:
+    with RawServer(respond) as server:
+        with pytest.raises(
+            SwanlabExportError, match=f"failed with status {status}: 'no' \\(code 'E'\\)$"
+        ) as caught:
             create(server)
         assert not isinstance(caught.value, UncertainError)
         assert len(server.of("/api/project")) == 1
@@ -74,10 +76,10 @@ UNCERTAIN = {
 def test_anything_else_is_uncertain(said: bytes | None) -> None:
     """What says neither yes nor no may have created it: the error says so, and it is sent once."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or said
 
-    with RawServer(answer) as server:
+    with RawServer(respond) as server:
         with pytest.raises(
             UncertainError, match="may or may not have been created; look"
         ) as caught:
@@ -91,38 +93,38 @@ def test_anything_else_is_uncertain(said: bytes | None) -> None:
 
 
 def test_a_redirected_create_names_where_to() -> None:
-    """A create is not sent on; the message says where it would have gone."""
+    """A redirect of a create is not followed; the message says where it leads."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply(308, b"", {"location": "https://swan.example/api?a=b"})
 
     with (
-        RawServer(answer) as server,
+        RawServer(respond) as server,
         pytest.raises(UncertainError, match=r"https://swan\.example/api, which was not"),
     ):
         create(server)
 
 
-def test_a_create_that_was_put_off_too_often() -> None:
-    """A limit that never ends has surely created nothing."""
+def test_a_create_that_got_429_too_often() -> None:
+    """A 429 that never ends means that nothing was created."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply(429, b"{}", {"retry-after": "0"})
 
-    with RawServer(answer) as server:
-        with pytest.raises(UnavailableError, match="answered 429"):
+    with RawServer(respond) as server:
+        with pytest.raises(UnavailableError, match="status 429"):
             create(server)
         assert len(server.of("/api/project")) == 4
 
 
-def test_a_create_whose_session_died_is_sent_again() -> None:
+def test_a_create_whose_session_ended_is_sent_again() -> None:
     """A request that was refused for its session was not carried out, and may be repeated."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         status = 401 if asked.number == 2 else 200
         return reply_login(asked) or reply_json({"cuid": "p"}, status)
 
-    with RawServer(answer) as server:
+    with RawServer(respond) as server:
         assert create(server) == {"cuid": "p"}
         assert json.loads(server.asked[-1].body) == {"name": "x"}
         assert len(server.of("/api/project")) == 2

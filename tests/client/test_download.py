@@ -1,4 +1,4 @@
-"""Downloads: whole, taken up again where they broke, or an error that says how much came."""
+"""Downloads: whole, resumed where they broke, or an error that says how much came."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = random.Random(1).randbytes(300_000)
-LENGTH = f"content-length: {len(BODY)}\r\n"
+ETAG = 'etag: "v1"\r\n'
+LENGTH = f"content-length: {len(BODY)}\r\n{ETAG}"
 
 
 class Storage:
-    """A raw server that answers connection after connection with what a test has planned."""
+    """A raw server that sends a planned response to one connection after another."""
 
     def __init__(self) -> None:
         self.plan: list[bytes] = []
@@ -61,8 +62,8 @@ def storage() -> Iterator[Storage]:
     server.close()
 
 
-def answer(status: str, headers: str, body: bytes = b"") -> bytes:
-    """An answer as it goes over the wire."""
+def response(status: str, headers: str, body: bytes = b"") -> bytes:
+    """The bytes of a response."""
     return f"HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n".encode() + body
 
 
@@ -71,8 +72,9 @@ def part(start: int, end: int | None = None) -> bytes:
     headers = (
         f"content-length: {len(BODY) - start}\r\n"
         f"content-range: bytes {start}-{len(BODY) - 1}/{len(BODY)}\r\n"
+        f"{ETAG}"
     )
-    return answer("206 Partial Content", headers, BODY[start:end])
+    return response("206 Partial Content", headers, BODY[start:end])
 
 
 def fetch(storage: Storage, *, retries: int = 3) -> bytes:
@@ -84,7 +86,7 @@ def fetch(storage: Storage, *, retries: int = 3) -> bytes:
 
 def test_a_whole_file(storage: Storage) -> None:
     """One request, with neither cookie nor key."""
-    storage.plan = [answer("200 OK", LENGTH, BODY)]
+    storage.plan = [response("200 OK", LENGTH, BODY)]
     assert fetch(storage) == BODY
     (asked,) = storage.asked
     assert "cookie" not in asked.lower()
@@ -92,11 +94,10 @@ def test_a_whole_file(storage: Storage) -> None:
     assert "accept-encoding: identity" in asked.lower()
 
 
-def test_it_goes_on_where_it_broke(storage: Storage) -> None:
-    """A range is asked for, with the tag of what has come; the rest is appended."""
-    tag = 'etag: "v1"\r\n'
+def test_it_is_resumed_where_it_broke(storage: Storage) -> None:
+    """The rest is requested, with the ETag of what has come, and appended."""
     storage.plan = [
-        answer("200 OK", LENGTH + tag, BODY[:100_000]),
+        response("200 OK", LENGTH, BODY[:100_000]),
         part(100_000, 200_000),
         part(200_000),
     ]
@@ -106,53 +107,53 @@ def test_it_goes_on_where_it_broke(storage: Storage) -> None:
     assert "range: bytes=200000-" in storage.asked[2].lower()
 
 
-def test_it_begins_again_where_ranges_are_ignored(storage: Storage) -> None:
+def test_it_starts_again_if_ranges_are_ignored(storage: Storage) -> None:
     """Bytes that have come already are skipped, and must be the same."""
-    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), answer("200 OK", LENGTH, BODY)]
+    storage.plan = [response("200 OK", LENGTH, BODY[:100_000]), response("200 OK", LENGTH, BODY)]
     assert fetch(storage) == BODY
 
 
-def test_a_file_that_changed_meanwhile_is_no_file(storage: Storage) -> None:
+def test_a_file_that_changed_meanwhile_is_an_error(storage: Storage) -> None:
     """Half of one file and half of another are refused."""
     other = b"x" + BODY[1:]
-    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), answer("200 OK", LENGTH, other)]
+    storage.plan = [response("200 OK", LENGTH, BODY[:100_000]), response("200 OK", LENGTH, other)]
     with pytest.raises(IncompleteError, match="changed while it was read"):
         fetch(storage)
 
 
-def test_another_part_than_was_asked_for(storage: Storage) -> None:
-    """A part from elsewhere is refused, not pasted in."""
-    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), part(100_001)]
+def test_another_part_than_was_requested(storage: Storage) -> None:
+    """A part from another position is refused."""
+    storage.plan = [response("200 OK", LENGTH, BODY[:100_000]), part(100_001)]
     with pytest.raises(ServerError, match="another part"):
         fetch(storage)
 
 
 def test_a_file_that_came_back_shorter(storage: Storage) -> None:
     """Fewer bytes than had come before are a broken attempt, not an end."""
-    short = answer(
+    short = response(
         "200 OK", "transfer-encoding: chunked\r\n", b"a\r\n" + BODY[:10] + b"\r\n0\r\n\r\n"
     )
-    storage.plan = [answer("200 OK", LENGTH, BODY[:100_000]), short, short, short]
+    storage.plan = [response("200 OK", LENGTH, BODY[:100_000]), short, short, short]
     with pytest.raises(IncompleteError, match=r"100,000 of 300,000 bytes .*shorter than before"):
         fetch(storage, retries=2)
 
 
 def test_a_file_that_came_back_with_another_size(storage: Storage) -> None:
     """Another length than before is a failed attempt, as a page of an error would be."""
-    other = answer("200 OK", "content-length: 10\r\n", BODY[:10])
+    other = response("200 OK", "content-length: 10\r\n", BODY[:10])
     storage.plan = [
-        answer("200 OK", LENGTH, BODY[:100_000]),
+        response("200 OK", LENGTH, BODY[:100_000]),
         other,
-        answer("200 OK", LENGTH, BODY),
+        response("200 OK", LENGTH, BODY),
     ]
     assert fetch(storage, retries=2) == BODY
 
 
-def test_progress_earns_new_attempts(storage: Storage) -> None:
+def test_progress_allows_new_attempts(storage: Storage) -> None:
     """Ten breaks are no reason to give up while each attempt gets further."""
     cuts = range(0, 300_000, 30_000)
     storage.plan = [
-        answer("200 OK", LENGTH, BODY[:30_000]),
+        response("200 OK", LENGTH, BODY[:30_000]),
         *(part(cut, cut + 30_000) for cut in cuts[1:]),
     ]
     assert fetch(storage, retries=1) == BODY
@@ -161,7 +162,7 @@ def test_progress_earns_new_attempts(storage: Storage) -> None:
 
 def test_giving_up_says_how_much_came(storage: Storage) -> None:
     """Bytes that came and bytes announced stand in the message; the signature does not."""
-    storage.plan = [answer("200 OK", LENGTH, BODY[:1000])]
+    storage.plan = [response("200 OK", LENGTH, BODY[:1000])]
     with pytest.raises(IncompleteError, match=r"1,000 of 300,000 bytes arrived") as caught:
         fetch(storage, retries=1)
     assert "abc" not in str(caught.value)
@@ -170,11 +171,13 @@ def test_giving_up_says_how_much_came(storage: Storage) -> None:
     assert "abc" not in str(nothing.value)
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "500 Oops", "503 Busy", "429 Slow"])
-def test_refusals_that_pass(status: str, storage: Storage) -> None:
-    """An expired URL, a busy server: asked again, with a URL of its own each time."""
+@pytest.mark.parametrize(
+    "status", ["403 Forbidden", "404 Not Found", "408 Late", "500 Oops", "503 Busy", "429 Slow"]
+)
+def test_transient_refusals_are_repeated(status: str, storage: Storage) -> None:
+    """After an expired URL or a busy server the file is presigned again, for each attempt."""
     urls: list[str] = []
-    storage.plan = [answer(status, "content-length: 0\r\n"), answer("200 OK", LENGTH, BODY)]
+    storage.plan = [response(status, "content-length: 0\r\n"), response("200 OK", LENGTH, BODY)]
     settings = Settings("http://127.0.0.1:9", "", "key")
 
     def sign() -> str:
@@ -186,70 +189,73 @@ def test_refusals_that_pass(status: str, storage: Storage) -> None:
     assert len(urls) == 2
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [("404 Not Found", NotFoundError), ("410 Gone", ServerError)]
-)
-def test_refusals_that_stay(status: str, kind: type[Exception], storage: Storage) -> None:
-    """A file that is not there is not asked for again."""
-    storage.plan = [answer(status, "content-length: 0\r\n")]
-    with pytest.raises(kind, match=status[:3]):
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_file_that_is_not_there(retries: int, storage: Storage) -> None:
+    """An object that is missing twice is missing."""
+    storage.plan = [response("404 Not Found", "content-length: 0\r\n")] * 3
+    with pytest.raises(NotFoundError, match="status 404"):
+        fetch(storage, retries=retries)
+    assert len(storage.asked) == (2 if retries else 1)
+
+
+def test_other_refusals_are_not_repeated(storage: Storage) -> None:
+    """A file that is gone is not requested again."""
+    storage.plan = [response("410 Gone", "content-length: 0\r\n")]
+    with pytest.raises(ServerError, match="status 410"):
         fetch(storage)
     assert len(storage.asked) == 1
 
 
-def test_compressed_files_are_unpacked(storage: Storage) -> None:
-    """A file that is sent compressed is unpacked, also when it breaks in between."""
+def test_compressed_files_are_decompressed(storage: Storage) -> None:
+    """A file that is sent compressed is decompressed, also after a break."""
     packed = gzip.compress(BODY)
     headers = f"content-length: {len(packed)}\r\ncontent-encoding: gzip\r\n"
-    storage.plan = [answer("200 OK", headers, packed[:1000]), answer("200 OK", headers, packed)]
+    storage.plan = [response("200 OK", headers, packed[:1000]), response("200 OK", headers, packed)]
     assert fetch(storage) == BODY
 
 
 @pytest.mark.parametrize("damage", ["short", "wrong"])
 def test_damaged_compressed_files(damage: str, storage: Storage) -> None:
-    """Compressed data that end early, or are none, are no file."""
+    """Compressed data that end early, or are damaged, are not a file."""
     packed = gzip.compress(BODY)[:5000] if damage == "short" else b"\x1f\x8b\x08" + BODY[:5000]
     headers = f"content-length: {len(packed)}\r\ncontent-encoding: gzip\r\n"
-    storage.plan = [answer("200 OK", headers, packed)]
+    storage.plan = [response("200 OK", headers, packed)]
     with pytest.raises(IncompleteError, match="compressed data"):
         fetch(storage)
 
 
 def test_stopping_early_closes_the_connection(storage: Storage) -> None:
     """Who has read enough does not wait for the rest."""
-    storage.plan = [answer("200 OK", LENGTH, BODY)]
+    storage.plan = [response("200 OK", LENGTH, BODY)]
     settings = Settings("http://127.0.0.1:9", "", "key")
     with Client(settings, jobs=1) as client:
         for _ in range(2):
-            storage.plan = [answer("200 OK", LENGTH, BODY)]
+            storage.plan = [response("200 OK", LENGTH, BODY)]
             chunks = iter(client.download(lambda: storage.url, "the file"))
             assert next(chunks)
             chunks.close()  # type: ignore[attr-defined]
 
 
 def test_whether_a_cut_would_be_seen(storage: Storage) -> None:
-    """A length or chunks frame a file; without either the reader must look at the end itself."""
+    """A length or chunks say where a file ends; without either the reader checks the end."""
     settings = Settings("http://127.0.0.1:9", "", "key")
     chunked = b"4\r\nabcd\r\n0\r\n\r\n"
     with Client(settings) as client:
-        for headers, body, is_framed in (
+        for headers, body, has_length in (
             ("content-length: 4\r\n", b"abcd", True),
             ("transfer-encoding: chunked\r\n", chunked, True),
             ("", b"abcd", False),
         ):
-            storage.plan = [answer("200 OK", headers, body)]
-            download = client.download(lambda: storage.url, "the file", must_be_framed=False)
+            storage.plan = [response("200 OK", headers, body)]
+            download = client.download(lambda: storage.url, "the file", needs_length=False)
             assert b"".join(download) == b"abcd"
-            assert download.is_framed is is_framed
+            assert download.has_length is has_length
 
 
 def test_a_file_that_may_be_cut_is_refused(storage: Storage) -> None:
-    """With neither a length nor chunks nothing tells a whole file from a cut one, but a checksum."""
+    """With neither a length nor chunks nothing tells a whole file from a cut one."""
     settings = Settings("http://127.0.0.1:9", "", "key")
-    compressed = gzip.compress(b"abcd")
     with Client(settings) as client:
-        storage.plan = [answer("200 OK", "", b"abcd")]
+        storage.plan = [response("200 OK", "", b"abcd")]
         with pytest.raises(IncompleteError, match="neither a length nor chunks"):
             list(client.download(lambda: storage.url, "the file"))
-        storage.plan = [answer("200 OK", "content-encoding: gzip\r\n", compressed)]
-        assert b"".join(client.download(lambda: storage.url, "the file")) == b"abcd"

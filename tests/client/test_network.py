@@ -1,4 +1,4 @@
-"""Real sockets: certificates, proxies, names, and servers that never answer."""
+"""Real sockets: certificates, proxies, names, and servers that never respond."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def listen() -> Iterator[Listen]:
 
 
 def talk(connection: socket.socket, heads: list[str]) -> None:
-    """Answer a login with a session, and anything else with an empty object."""
+    """Respond to a login with a session, and to anything else with an empty object."""
     while head := connection.recv(65536).decode():
         heads.append(head)
         body = LOGIN if "/login/" in head.split("\r\n", 1)[0] else b"{}"
@@ -103,7 +103,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_private_ca_by_the_usual_variables(
     variable: str, listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Certificates are verified; a private CA is accepted when a variable names it."""
+    """Certificates are verified; a private CA is accepted if a variable names it."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -144,8 +144,21 @@ def test_a_proxy_by_the_usual_variables(listen: Listen, monkeypatch: pytest.Monk
     assert len(direct) == 2
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_no_proxy_for_this_machine(
+    name: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server on this machine is asked without a proxy, although a variable names one."""
+    direct: list[str] = []
+    server = listen(lambda connection: talk(connection, direct))
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, "http://proxy.invalid:1")
+    assert ask(f"http://{name}:{server.port}") == {}
+    assert len(direct) == 2
+
+
 def test_a_proxy_that_does_not_work_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken proxy is blamed, and not the server."""
+    """The message names the proxy, and not the server."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
@@ -154,12 +167,12 @@ def test_a_proxy_that_does_not_work_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_name_that_dns_does_not_know() -> None:
-    """The message says that it is the name."""
+    """The message says that the name is not known."""
     with pytest.raises(UnavailableError, match="not known to DNS"):
         ask("http://no-such-host.invalid")
 
 
-def test_nobody_listens() -> None:
+def test_a_closed_port() -> None:
     """A closed port is a refused connection."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -168,7 +181,7 @@ def test_nobody_listens() -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf"])
-def test_a_server_that_never_answers(said: bytes, listen: Listen) -> None:
+def test_a_server_that_never_responds(said: bytes, listen: Listen) -> None:
     """A server that accepts and says nothing, or half of it, ends within the timeout."""
     over = threading.Event()
 
@@ -185,7 +198,7 @@ def test_a_server_that_never_answers(said: bytes, listen: Listen) -> None:
     over.set()
 
 
-def test_what_is_no_http_is_an_error(listen: Listen) -> None:
+def test_what_is_not_http_is_an_error(listen: Listen) -> None:
     """Another protocol behind the port is an error, not a traceback."""
     server = listen(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"))
     with pytest.raises(UnavailableError):
@@ -211,7 +224,7 @@ def reset(connection: socket.socket, number: int) -> bool:
 
 
 def hang_up(connection: socket.socket, number: int) -> bool:
-    """End the first connection in its handshake, in good manners."""
+    """End the first connection in its handshake, without a reset."""
     if number == 1:
         connection.recv(65536)
         connection.shutdown(socket.SHUT_WR)
@@ -219,24 +232,24 @@ def hang_up(connection: socket.socket, number: int) -> bool:
     return number == 1
 
 
-def speak_plainly(connection: socket.socket, number: int) -> bool:
-    """Answer the first handshake with something else."""
+def respond_without_tls(connection: socket.socket, number: int) -> bool:
+    """Respond to the first handshake without TLS."""
     if number == 1:
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 503 Busy\r\n\r\n")
     return number == 1
 
 
-@pytest.mark.parametrize("accept", [reset, hang_up, speak_plainly])
+@pytest.mark.parametrize("accept", [reset, hang_up, respond_without_tls])
 def test_a_handshake_that_fails_once_is_repeated(
     accept: Callable[[socket.socket, int], bool], tls: ssl.SSLContext
 ) -> None:
     """A connection that breaks in the handshake of TLS is a broken connection like any other."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply_json({})
 
-    with RawServer(answer, tls=tls, accept=accept) as server:
+    with RawServer(respond, tls=tls, accept=accept) as server:
         with server.client(retries=1, sleep=lambda _: None) as client:
             assert client.send(GET) == {}
         assert server.accepted == 2
@@ -247,7 +260,7 @@ def test_a_handshake_that_fails_once_is_repeated(
 
 
 def damage(asked: Asked) -> bytes | None:
-    """Send half an answer, and then a record that nobody has encrypted."""
+    """Send half a response, and then a record that was not encrypted."""
     asked.socket.sendall(reply(200, b'{"a', {"content-length": "500"}))
     with socket.socket(fileno=os.dup(asked.socket.fileno())) as beneath:
         beneath.sendall(b"\x17\x03\x03\x00\x30" + bytes(48))
@@ -256,9 +269,9 @@ def damage(asked: Asked) -> bytes | None:
 
 
 def test_a_damaged_record_is_repeated(tls: ssl.SSLContext) -> None:
-    """Bytes that TLS finds damaged on their way are asked for again, of the API and of a file."""
+    """Bytes that TLS finds damaged are requested again, from the API and from a storage."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         if (login := reply_login(asked)) is not None:
             return login
         if len(server.of(asked.path)) == 1:
@@ -267,7 +280,7 @@ def test_a_damaged_record_is_repeated(tls: ssl.SSLContext) -> None:
 
     whole = b'{"a": 1}'.ljust(500)
     with (
-        RawServer(answer, tls=tls) as server,
+        RawServer(respond, tls=tls) as server,
         server.client(retries=1, sleep=lambda _: None) as client,
     ):
         assert client.send(GET) == {"a": 1}
@@ -277,11 +290,11 @@ def test_a_damaged_record_is_repeated(tls: ssl.SSLContext) -> None:
 def test_a_create_whose_tls_broke_is_uncertain(tls: ssl.SSLContext) -> None:
     """A create that TLS lost is not sent again."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or damage(asked)
 
     create = Request("POST", "/project", body={}, repeatable=False)
-    with RawServer(answer, tls=tls) as server:
+    with RawServer(respond, tls=tls) as server:
         with (
             server.client() as client,
             pytest.raises(UncertainError, match="TLS failed, so it may"),
@@ -292,7 +305,7 @@ def test_a_create_whose_tls_broke_is_uncertain(tls: ssl.SSLContext) -> None:
 
 @pytest.mark.usefixtures("tls")
 def test_a_certificate_for_another_name_stays_refused(tmp_path: Path) -> None:
-    """A certificate of a trusted authority for another host is not asked for twice."""
+    """A certificate of a trusted authority for another host is refused, without a repetition."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example").configure_cert(context)
@@ -307,14 +320,14 @@ def test_a_certificate_for_another_name_stays_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variable", CA_VARIABLES)
 @pytest.mark.parametrize("value", ["missing", "garbage", ""])
-def test_a_variable_that_names_no_certificates(
+def test_a_variable_without_certificates(
     variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first request says which variable is wrong, and nothing is tried; an empty one is none."""
+    """The first request names the wrong variable, and nothing is sent; an empty one counts as none."""
     (tmp_path / "garbage").write_text("no certificate")
     monkeypatch.setenv(variable, str(tmp_path / value) if value else "")
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        host = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"https://127.0.0.1:{silent.getsockname()[1]}"
         kind, said = (UsageError, f"^{variable} names ") if value else (UnavailableError, "in time")
         with Client(Settings(host, host, "key"), retries=0, timeout_s=0.2) as client:
             with pytest.raises(kind, match=said):
@@ -327,7 +340,7 @@ def test_a_variable_that_names_no_certificates(
 
 
 def test_which_variable_names_the_certificates(tmp_path: Path) -> None:
-    """The first that is set counts; of several folders, the first that is there."""
+    """The first that is set counts; of several folders, the first that exists."""
     folder = str(tmp_path)
     assert find_ca({}) is None
     assert find_ca({"CURL_CA_BUNDLE": folder, "SSL_CERT_FILE": "missing"}) == folder

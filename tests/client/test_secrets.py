@@ -1,4 +1,4 @@
-"""What is sent to whom, and what no message shows, even where a server says it."""
+"""What is sent to which host, and what no message shows, even if a server repeats it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from raw_server import KEY, LOGIN, SID, Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
-from swanlab_export.client.masking import Mask
+from swanlab_export.client.redact import Redactor
 from swanlab_export.errors import SwanlabExportError
 from swanlab_export.settings import Settings
 
@@ -51,17 +51,17 @@ def echo(asked: Asked) -> str:
 
 
 def as_json(asked: Asked, status: int) -> bytes:
-    """The complaint as the API would have it."""
+    """The complaint as the API sends errors."""
     return reply_json({"code": echo(asked), "message": echo(asked)}, status)
 
 
 def as_list(asked: Asked, status: int) -> bytes:
-    """The complaint in a body that is not taken apart."""
+    """The complaint in a body that is not an object."""
     return reply_json([echo(asked)], status)
 
 
 def as_page(asked: Asked, status: int) -> bytes:
-    """The complaint in a page, behind so many blanks that it is cut in its midst."""
+    """The complaint in a page, behind so many blanks that it is cut in its middle."""
     page = f"<pre>{' ' * 450}</pre>{echo(asked)}"
     return reply(status, page.encode(), {"content-type": "text/html"})
 
@@ -75,15 +75,15 @@ def as_trace(asked: Asked, status: int) -> bytes:
 @pytest.mark.parametrize("said", [as_json, as_list, as_page, as_trace])
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 500, 503])
 @pytest.mark.parametrize("step", ["login", "read", "create"])
-def test_secrets_that_a_server_repeats_are_masked(step: str, status: int, said: object) -> None:
+def test_secrets_that_a_server_repeats_are_redacted(step: str, status: int, said: object) -> None:
     """Key, session and password are in no message and no field, however the server quotes them."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         assert callable(said)
         is_step = (asked.path == LOGIN) == (step == "login")
         return said(asked, status) if is_step else reply_login(asked)
 
-    with RawServer(answer) as server, server.client(retries=0) as client:
+    with RawServer(respond) as server, server.client(retries=0) as client:
         error = failure_of(client, CREATE if step == "create" else GET)
     if error is None:
         assert status == 200
@@ -93,13 +93,13 @@ def test_secrets_that_a_server_repeats_are_masked(step: str, status: int, said: 
     assert f"{error} {error.code} {error.trace_id}".isprintable()
 
 
-def test_what_is_masked_shows_that_it_is() -> None:
-    """Dots stand where a secret stood, and the rest of the message stays."""
-    answer = "the password pass is too weak"
+def test_what_is_redacted_shows_that_it_is() -> None:
+    """A secret is replaced by dots, and the rest of the message stays."""
+    words = "the password pass is too weak"
     request = Request("POST", "/users", body={}, repeatable=False, secrets=("pass",))
 
     def refuse(asked: Asked) -> bytes | None:
-        return reply_login(asked) or reply_json({"message": answer}, 400)
+        return reply_login(asked) or reply_json({"message": words}, 400)
 
     with (
         RawServer(refuse) as server,
@@ -110,26 +110,26 @@ def test_what_is_masked_shows_that_it_is() -> None:
     assert "pass" not in repr(request)
 
 
-def test_secrets_in_a_redirect_are_masked() -> None:
-    """Where a request is sent on to may name the session, but is not shown with it."""
+def test_secrets_in_a_redirect_are_redacted() -> None:
+    """The target of a redirect may hold the session, but is not shown with it."""
     there = f"https://login.example/{SID}/{KEY}"
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply(302, b"", {"location": there})
 
     for request in (GET, CREATE):
         with (
-            RawServer(answer) as server,
+            RawServer(respond) as server,
             server.client() as client,
             pytest.raises(SwanlabExportError, match=r"https://login\.example/•••/•••, which"),
         ):
             client.send(request)
 
 
-def test_old_sessions_are_masked_too() -> None:
+def test_old_sessions_are_redacted_too() -> None:
     """A session that was renewed meanwhile is as secret as the new one."""
 
-    def answer(asked: Asked) -> bytes:
+    def respond(asked: Asked) -> bytes:
         if asked.path == LOGIN:
             sid = f"sid-number-{len(server.of(LOGIN))}"
             return reply_json({"sid": sid, "userInfo": {"username": "ada"}})
@@ -137,19 +137,19 @@ def test_old_sessions_are_masked_too() -> None:
         return reply_json({"message": "sid-number-1 sid-number-2"}, 401 if is_old else 400)
 
     with (
-        RawServer(answer) as server,
+        RawServer(respond) as server,
         server.client() as client,
         pytest.raises(SwanlabExportError, match="'••• •••'"),
     ):
         client.send(GET)
 
 
-def test_masks_in_every_spelling() -> None:
+def test_secrets_in_every_form() -> None:
     """Secrets are found in JSON, URLs and HTML; the longest first; an empty one is none."""
-    mask = Mask(["", "a&b", "x a&b y"]) | ['q"é']
+    redact = Redactor(["", "a&b", "x a&b y"]) | ['q"é']
     text = 'a&b a%26b a&amp;b "q\\"\\u00e9" q\\"é q%22%C3%A9 x a&b y x+a%26b+y z'
-    assert mask(text) == '••• ••• ••• "•••" ••• ••• ••• ••• z'
-    assert Mask()("nothing") == "nothing"
+    assert redact(text) == '••• ••• ••• "•••" ••• ••• ••• ••• z'
+    assert Redactor()("nothing") == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_masks_in_every_spelling() -> None:
     [b'{"sid": "sid-is-secret", "userInfo"', b'["sid-is-secret"]', b'{"sid": "sid-is-secret"}'],
 )
 def test_a_login_that_cannot_be_read_is_not_quoted(body: bytes) -> None:
-    """Half an answer to a login may hold a session: only its media type is named."""
+    """Half a response to a login may hold a session: only its media type is named."""
     headers = {"content-type": "application/json"}
     with (
         RawServer(lambda _: reply(200, body, headers)) as server,
@@ -170,7 +170,7 @@ def test_a_login_that_cannot_be_read_is_not_quoted(body: bytes) -> None:
 
 @pytest.mark.parametrize("sid", ["a\r\nb: c", "a; b", "é中", "", " x", None, 7])
 def test_a_session_that_no_cookie_can_hold(sid: object) -> None:
-    """A session that could not be sent back as it is, is none."""
+    """A session that could not be sent back as it is counts as none."""
     login = {"sid": sid, "userInfo": {"username": "ada"}}
     with (
         RawServer(lambda _: reply_json(login)) as server,
@@ -181,14 +181,14 @@ def test_a_session_that_no_cookie_can_hold(sid: object) -> None:
     assert len(server.asked) == 1
 
 
-def test_ids_in_a_path_are_shown_printably() -> None:
-    """A path that holds an id of the server cannot colour the terminal."""
+def test_ids_in_a_path_are_printable() -> None:
+    """Control characters in an id of the server do not reach the terminal."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply(400)
 
     with (
-        RawServer(answer) as server,
+        RawServer(respond) as server,
         server.client() as client,
         pytest.raises(SwanlabExportError) as caught,
     ):
@@ -200,14 +200,14 @@ def test_cookies_that_are_set_are_not_kept() -> None:
     """Neither the API nor a storage gets a cookie that any server has set."""
     cookies = {"set-cookie": "tracked=1; Path=/", "connection": "close"}
 
-    def answer(asked: Asked) -> bytes:
+    def respond(asked: Asked) -> bytes:
         if asked.path == LOGIN:
             login = {"sid": f"s{asked.number}", "userInfo": {"username": "ada"}}
             return reply(200, json.dumps(login).encode(), cookies)
         status = 401 if len(server.of("/api/thing")) == 1 else 200
         return reply(status, b"{}", cookies | {"content-length": "2"})
 
-    with RawServer(answer) as server, server.client() as client:
+    with RawServer(respond) as server, server.client() as client:
         client.send(GET)
         for _ in range(2):
             list(client.download(lambda: f"{server.url}/file", "the file"))
@@ -234,14 +234,14 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("netrc")
 def test_passwords_of_the_home_folder_are_not_sent() -> None:
-    """``~/.netrc`` is for others: neither the API nor a storage sees a password of it."""
+    """Neither the API nor a storage sees a password of ``~/.netrc``."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         if asked.path == "/api/thing":
             return reply(302, b"", {"location": "/api/there"})
         return reply_login(asked) or reply(200, b"{}")
 
-    with RawServer(answer) as server, server.client() as client:
+    with RawServer(respond) as server, server.client() as client:
         client.send(GET)
         list(client.download(lambda: f"{server.url}/file", "the file"))
         sent = {asked.path: asked.headers.get("authorization") for asked in server.asked}
@@ -253,13 +253,13 @@ def test_passwords_of_the_home_folder_are_not_sent() -> None:
 def test_a_redirected_download_sends_no_password(host: str) -> None:
     """A redirect, to the same host or another, is followed with nothing of the home folder."""
 
-    def answer(asked: Asked) -> bytes:
+    def respond(asked: Asked) -> bytes:
         if asked.path == "/file":
             there = f"http://{host}:{server.port}/there"
             return reply(302, b"", {"location": there, "set-cookie": "a=b"})
         return reply(200, b"abc")
 
-    with RawServer(answer) as server, Client(Settings("http://127.0.0.1:9", "", KEY)) as client:
+    with RawServer(respond) as server, Client(Settings("http://127.0.0.1:9", "", KEY)) as client:
         found = b"".join(client.download(lambda: f"{server.url}/file", "the file"))
     assert found == b"abc"
     assert [asked.path for asked in server.asked] == ["/file", "/there"]

@@ -1,4 +1,4 @@
-"""A server on raw sockets, for answers that no web framework would give."""
+"""A server on raw sockets, for responses that no web framework would send."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOGIN = "/api/login/api_key"
 
 @dataclass
 class Asked:
-    """A request as it came, and the socket to answer it on."""
+    """A request as it came, and the socket to respond on."""
 
     method: str
     target: str
@@ -44,11 +44,11 @@ class Asked:
         return int(self.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
 
 
-Answer = "Callable[[Asked], bytes | None]"
+Respond = "Callable[[Asked], bytes | None]"
 
 
 def reply(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    """An answer as it goes over the wire, with its length unless ``headers`` frame it."""
+    """The bytes of a response, with its length unless ``headers`` say how it ends."""
     shown = {name.lower(): value for name, value in (headers or {}).items()}
     if not {"content-length", "transfer-encoding", "connection"} & shown.keys():
         shown["content-length"] = str(len(body))
@@ -57,42 +57,50 @@ def reply(status: int, body: bytes = b"", headers: dict[str, str] | None = None)
 
 
 def reply_json(value: Any, status: int = 200) -> bytes:
-    """An answer of the API."""
+    """A response of the API."""
     return reply(status, json.dumps(value).encode(), {"content-type": "application/json"})
 
 
-def reply_part(body: bytes, start: int, end: int, total: str | None = None) -> bytes:
+def reply_part(
+    body: bytes,
+    start: int,
+    end: int,
+    total: str | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+) -> bytes:
     """Bytes ``start`` to ``end`` of a body, as a part of it."""
     size = len(body) if total is None else total
-    return reply(206, body[start:end], {"content-range": f"bytes {start}-{end - 1}/{size}"})
+    said = {"content-range": f"bytes {start}-{end - 1}/{size}"} | (headers or {})
+    return reply(206, body[start:end], said)
 
 
 def reply_login(asked: Asked) -> bytes | None:
-    """The answer to a login; None for any other request."""
+    """The response to a login; None for any other request."""
     if asked.path != LOGIN:
         return None
     return reply_json({"sid": SID, "userInfo": {"username": "ada", "name": None}})
 
 
 class RawServer:
-    """Answers with what a function returns: bytes, or None to drop the connection.
+    """Responds with what a function returns: bytes, or None to close the connection.
 
     Args:
-        answer: Called for each request; may also talk to its socket itself.
-        tls: Speaks TLS with this certificate.
+        respond: Called for each request; may also use its socket itself.
+        tls: Uses TLS with this certificate.
         accept: Called with each connection and its number, from 1, before TLS; true ends it.
     """
 
     def __init__(
         self,
-        answer: Callable[[Asked], bytes | None],
+        respond: Callable[[Asked], bytes | None],
         *,
         tls: ssl.SSLContext | None = None,
         accept: Callable[[socket.socket, int], bool] | None = None,
     ) -> None:
         self.asked: list[Asked] = []
         self.accepted = 0
-        self._answer = answer
+        self._respond = respond
         self._tls = tls
         self._accept = accept
         self._lock = threading.Lock()
@@ -156,10 +164,10 @@ class RawServer:
                         method, target, headers, body, time.monotonic(), number, connection
                     )
                     self.asked.append(asked)
-                answer = self._answer(asked)
-                if answer is None:
+                response = self._respond(asked)
+                if response is None:
                     return
-                connection.sendall(answer)
-                head = answer.partition(b"\r\n\r\n")[0].lower()
+                connection.sendall(response)
+                head = response.partition(b"\r\n\r\n")[0].lower()
                 if b"connection: close" in head:
                     return

@@ -1,4 +1,4 @@
-"""Answers of the API: odd text, odd lengths, odd redirects."""
+"""Responses of the API: odd text, odd lengths, odd redirects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON = {"content-type": "application/json"}
 
 
 def ask(body: bytes) -> object:
-    """What a client makes of a body."""
+    """Return the payload that a client reads from a body."""
     with (
         RawServer(lambda asked: reply_login(asked) or reply(200, body, JSON)) as server,
         server.client() as client,
@@ -44,8 +44,8 @@ def test_half_a_character_does_not_hide_the_rest(text: str, read: str, number: i
 
 
 @pytest.mark.parametrize("number", [b"1", b"1234567890123456789"])
-def test_bytes_that_are_no_text(number: bytes) -> None:
-    """Bytes that are no UTF-8 become U+FFFD; a mark at the beginning is no part of the text."""
+def test_bytes_that_are_not_text(number: bytes) -> None:
+    """Bytes that are not UTF-8 become U+FFFD; a byte order mark is not a part of the text."""
     assert ask(b'{"name": "caf\xe9 \xed\xa0\xbd", "n": %s}' % number) == {
         "name": "caf\ufffd \ufffd\ufffd\ufffd",
         "n": int(number),
@@ -54,28 +54,26 @@ def test_bytes_that_are_no_text(number: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"1" * 5000, b'"\xff', b"\xff\xfe", b"{,}"])
-def test_what_is_no_json_is_an_error(body: bytes) -> None:
-    """Nothing that a server sends makes reading it fail in another way."""
+def test_what_is_not_json_is_an_error(body: bytes) -> None:
+    """Whatever a server sends instead of JSON is the same error."""
     with pytest.raises(ServerError, match="which is not JSON"):
         ask(body)
 
 
-def test_an_answer_that_is_cut_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer bytes than announced are an error that passes, though they are JSON by themselves."""
-    # As urllib3 below 2 does: it does not look, and half of a list is a list.
-    monkeypatch.setattr("urllib3.HTTPResponse._init_length", lambda *_: None)
+def test_a_response_that_is_cut_is_requested_again() -> None:
+    """Fewer bytes than announced are a transient failure, though they are JSON by themselves."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         if (login := reply_login(asked)) is not None:
             return login
         cut = {"content-length": "50", "connection": "close"}
         return reply(200, b"[]", cut) if asked.number < 4 else reply_json([1])
 
-    with RawServer(answer) as server, server.client(retries=2, sleep=lambda _: None) as client:
+    with RawServer(respond) as server, server.client(retries=2, sleep=lambda _: None) as client:
         assert client.send(GET) == [1]
         assert len(server.asked) == 4
     with (
-        RawServer(answer) as server,
+        RawServer(respond) as server,
         server.client(retries=0) as client,
         pytest.raises(UnavailableError, match="the connection broke"),
     ):
@@ -88,11 +86,11 @@ def test_an_answer_that_is_cut_is_asked_for_again(monkeypatch: pytest.MonkeyPatc
 def test_a_redirect_that_cannot_be_read(location: str) -> None:
     """A redirect that is no URL, or no printable one, is an error that shows no signature."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         return reply_login(asked) or reply(302, b"", {"location": location})
 
     with (
-        RawServer(answer) as server,
+        RawServer(respond) as server,
         server.client(retries=0) as client,
         pytest.raises(ServerError, match="was redirected to http://") as caught,
     ):
@@ -102,26 +100,26 @@ def test_a_redirect_that_cannot_be_read(location: str) -> None:
 
 
 def test_a_redirect_by_a_path_in_utf8() -> None:
-    """A path that is not ASCII is followed as it was meant."""
+    """A path that is not ASCII is followed as UTF-8."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         if asked.path == "/api/thing":
             return reply(302, b"", {"location": "/api/é".encode().decode("latin-1")})
         return reply_login(asked) or reply_json(asked.target)
 
-    with RawServer(answer) as server, server.client() as client:
+    with RawServer(respond) as server, server.client() as client:
         assert client.send(GET) == "/api/%C3%A9"
 
 
-def test_a_redirect_that_is_neither_utf8() -> None:
+def test_a_redirect_that_is_not_utf8() -> None:
     """A path in Latin-1 is taken as it is."""
 
-    def answer(asked: Asked) -> bytes | None:
+    def respond(asked: Asked) -> bytes | None:
         if asked.path == "/api/thing":
             return reply(302, b"", {"location": "/api/\xe9"})
         return reply_login(asked) or reply_json(asked.target)
 
-    with RawServer(answer) as server, server.client() as client:
+    with RawServer(respond) as server, server.client() as client:
         assert client.send(GET) == "/api/%C3%A9"
 
 
@@ -130,6 +128,6 @@ def test_a_host_that_no_dns_could_hold() -> None:
     host = f"http://{'a' * 70}.example"
     with (
         Client(Settings(host, host, "key"), sleep=lambda _: None) as client,
-        pytest.raises(UnavailableError, match="cannot be reached: that is no URL to ask"),
+        pytest.raises(UnavailableError, match="cannot be reached: this is not a valid URL"),
     ):
         client.send(GET)

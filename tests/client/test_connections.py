@@ -1,0 +1,271 @@
+"""Connections: never the response to another request, in this process or a forked one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import multiprocessing
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from raw_server import Asked, RawServer, reply, reply_json, reply_login
+
+from swanlab_export.client import Client, Request
+from swanlab_export.errors import ServerError, UnavailableError, UncertainError
+from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GET = Request("GET", "/thing")
+BODY = bytes(range(256)) * 4000
+HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+
+
+def numbered(number: int) -> Request:
+    """A request whose response names it."""
+    return Request("GET", f"/number/{number}")
+
+
+def respond(asked: Asked) -> bytes | None:
+    """Respond with a login, or with the path that was requested."""
+    return reply_login(asked) or reply_json(asked.path)
+
+
+def check_numbers(client: Client, count: int) -> bool:
+    """Send some requests; true if each gets its own response."""
+    numbers = range(count)
+    payloads = client.map(client.send, [numbered(number) for number in numbers])
+    return list(payloads) == [f"/api/number/{number}" for number in numbers]
+
+
+inherited: list[Client] = []
+
+
+def check_inherited(count: int) -> bool:
+    """Do the same with the client that this process has inherited."""
+    return check_numbers(inherited[0], count)
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_processes_have_their_own_connections() -> None:
+    """Four forked processes and their parent send many requests, and each gets its own response."""
+    with RawServer(respond) as server, server.client(jobs=2, retries=0) as client:
+        assert check_numbers(client, 20)
+        inherited[:] = [client]
+        with multiprocessing.get_context("fork").Pool(4) as pool:
+            others = pool.map_async(check_inherited, [60] * 8)
+            assert check_numbers(client, 100)
+            assert others.get(20) == [True] * 8
+
+
+def run_forked(work: Callable[[], bool]) -> bool:
+    """Run work in a forked process; true if it returned true within ten seconds."""
+    child = os.fork()
+    if child == 0:
+        threading.Timer(10, os._exit, (2,)).start()
+        is_good = False
+        try:
+            is_good = work()
+        finally:
+            os._exit(0 if is_good else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_while_permits_and_locks_are_held() -> None:
+    """A process that is forked while other threads log in and hold all permits is not blocked."""
+
+    def slow(asked: Asked) -> bytes | None:
+        if asked.number <= 2:
+            time.sleep(0.5)
+        return respond(asked)
+
+    with RawServer(slow) as server, server.client(jobs=1) as client:
+        for is_logging_in in (True, False):
+            thread = threading.Thread(target=client.send, args=(GET,))
+            thread.start()
+            while len(server.asked) < (1 if is_logging_in else 2):
+                time.sleep(0.005)
+            assert run_forked(lambda: client.send(numbered(1)) == "/api/number/1")
+            thread.join()
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_download_that_a_fork_has_inherited() -> None:
+    """A download that is read on in a forked process is whole there, and in its parent, too."""
+
+    def serve(asked: Asked) -> bytes | None:
+        start = asked.start
+        headers = {"etag": '"1"', "content-length": str(len(BODY) - start)}
+        if start:
+            headers["content-range"] = f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"
+        return reply(206 if start else 200, BODY[start:], headers)
+
+    with RawServer(serve) as server, server.client(retries=1, sleep=lambda _: None) as client:
+        chunks = iter(client.download(lambda: f"{server.url}/file", "the file"))
+        first = next(chunks)
+        assert len(first) < len(BODY)
+        assert run_forked(lambda: first + b"".join(chunks) == BODY)
+        assert first + b"".join(chunks) == BODY
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("status", [101, 102, 103, 199])
+def test_a_status_below_200_is_not_the_response(status: int) -> None:
+    """A provisional status ends the connection, and the request is repeated on another one."""
+    hints = HINTS.replace(b"103", str(status).encode())
+
+    def hint(asked: Asked) -> bytes | None:
+        if asked.path.endswith("/1") and len(server.of(asked.path)) == 1:
+            asked.socket.sendall(hints)
+            time.sleep(0.05)
+        return respond(asked)
+
+    with RawServer(hint) as server, server.client(retries=1, sleep=lambda _: None) as client:
+        assert [client.send(numbered(number)) for number in range(4)] == [
+            f"/api/number/{number}" for number in range(4)
+        ]
+
+
+def test_100_continue_is_read_over() -> None:
+    """The response after 100 Continue is the response."""
+
+    def hint(asked: Asked) -> bytes | None:
+        asked.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 3)
+        return respond(asked)
+
+    with RawServer(hint) as server, server.client(retries=0) as client:
+        assert client.send(GET) == "/api/thing"
+
+
+def test_endless_provisional_responses() -> None:
+    """A server that never gets beyond 103 is given up, for reads, files and creates."""
+
+    def hint(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        asked.socket.sendall(HINTS)
+        return HINTS * 100
+
+    create = Request("POST", "/project", body={}, repeatable=False)
+    with RawServer(hint) as server, server.client(retries=2, sleep=lambda _: None) as client:
+        with pytest.raises(UnavailableError, match="a status below 200"):
+            client.send(GET)
+        assert len(server.of("/api/thing")) == 3
+        with pytest.raises(UnavailableError, match="a status below 200"):
+            list(client.download(lambda: f"{server.url}/file", "the file"))
+        with pytest.raises(UncertainError, match="a status below 200"):
+            client.send(create)
+        assert len(server.of("/api/project")) == 1
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05], ids=["at once", "later"])
+@pytest.mark.parametrize("size", [10, 100_000], ids=["small", "large"])
+def test_a_second_response_to_one_request(size: int, delay_s: float) -> None:
+    """What a server sends after a response is not taken for the response to the next request."""
+
+    def twice(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        payload = reply_json([asked.path, "x" * size])
+        asked.socket.sendall(payload)
+        time.sleep(delay_s)
+        return payload
+
+    with RawServer(twice) as server, server.client(retries=0) as client:
+        for number in range(3):
+            assert client.send(numbered(number)) == [f"/api/number/{number}", "x" * size]
+            time.sleep(0.3)
+
+
+def test_no_content() -> None:
+    """204 is a response without a payload, and its connection is used again."""
+
+    def empty(asked: Asked) -> bytes | None:
+        return reply_login(asked) or b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    with RawServer(empty) as server, server.client(retries=0) as client:
+        assert [client.send(GET) for _ in range(3)] == [None] * 3
+    assert server.accepted == 1
+
+
+def test_presigned_urls_that_are_paths() -> None:
+    """A path is one of the API host, without /api, key and cookie; a redirect may be one, too."""
+
+    def serve(asked: Asked) -> bytes | None:
+        if asked.path == "/bucket/x":
+            return reply(302, b"", {"location": "/bucket/y?X-Amz-Signature=2"})
+        return reply_login(asked) or reply(200, b"abc")
+
+    with RawServer(serve) as server, server.client() as client:
+        client.login()
+        url = "/bucket/x?X-Amz-Signature=1"
+        assert b"".join(client.download(lambda: url, "the file")) == b"abc"
+        files = server.asked[1:]
+    assert [asked.target for asked in files] == [url, "/bucket/y?X-Amz-Signature=2"]
+    assert not any({"authorization", "cookie"} & asked.headers.keys() for asked in files)
+
+
+def test_a_redirect_to_a_path_stays_on_its_server() -> None:
+    """A path in a redirect is one of the server that sent it, not of the API."""
+
+    def serve(asked: Asked) -> bytes | None:
+        if asked.path == "/first":
+            return reply(302, b"", {"location": "/second"})
+        return reply(200, b"abc")
+
+    with RawServer(serve) as storage, Client(Settings("http://127.0.0.1:9", "", "k")) as client:
+        assert b"".join(client.download(lambda: f"{storage.url}/first", "the file")) == b"abc"
+    assert [asked.path for asked in storage.asked] == ["/first", "/second"]
+
+
+@pytest.mark.parametrize("is_compressed", [False, True], ids=["plain", "compressed"])
+def test_a_response_that_is_too_large(*, is_compressed: bool) -> None:
+    """A response beyond the limit, decompressed, is an error that names the limit, at once."""
+    body = json.dumps("x" * 3_000_000).encode()
+
+    def serve(asked: Asked) -> bytes | None:
+        if is_compressed:
+            sent, headers = gzip.compress(body), {"content-encoding": "gzip"}
+        else:
+            sent, headers = body, {}
+        return reply_login(asked) or reply(200, sent, headers)
+
+    with RawServer(serve) as server:
+        with server.client() as client:
+            assert len(client.send(GET)) == 3_000_000
+        with server.client(max_response_bytes=2 * 1024**2) as client:
+            with pytest.raises(ServerError, match=r"larger than 2 MB, the limit that max_response"):
+                client.send(GET)
+            create = Request("POST", "/project", body={}, repeatable=False)
+            with pytest.raises(UncertainError, match="larger than 2 MB"):
+                client.send(create)
+        assert len(server.of("/api/thing")) == 2
+
+
+def test_a_response_without_end() -> None:
+    """A body that never ends is read up to the limit."""
+
+    def serve(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is not None:
+            return login
+        asked.socket.sendall(b"HTTP/1.1 200 OK\r\n\r\n[")
+        while True:
+            asked.socket.sendall(b"1," * 50_000)
+
+    with (
+        RawServer(serve) as server,
+        server.client(max_response_bytes=2 * 1024**2) as client,
+        pytest.raises(ServerError, match="larger than 2 MB"),
+    ):
+        client.send(GET)

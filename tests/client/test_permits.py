@@ -1,0 +1,223 @@
+"""What holds a permit for active requests, and what ends with the client."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from raw_server import Asked, RawServer, reply, reply_json, reply_login
+
+from swanlab_export.client import Request
+from swanlab_export.errors import ClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GET = Request("GET", "/thing")
+BODY = bytes(3_000_000)
+
+
+def respond(asked: Asked) -> bytes | None:
+    """A session, a file, or an empty object."""
+    if asked.path == "/file":
+        return reply(200, BODY)
+    return reply_login(asked) or reply_json({})
+
+
+@pytest.mark.timeout(20)
+def test_downloads_that_wait_for_their_reader_hold_no_permit() -> None:
+    """Ten files read in turn, by one thread and with two permits, all come to their end."""
+    with RawServer(respond) as server, server.client(jobs=2) as client:
+        files = [iter(client.download(lambda: f"{server.url}/file", "f")) for _ in range(10)]
+        received = [len(next(file)) for file in files]
+        for i, file in enumerate(files):
+            received[i] += sum(map(len, file))
+    assert received == [len(BODY)] * 10
+
+
+@pytest.mark.timeout(20)
+def test_requests_between_the_pieces_of_a_download() -> None:
+    """With a single permit, the reader of a file may send other requests in between."""
+    with RawServer(respond) as server, server.client(jobs=1) as client:
+        for chunk in client.download(lambda: f"{server.url}/file", "the file"):
+            assert chunk
+            assert client.send(GET) == {}
+
+
+def test_permits_bound_the_active_requests() -> None:
+    """Eight threads with two permits never have three requests active."""
+    now, most = 0, 0
+    lock = threading.Lock()
+
+    def counted(asked: Asked) -> bytes | None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        return reply(200, b"abc") if asked.path == "/file" else respond(asked)
+
+    def work(number: int) -> int:
+        if number % 2:
+            client.send(GET)
+        return sum(map(len, client.download(lambda: f"{server.url}/file", "the file")))
+
+    with (
+        RawServer(counted) as server,
+        server.client(jobs=2) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert list(pool.map(work, range(40))) == [3] * 40
+    assert most == 2
+
+
+def test_one_job_is_one_request_at_a_time() -> None:
+    """With one job, a response has been sent to its end before the next request comes."""
+    now, most = 0, 0
+    lock = threading.Lock()
+    body = b"[" + b"1," * 20_000 + b"1]"
+
+    def counted(asked: Asked) -> bytes | None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        data = reply_login(asked) or reply(200, body)
+        # All but the last byte: with that, the client may go on.
+        asked.socket.sendall(data[:-1])
+        time.sleep(0.001)
+        with lock:
+            now -= 1
+        return data[-1:]
+
+    def work(number: int) -> int:
+        if number % 2:
+            return len(client.send(GET))
+        return sum(map(len, client.download(lambda: f"{server.url}/file", "f"))) // 2
+
+    with (
+        RawServer(counted) as server,
+        server.client(jobs=1) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert list(pool.map(work, range(200))) == [20_001] * 200
+    assert most == 1
+
+
+def test_busy_downloads_leave_their_permits_to_others() -> None:
+    """A request is served soon, although as many downloads as there are permits never wait."""
+
+    def endless(asked: Asked) -> bytes | None:
+        if asked.path != "/file":
+            return respond(asked)
+        asked.socket.sendall(reply(200, b"", {"connection": "close", "content-length": "9" * 15}))
+        while not server.over.is_set():
+            asked.socket.sendall(BODY)
+        return None
+
+    def read() -> int:
+        count = 0
+        for chunk in client.download(lambda: f"{server.url}/file", "the file"):
+            count += len(chunk)
+            if is_over.is_set():
+                break
+        return count
+
+    is_over = threading.Event()
+    with (
+        RawServer(endless) as server,
+        server.client(jobs=2) as client,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        client.login()
+        readers = [pool.submit(read) for _ in range(2)]
+        while len(server.of("/file")) < 2:
+            time.sleep(0.005)
+        began = time.monotonic()
+        waiting = [pool.submit(client.send, GET) for _ in range(2)]
+        try:
+            assert [each.result(5) for each in waiting] == [{}, {}]
+        finally:
+            is_over.set()
+        assert time.monotonic() - began < 2
+        assert min(reader.result(5) for reader in readers) > 0
+
+
+def ends_with_the_client(
+    server: RawServer, work: Callable[[], object], ready: Callable[[], bool], close: object
+) -> None:
+    """Start work, close the client when it is active, and see the work end."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        deadline = time.monotonic() + 10
+        while not ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(0.05)
+        sent = len(server.asked)
+        assert callable(close)
+        close()
+        with pytest.raises(ClosedError, match="is closed"):
+            running.result(5)
+    time.sleep(0.05)
+    assert len(server.asked) == sent
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_waits_end_with_the_client(status: int) -> None:
+    """A wait before another attempt ends when the client is closed, and nothing is sent."""
+
+    def refuse(asked: Asked) -> bytes | None:
+        return reply_login(asked) or reply(status, b"{}", {"retry-after": "60"})
+
+    with RawServer(refuse) as server:
+        client = server.client()
+        asked = "/api/thing"
+        ends_with_the_client(
+            server, lambda: client.send(GET), lambda: bool(server.of(asked)), client.close
+        )
+
+
+def test_retries_end_with_the_client() -> None:
+    """A request that hangs when the client is closed runs into its timeout, and is not repeated."""
+
+    def hang(asked: Asked) -> bytes | None:
+        if (login := reply_login(asked)) is None:
+            server.over.wait(10)
+        return login
+
+    with RawServer(hang) as server:
+        client = server.client(timeout_s=0.3)
+        ends_with_the_client(
+            server, lambda: client.send(GET), lambda: bool(server.of("/api/thing")), client.close
+        )
+
+
+def test_waiting_for_a_permit_ends_with_the_client() -> None:
+    """A permit of a client that was closed meanwhile is not used."""
+    with RawServer(respond) as server:
+        client = server.client(jobs=1)
+        client.login()
+        with client.permit():
+            running = ThreadPoolExecutor(1).submit(client.send, GET)
+            time.sleep(0.1)
+            client.close()
+        with pytest.raises(ClosedError, match="is closed"):
+            running.result(5)
+        assert len(server.asked) == 1
+
+
+def test_a_download_ends_with_the_client() -> None:
+    """Reading on after the client was closed is an error."""
+    with RawServer(respond) as server:
+        client = server.client()
+        chunks: Iterator[bytes] = iter(client.download(lambda: f"{server.url}/file", "f"))
+        assert next(chunks)
+        client.close()
+        with pytest.raises(ClosedError, match="is closed"):
+            list(chunks)
