@@ -3,40 +3,40 @@
     import swanlab_export as se
 
     api = se.connect()                     # or se.connect(host="sandbox"), without an account
-    runs = api.run.list("team/project", full=True)
-    loss = api.run.metrics("team/project/run", keys="loss", full=True)
+    runs = api.run.list("team/project")
+    loss = api.run.metrics("team/project/run", keys="loss", all=True)
 
-Public names: ``connect``, ``Api``, ``read``, ``write``, ``SwanlabExportWarning`` and the errors
-``SwanlabExportError``, ``UsageError``, ``AuthenticationError``, ``NotFoundError``,
-``IncompleteError``, ``UnavailableError``, ``ServerError``, ``UncertainError``, ``OutputError``.
+Public names: ``connect``, ``Api``, ``SwanlabExportWarning`` and the errors ``SwanlabExportError``,
+``UsageError``, ``AuthenticationError``, ``NotFoundError``, ``IncompleteError``,
+``UnavailableError``, ``ServerError``, ``UncertainError``, ``OutputError``, ``ClosedError``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export._version import __version__
 from swanlab_export.errors import (
     AuthenticationError,
+    ClosedError,
     IncompleteError,
     NotFoundError,
     OutputError,
     ServerError,
     SwanlabExportError,
+    SwanlabExportWarning,
     UnavailableError,
     UncertainError,
     UsageError,
 )
 
 if TYPE_CHECKING:
-    from swanlab_export.api.client_api import Api, connect
-    from swanlab_export.api.frames.files import read, write
-    from swanlab_export.api.nouns.base import SwanlabExportWarning
+    from swanlab_export.api.connect import Api, connect
 
-__title__ = "swanlab-export"
-__version__ = "0.1.0"
 __all__ = [
     "Api",
     "AuthenticationError",
+    "ClosedError",
     "IncompleteError",
     "NotFoundError",
     "OutputError",
@@ -46,28 +46,19 @@ __all__ = [
     "UnavailableError",
     "UncertainError",
     "UsageError",
+    "__version__",
     "connect",
-    "read",
-    "write",
 ]
-
-# Imported when first used: `swanlab api --help` must not wait for Arrow.
-_LAZY = {
-    "Api": "client_api",
-    "SwanlabExportWarning": "nouns.base",
-    "connect": "client_api",
-    "read": "frames.files",
-    "write": "frames.files",
-}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    # Imported when first used: `swanlab api --help` must not wait for Arrow.
+    if name not in {"Api", "connect"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from swanlab_export.api import connect
 
-    return getattr(import_module(f"swanlab_export.api.{_LAZY[name]}"), name)
+    return getattr(connect, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), "Api", "connect"])

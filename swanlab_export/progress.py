@@ -19,7 +19,7 @@ class Bar(Protocol):
     def expect(self, amount: int) -> None:
         """Raise the total by ``amount``: one more part has said how big it is."""
 
-    def note(self, text: str) -> None:
+    def describe(self, text: str) -> None:
         """Show ``text`` behind the bar, such as a count of rows."""
 
 
@@ -70,7 +70,7 @@ class _Silent:
     def expect(self, amount: int) -> None:
         """Expect nothing."""
 
-    def note(self, text: str) -> None:
+    def describe(self, text: str) -> None:
         """Show nothing."""
 
 
@@ -86,6 +86,6 @@ class _Drawn:
         """Lengthen the bar."""
         self._bar.total = (self._bar.total or 0) + amount
 
-    def note(self, text: str) -> None:
+    def describe(self, text: str) -> None:
         """Show ``text`` behind the bar: at once while nothing moves, else at its next redraw."""
         self._bar.set_postfix_str(text, refresh=self._bar.n == 0)

@@ -6,9 +6,10 @@ Parsed and checked once, here; everything behind it handles refs and never split
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from urllib import parse
 
 from swanlab_export.errors import UsageError
+from swanlab_export.messages import quote
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +24,7 @@ class WorkspaceRef:
     @property
     def url_path(self) -> str:
         """The part of a request path that names it."""
-        return quote(self.workspace, safe="")
+        return parse.quote(self.workspace, safe="")
 
 
 @dataclass(frozen=True, order=True)
@@ -39,7 +40,7 @@ class ProjectRef:
     @property
     def url_path(self) -> str:
         """The part of a request path that names it."""
-        return f"{quote(self.workspace, safe='')}/{quote(self.project, safe='')}"
+        return f"{parse.quote(self.workspace, safe='')}/{parse.quote(self.project, safe='')}"
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +56,7 @@ class RunRef:
     @property
     def url_path(self) -> str:
         """The part of a request path that names it."""
-        return f"{self.project.url_path}/runs/{quote(self.run, safe='')}"
+        return f"{self.project.url_path}/runs/{parse.quote(self.run, safe='')}"
 
 
 def parse_workspace(text: str) -> WorkspaceRef:
@@ -75,26 +76,22 @@ def parse_run(text: str) -> RunRef:
     return RunRef(ProjectRef(workspace, project), run)
 
 
-def escape(text: str) -> str:
-    """Show ``text`` in a message: in quotes, control characters spelled out, not endless."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"'{shown[:200]}…'" if len(shown) > 200 else f"'{shown}'"
-
-
 def _parts(text: str, *, least: int, form: str) -> list[str]:
     """Split a path or URL into names; a URL may name more than was asked for, a path may not."""
     is_url = "://" in text
     parts = _url_parts(text) if is_url else text.split("/")
     fits = len(parts) >= least if is_url else len(parts) == least
     if not fits or not all(_is_name(part) for part in parts):
-        raise UsageError(f"{escape(text)} is not {form} or the web page of one")
+        raise UsageError(f"{quote(text)} is not {form} or the web page of one")
     return parts
 
 
 def _url_parts(text: str) -> list[str]:
     """``https://host/@team/project/runs/id/chart`` → [team, project, id]."""
     try:
-        pieces = [unquote(piece) for piece in urlsplit(text.strip()).path.split("/") if piece]
+        pieces = [
+            parse.unquote(piece) for piece in parse.urlsplit(text.strip()).path.split("/") if piece
+        ]
     except ValueError:
         return []
     if not pieces or not pieces[0].startswith("@"):

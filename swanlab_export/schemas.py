@@ -6,47 +6,80 @@ ones, flattened and in alphabetical order (see ``normalizers.rows``).
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
+from swanlab_export.errors import UsageError
+from swanlab_export.messages import argument, closest, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TEXT = pa.string()
 INT = pa.int64()
 FLOAT = pa.float64()
 BOOL = pa.bool_()
 TIME = pa.timestamp("ms", tz="UTC")
-# Repeated over millions of rows: indices into one small list, a category in pandas.
-CATEGORY = pa.dictionary(pa.int32(), TEXT)
 TEXTS = pa.list_(pa.field("item", TEXT))
+
+# What pandas makes of each type, as its metadata in Parquet and Feather files name it: the logical
+# type, and the dtype of a column that can be null.
+_PANDAS_TYPES = {
+    TEXT: ("unicode", "object"),
+    INT: ("int64", "Int64"),
+    FLOAT: ("float64", "float64"),
+    BOOL: ("bool", "boolean"),
+    TIME: ("datetimetz", "datetime64[ms]"),
+    TEXTS: ("list[unicode]", "object"),
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One declared column; ``unit`` is empty where there is none."""
+    """One declared column.
+
+    Args:
+        name: Its name.
+        arrow_type: Its type.
+        meaning: What it holds, in a few words.
+        unit: Its unit, empty where there is none.
+        never_null: Every row has a value, whatever the server sent: an integer is then a plain
+            int64 in pandas, and not its nullable Int64. Only where the value is our own.
+    """
 
     name: str
     arrow_type: pa.DataType
     meaning: str
     unit: str = ""
+    never_null: bool = False
 
     def field(self) -> pa.Field:
         """The Arrow field, with meaning and unit in its metadata."""
-        notes = {"meaning": self.meaning, "unit": self.unit}
-        return pa.field(self.name, self.arrow_type, metadata={k: v for k, v in notes.items() if v})
+        metadata = {"meaning": self.meaning} | ({"unit": self.unit} if self.unit else {})
+        return pa.field(self.name, self.arrow_type, not self.never_null, metadata)
 
 
 @dataclass(frozen=True)
 class TableSchema:
     """One declared table: what a row is, and its columns in order.
 
-    ``families`` are the beginnings of column names that follow the declared ones in this order,
-    before whatever else the server sent.
+    Args:
+        name: Its name.
+        grain: What one row is.
+        columns: The declared columns, which are always there.
+        families: Beginnings of the names of columns that follow the declared ones, in this order,
+            before whatever else the server sent.
+        is_closed: It has no other columns than the declared ones.
     """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
     families: tuple[str, ...] = ()
+    is_closed: bool = False
 
     def arrow(self) -> pa.Schema:
         """The Arrow schema of the declared columns."""
@@ -56,6 +89,75 @@ class TableSchema:
     def names(self) -> list[str]:
         """The declared column names, in order."""
         return [column.name for column in self.columns]
+
+    def check_fields(self, fields: str | Sequence[str], *, is_final: bool = False) -> None:
+        """Refuse names that cannot be columns of this table, before any request.
+
+        Args:
+            fields: The names that were asked for.
+            is_final: Undeclared names are refused, too: the call creates or downloads something,
+                and must not fail afterwards.
+
+        Raises:
+            UsageError: A name is not a column; names similar ones.
+        """
+        names = parse_names(fields, "fields")
+        if is_final or self.is_closed:
+            parse_fields(names, self.names)
+
+
+def pandas_column(field: pa.Field) -> dict[str, Any]:
+    """Describe a column as pandas does in its metadata; its type depends on the field alone."""
+    pandas_type, dtype = _PANDAS_TYPES[field.type]
+    return {
+        "name": field.name,
+        "field_name": field.name,
+        "pandas_type": pandas_type,
+        "numpy_type": dtype if field.nullable else dtype.lower(),
+        "metadata": {"timezone": "UTC"} if field.type == TIME else None,
+    }
+
+
+def parse_names(names: str | Sequence[str], name: str) -> list[str]:
+    """Read ``loss,acc`` or a list of names; quotes protect a comma, each name counts once.
+
+    Args:
+        names: What was given.
+        name: The argument that it was given for.
+
+    Raises:
+        UsageError: A name is empty, or no text.
+
+    >>> parse_names('loss,"a,b",loss', "keys")
+    ['loss', 'a,b']
+    """
+    if isinstance(names, str):
+        try:
+            rows = list(csv.reader([names], skipinitialspace=True, strict=True))
+        except csv.Error:
+            rows = []
+        found = [each.strip() for row in rows for each in row]
+    else:
+        found = list(names)
+    if not found or not all(isinstance(each, str) and each.strip() for each in found):
+        raise UsageError(
+            f"{argument(name)} {quote(str(names))} is empty or has an empty name in it"
+        )
+    return list(dict.fromkeys(found))
+
+
+def parse_fields(fields: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """Read names of columns that must exist.
+
+    Raises:
+        UsageError: There is no such column; names similar ones.
+    """
+    names = parse_names(fields, "fields")
+    for each in names:
+        if each not in known:
+            there = ", ".join(closest(each, known, 20))
+            raise UsageError(f"{argument('fields')}: no column {quote(each)}; there are {there}")
+    return names
 
 
 _RUN_ID = Column("run_id", TEXT, "id of the run")
@@ -134,12 +236,13 @@ METRICS = TableSchema(
     "metrics",
     "one row per run, key and step",
     (
-        Column("run_id", CATEGORY, _RUN_ID.meaning),
-        Column("key", CATEGORY, _KEY.meaning),
+        Column("run_id", TEXT, _RUN_ID.meaning),
+        Column("key", TEXT, _KEY.meaning),
         Column("step", INT, "step the point was logged at"),
         Column("value", FLOAT, "the logged value; NaN and infinities are values"),
         Column("timestamp", TIME, "when the point was logged", "UTC"),
     ),
+    is_closed=True,
 )
 
 # The last column of metrics whenever another x axis than the step was asked for.
@@ -186,6 +289,7 @@ SERIES = TableSchema(
         Column("class", TEXT, "CUSTOM (logged by the user) or SYSTEM"),
         Column("type", TEXT, "SCALAR or MEDIA"),
     ),
+    is_closed=True,
 )
 
 MEDIAS = TableSchema(
@@ -195,10 +299,13 @@ MEDIAS = TableSchema(
         _RUN_ID,
         _KEY,
         Column("step", INT, "step the item was logged at"),
-        Column("item", INT, "position among the items of that key and step, from 0"),
+        Column(
+            "item", INT, "position among the items of that key and step, from 0", never_null=True
+        ),
         Column("path", TEXT, "file name on the server"),
         Column("url", TEXT, "presigned download URL; it expires"),
         Column("caption", TEXT, "caption as logged"),
+        Column("text", TEXT, "the text itself, of TEXT media on older servers"),
     ),
 )
 
@@ -225,10 +332,11 @@ LOG_EXPORTS = TableSchema(
     "one row per exported file",
     (
         _RUN_ID,
-        Column("start", INT, "first exported line, from 0"),
-        Column("rows", INT, "lines asked for"),
+        Column("start", INT, "first exported line, from 0", never_null=True),
+        Column("rows", INT, "lines asked for", never_null=True),
         Column("url", TEXT, "presigned download URL; it expires"),
     ),
+    is_closed=True,
 )
 
 USER = TableSchema(

@@ -1,77 +1,44 @@
-"""The typed table that every command answers with: an Arrow schema, and record batches.
+"""The typed table that every command returns: an Arrow schema, and record batches.
 
-Batches are made when they are asked for, so a table of ten million points never stands in memory
-unless somebody wants it there.
+Batches are made when they are asked for, so that a table of ten million points need not be in
+memory as a whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
 
+from swanlab_export._version import __title__, __version__
+from swanlab_export.schemas import pandas_column, parse_fields
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-METADATA_KEY = b"swanlab_export"
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """What the metadata of a schema, and so of Parquet and Feather files, say of their table.
-
-    Args:
-        table: Which table of the documentation it is; empty where it is none.
-        single: It is about one entity.
-        source: Where the data came from.
-    """
-
-    table: str = ""
-    single: bool = False
-    source: Mapping[str, Any] = field(default_factory=dict)
-
-
-def stamp_schema(schema: pa.Schema, stamp: Stamp) -> pa.Schema:
-    """Put a stamp into the metadata, beside what else they hold."""
-    held = {"table": stamp.table, "single": stamp.single, "source": dict(stamp.source)}
-    return schema.with_metadata({**(schema.metadata or {}), METADATA_KEY: orjson.dumps(held)})
-
-
-def read_stamp(schema: pa.Schema) -> Stamp:
-    """Read the stamp of a schema; of one that nobody here has stamped, an empty one."""
-    try:
-        found = orjson.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
-        return Stamp(
-            str(found.get("table", "")), found.get("single") is True, dict(found["source"])
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return Stamp()
+class RestartError(Exception):
+    """Raised from the iteration of a table whose rows must be read again, in another order."""
 
 
 class Table:
-    """A table on its way out.
+    """A table whose rows are still to come.
 
-    Iterating yields non-empty record batches of ``schema``; a table whose data stream from a
-    server can be iterated once. An error in the middle of the stream is raised from the
-    iteration, so whoever writes must not publish before it has ended.
+    Iterating yields non-empty record batches; a table whose data stream from a server can be
+    iterated once. An error in the middle of the stream is raised from the iteration, so a writer
+    must not replace a file before it has ended.
 
     Args:
-        name: Which table of the documentation this is, such as ``metrics``.
-        schema: The columns, in order, with their types.
+        name: Which declared table this is, such as ``metrics``; see ``schemas``.
+        schema: The columns, in order, with their types. In the batches, text columns may be
+            dictionary-encoded.
         batches: Where the rows come from.
-        source: Where the data came from: host, path, options, time. Never a secret. It is kept
-            in the schema's metadata, and so in Parquet and Feather files.
         is_single: The table is about one entity: text formats print one object, not a list.
-        total: How many rows the server has in all, where that is known and differs from what
-            was asked for.
-        notes: What the reader should know besides (hints, warnings); may grow during iteration.
-
-    Attributes:
-        names: What ids of runs are called, for people who look at a plot; in no file.
-        failures: Parts that were left out because they failed, one line each. A table with any is
-            not whole, and the command line ends with the exit code of ``IncompleteError``.
+        total: How many rows the server has, where that is known.
+        run_names: Display names of runs by id, for people who look at a plot.
+        x_axis: What the x axis of a plot is called: ``step``, ``time``, ``relative_time`` or a key.
+        keys: The keys that were asked for, which a plot without points names.
     """
 
     def __init__(
@@ -80,19 +47,19 @@ class Table:
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         *,
-        source: Mapping[str, Any] | None = None,
         is_single: bool = False,
         total: int | None = None,
-        notes: list[str] | None = None,
+        run_names: Mapping[str, str] | None = None,
+        x_axis: str = "step",
+        keys: Sequence[str] = (),
     ) -> None:
         self.name = name
-        self.source = dict(source or {})
         self.schema = schema
         self.is_single = is_single
         self.total = total
-        self.notes = [] if notes is None else notes
-        self.names: dict[str, str] = {}
-        self.failures: list[str] = []
+        self.run_names = dict(run_names or {})
+        self.x_axis = x_axis
+        self.keys = tuple(keys)
         self._batches = batches
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -101,33 +68,59 @@ class Table:
     def __repr__(self) -> str:
         return f"Table({self.name!r}, columns={self.schema.names})"
 
-    @property
-    def stamped_schema(self) -> pa.Schema:
-        """The schema with the table's name and source in its metadata, as files hold it."""
-        return stamp_schema(self.schema, Stamp(self.name, self.is_single, self.source))
+    def select(self, fields: str | Sequence[str]) -> Table:
+        """Keep ``fields``, in their order.
 
-    def with_source(self, source: Mapping[str, Any]) -> Table:
-        """Say where the data came from."""
-        self.source = {**self.source, **source}
-        return self
-
-    def select(self, fields: list[str]) -> Table:
-        """Keep ``fields``, in their order; the caller has checked that they exist."""
-        schema = pa.schema([self.schema.field(name) for name in fields])
-        chosen = Table(
+        Raises:
+            UsageError: The table has no such column; names similar ones.
+        """
+        names = parse_fields(fields, self.schema.names)
+        return Table(
             self.name,
-            schema,
-            (batch.select(fields) for batch in self),
-            source=self.source,
+            pa.schema([self.schema.field(name) for name in names]),
+            (batch.select(names) for batch in self),
             is_single=self.is_single,
             total=self.total,
-            notes=self.notes,
+            run_names=self.run_names,
+            x_axis=self.x_axis,
+            keys=self.keys,
         )
-        chosen.names = self.names
-        chosen.failures = self.failures
-        return chosen
 
     def to_arrow(self) -> pa.Table:
-        """Gather all batches into one Arrow table, with the source in its metadata."""
-        gathered = pa.Table.from_batches(self, schema=self.schema)
-        return gathered.cast(self.stamped_schema)
+        """Gather all batches into one Arrow table, with plain text columns."""
+        return pa.Table.from_batches(
+            [decode_batch(batch, self.schema) for batch in self], self.schema
+        )
+
+
+def decode_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Replace dictionary-encoded columns by plain ones, and take over the metadata of ``schema``."""
+    columns = [
+        column.cast(field.type) if column.type != field.type else column
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.record_batch(columns, schema=schema)
+
+
+def describe(schema: pa.Schema, name: str, source: Mapping[str, Any]) -> pa.Schema:
+    """Add the metadata of files and frames: the type of each column in pandas, and the source.
+
+    With the former, ``pd.read_parquet`` and ``pd.read_feather`` give what the API gives. Both are
+    known before the first row, since a file is opened with them.
+
+    Args:
+        schema: The columns.
+        name: Which declared table they are of.
+        source: Where the data came from; nothing here reads it back.
+    """
+    pandas = {
+        "index_columns": [],
+        "column_indexes": [],
+        "columns": [pandas_column(field) for field in schema],
+        "creator": {"library": __title__, "version": __version__},
+        "pandas_version": "2.2.0",  # the format is that of this version and later ones
+    }
+    provenance = {"table": name, "source": dict(source)}
+    return schema.with_metadata(
+        {"pandas": orjson.dumps(pandas), "swanlab_export": orjson.dumps(provenance)}
+    )

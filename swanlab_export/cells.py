@@ -1,0 +1,186 @@
+"""Columns → the text of their cells and rows, column by column: no Python runs per row.
+
+Missing, NaN and the infinities stay apart: null, ``"NaN"``, ``"Infinity"`` and ``"-Infinity"`` in
+JSON; an empty cell, ``NaN``, ``inf`` and ``-inf`` in CSV, where an empty string is ``""``.
+
+Times are ISO 8601 with milliseconds and ``Z``. Lists are lists in JSON, and JSON text in CSV.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from swanlab_export.errors import OutputError
+from swanlab_export.messages import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What JSON escapes.
+_NOT_PLAIN = r'["\\\x00-\x1f\x7f]'
+# What four digits of a year can say, in ms since 1970: from the year 0 to before the year 10000.
+_FIRST_MS, _END_MS = -719_528 * 86_400_000, 2_932_897 * 86_400_000
+
+
+def json_cells(column: pa.Array) -> pa.Array:
+    """Format a column as JSON values; missing stays null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return json_cells(column.dictionary).take(column.indices)
+    if pa.types.is_floating(kind):
+        return _numbers(column, ('"NaN"', '"Infinity"', '"-Infinity"'))
+    if pa.types.is_string(kind):
+        return _json_strings(column)
+    if pa.types.is_list(kind):
+        return _json_lists(column)
+    if pa.types.is_timestamp(kind):
+        return pc.binary_join_element_wise('"', _times(column), '"', "")
+    return column.cast(pa.string())
+
+
+def csv_cells(column: pa.Array, separator: str) -> pa.Array:
+    """Format a column as CSV cells; missing stays null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return csv_cells(column.dictionary, separator).take(column.indices)
+    if pa.types.is_floating(kind):
+        return _numbers(column, ("NaN", "inf", "-inf"))
+    if pa.types.is_string(kind):
+        return _quoted(column, separator)
+    if pa.types.is_list(kind):
+        return _quoted(json_cells(column), separator)
+    return _times(column) if pa.types.is_timestamp(kind) else column.cast(pa.string())
+
+
+def json_rows(
+    batch: pa.RecordBatch, between: str = ",", begin: str = "{", end: str = "}"
+) -> pa.Array:
+    """Format rows as JSON objects.
+
+    Raises:
+        OutputError: A time has no ISO 8601 text; names the column.
+    """
+    gap = " " if "\n" in between else ""
+    cells: list[pa.Array | str] = []
+    for i, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        label = (between if i else begin) + orjson.dumps(name).decode() + ":" + gap
+        cells += [label, pc.fill_null(_of(name, column, json_cells), "null")]
+    if not cells:
+        return pa.repeat(pa.scalar(begin + end), batch.num_rows)
+    return pc.binary_join_element_wise(*cells, end, "")
+
+
+def csv_rows(batch: pa.RecordBatch, separator: str) -> pa.Array:
+    """Format rows as lines of CSV, without their ends.
+
+    Raises:
+        OutputError: A time has no ISO 8601 text; names the column.
+    """
+
+    def render(column: pa.Array) -> pa.Array:
+        return csv_cells(column, separator)
+
+    columns = zip(batch.schema.names, batch.columns, strict=True)
+    cells = [pc.fill_null(_of(name, column, render), "") for name, column in columns]
+    if not cells:
+        return pa.repeat(pa.scalar(""), batch.num_rows)
+    return pc.binary_join_element_wise(*cells, separator)
+
+
+def csv_name(name: str, separator: str) -> str:
+    """Format the name of a column."""
+    if name.startswith("\ufeff"):
+        # At the start of a file, readers would take it for a byte order mark.
+        return '"' + name.replace('"', '""') + '"'
+    return str(_quoted(pa.array([name]), separator)[0].as_py())
+
+
+def escape_controls(text: str) -> str:
+    r"""Make visible what a terminal would obey: controls, escapes, marks that reorder text.
+
+    >>> escape_controls("a\x1b[2Jb")
+    'a\\u001b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} else _escaped(char)
+        for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "⏎", "\t": " "}.get(char) or f"\\u{ord(char):04x}"
+
+
+def _of(name: str, column: pa.Array, render: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Format a column; an error names it."""
+    try:
+        return render(column)
+    except OutputError as error:
+        raise OutputError(f"column {quote(name)} {error.message}") from None
+
+
+def _numbers(column: pa.Array, names: tuple[str, str, str]) -> pa.Array:
+    """Format floats; ``names`` are those of NaN, infinity and minus infinity."""
+    text = _floats(column)
+    if pc.all(pc.is_finite(column), min_count=0).as_py():
+        return text
+    infinity = pc.if_else(pc.greater(column, 0.0), names[1], names[2])
+    text = pc.if_else(pc.is_inf(column), infinity, text)
+    return pc.if_else(pc.is_nan(column), names[0], text)
+
+
+def _floats(numbers: pa.Array) -> pa.Array:
+    """The shortest text that reads back as the same number, and reads as a float."""
+    text = numbers.cast(pa.string())
+    is_integer = pc.fill_null(pc.invert(pc.match_substring_regex(text, "[.eEn]")), False)
+    if not pc.any(is_integer).as_py():
+        return text
+    return pc.if_else(is_integer, pc.binary_join_element_wise(text, "0", "."), text)
+
+
+def _times(column: pa.Array) -> pa.Array:
+    ends = pc.min_max(column.cast(pa.int64()))
+    first, last = ends["min"].as_py(), ends["max"].as_py()
+    if first is not None and not _FIRST_MS <= first <= last < _END_MS:
+        raise OutputError(
+            "holds times outside of the years 0 to 9999, which text formats cannot hold: "
+            "save as .parquet or .feather"
+        )
+    # Without its zone, which is UTC, a time is formatted without asking for the zone's rules.
+    text = pc.replace_substring(column.cast(pa.timestamp("ms")).cast(pa.string()), " ", "T")
+    return pc.binary_join_element_wise(text, "Z", "")
+
+
+def _json_strings(column: pa.Array) -> pa.Array:
+    # Bytes that JSON would escape are rare: only then does each distinct string cost a call.
+    if pc.any(pc.match_substring_regex(column, _NOT_PLAIN), min_count=0).as_py():
+        distinct = column.dictionary_encode()
+        escaped = [orjson.dumps(value).decode() for value in distinct.dictionary.to_pylist()]
+        return pa.array(escaped, pa.string()).take(distinct.indices)
+    return pc.binary_join_element_wise('"', column, '"', "")
+
+
+def _json_lists(column: pa.Array) -> pa.Array:
+    """Join the values of each list, formatted as a column of their own."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0)
+    ends = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
+    values = pc.fill_null(json_cells(column.flatten()), "null")
+    joined = pc.binary_join(pa.ListArray.from_arrays(ends, values), ",")
+    cells = pc.binary_join_element_wise("[", joined, "]", "")
+    return pc.if_else(column.is_valid(), cells, pa.scalar(None, pa.string()))
+
+
+def _quoted(column: pa.Array, separator: str) -> pa.Array:
+    """Quote the cells that need it, and the empty string, which is not a missing cell."""
+    needed = pc.match_substring_regex(column, f'[{separator}"\r\n]|^$')
+    if not pc.any(needed, min_count=0).as_py():
+        return column
+    doubled = pc.replace_substring(column, '"', '""')
+    return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), column)

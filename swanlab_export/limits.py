@@ -1,0 +1,45 @@
+"""Every default, choice and limit that more than one module needs."""
+
+from __future__ import annotations
+
+# Requests
+JOBS = 8
+JOBS_MAX = 64
+TIMEOUT_S = 30.0
+TIMEOUT_MAX_S = 3600.0
+RETRIES = 5
+RETRIES_MAX = 20
+
+# Lists
+PAGE_SIZE = 20
+PAGE_SIZES = (10, 12, 15, 20, 24, 27, 50, 100)
+RUNS_PER_REQUEST = 200
+
+# Metrics
+SAMPLE_MAX = 1500
+EXPORT_COLUMNS_MAX = 16
+X_AXES = ("step", "time", "relative_time")
+RANGE_TYPES = ("step", "timestamp", "custom")
+LAYOUTS = ("long", "wide")
+METRIC_TYPES = ("SCALAR", "MEDIA")
+COLUMN_CLASSES = ("CUSTOM", "SYSTEM")
+COLUMN_TYPES = (
+    *("FLOAT", "BOOLEAN", "STRING", "IMAGE", "AUDIO", "VIDEO", "OBJECT3D", "MOLECULE"),
+    *("ECHARTS", "TABLE", "TEXT"),
+)
+
+# Logs
+LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
+LOG_SHARD_LINES = 1000
+LOG_EXPORT_LINES_MAX = 500_000
+
+# Projects
+VISIBILITIES = ("PUBLIC", "PRIVATE")
+PROJECT_SORTS = ("create", "name")
+
+# Output
+TEXT_FORMATS = ("json", "jsonl", "csv", "tsv")
+FRAMES = ("pandas", "arrow", "polars", "batches")
+SANDBOX = "sandbox"
+PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
+GENERATIONS = ("2.6", "2.8", "3.1")
