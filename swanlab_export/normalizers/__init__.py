@@ -1,1 +1,1 @@
-"""Wire JSON and CSV → typed tables. Pure: no network and no clock, and no disk but for spools."""
+"""Payloads (JSON and CSV) → typed tables. Pure: no network, no clock, no disk but through spools."""

@@ -1,8 +1,8 @@
 """The exported CSV → record batches, block by block, with columns matched by their header.
 
-The file is wide: ``step``, then two columns per key. ``<run id>-<key>_step`` holds the *value*
-despite its name, ``…_timestamp`` Unix milliseconds. Names may hold commas, quotes and newlines;
-everything below the header is a number or empty.
+The file is wide: ``step``, then two columns per key. ``<run>-<key>_step`` holds the *value* despite
+its name, ``…_timestamp`` Unix milliseconds. Names may hold commas, quotes and newlines; below the
+header nearly everything is a number or empty, and what is not is read cell by cell.
 """
 
 from __future__ import annotations
@@ -10,18 +10,28 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from swanlab_export.errors import IncompleteError, ServerError
-from swanlab_export.normalizers.values import MILLISECONDS_FROM, MILLISECONDS_TO
-from swanlab_export.refs import escape
+from swanlab_export.messages import quote
+from swanlab_export.normalizers.ordering import StepOrder
+from swanlab_export.normalizers.values import (
+    MILLISECONDS_FROM,
+    MILLISECONDS_LEAST,
+    MILLISECONDS_TO,
+    as_float,
+    as_int,
+    as_unix_ms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from swanlab_export.report import Report
 
 # The first block is small so that the first rows of a long file are seen at once; the largest is
 # big enough that parsing, not bookkeeping, takes the time.
@@ -30,79 +40,178 @@ _BLOCK_BYTES = 2_000_000
 _LINE_BYTES_MAX = 1_000_000
 _ROW = re.compile(r"\bRow #(\d+)")
 _UTF8_BOM = b"\xef\xbb\xbf"
+_TRUTH_VALUES = {"true": 1.0, "false": 0.0}
+_COLUMNS = {"s": "step", "v": "value", "t": "timestamp"}
 
 
 def read_export(
     chunks: Iterable[bytes],
-    run_id: str,
+    prefix: str | None,
     keys: Sequence[str],
+    report: Report,
     *,
     must_end_line: Callable[[], bool],
 ) -> Iterator[pa.RecordBatch]:
     """Read an export as blocks with the columns step, v0, t0, v1, t1, … in the order of ``keys``.
 
-    Steps rise strictly over all blocks. Values and timestamps are null where a key has no point.
+    Rows come in the order of the file, each of them. Values and timestamps are null where a key has
+    no point. Where a value is no number, it is null, too, and a column ``odd0``, ``odd1``, … of the
+    block is true: the key has a point there.
 
     Args:
         chunks: The file's bytes, cut anywhere.
-        run_id: What the header calls the run.
+        prefix: What the header puts before the keys: the name of the run that was asked with.
+            Without it, a column is found by its key alone.
         keys: The keys to read; further columns are skipped.
+        report: Counts odd values, and rows that are not in step order.
         must_end_line: Asked at the end whether to insist on a final newline: for a body with
-            neither length nor chunks, nothing else tells a whole last line from a cut one.
+            neither a length nor chunks, nothing else tells a whole last line from a cut one.
 
     Raises:
         IncompleteError: The file is empty, lacks a column of ``keys``, or its last line is cut.
-        ServerError: A row has too few or too many cells, or one that is not a number, or the
-            steps are not in order.
+        ServerError: The file has no header, or a row has too few or too many cells.
     """
     blocks = _whole_lines(iter(chunks), must_end_line=must_end_line)
     header, rest = _split_header(blocks)
-    parse = _Parser(header, run_id, keys)
-    last_step = None
-    for text in _chain(rest, blocks):
-        block = parse(text)
-        if block.num_rows:
-            last_step = _check_steps(block.column(0), last_step)
-            yield block
+    parse = _Parser(header, prefix, keys, report)
+    order = StepOrder()
+    before = b""
+    try:
+        for text in _chain(rest, blocks):
+            if not text.endswith(b"\n"):
+                _check_last_line(before + text, header)
+            before = text
+            block = parse(text)
+            if block.num_rows:
+                order.add(block.column(0))
+                yield block
+    finally:
+        if order.late:
+            rows = "1 row" if order.late == 1 else f"{order.late} rows"
+            of_run = "" if prefix is None else f" of {quote(prefix)}"
+            report.warn(
+                f"the export{of_run} has {rows} with a step that came before, or out of order; "
+                "all rows are kept"
+            )
 
 
 class _Parser:
     """Turns whole lines into a block, by what the header says."""
 
-    def __init__(self, header: list[str], run_id: str, keys: Sequence[str]) -> None:
+    def __init__(
+        self, header: list[str], prefix: str | None, keys: Sequence[str], report: Report
+    ) -> None:
         self._rows = 0
-        places = _places(header)
-        wanted = {"step": _place(places, "step")}
+        self._report = report
+        positions = _positions(header)
+        wanted = {"step": _position(positions, "step")}
         for i, key in enumerate(keys):
-            wanted[f"v{i}"] = _place(places, f"{run_id}-{key}_step")
-            wanted[f"t{i}"] = _place(places, f"{run_id}-{key}_timestamp")
+            wanted[f"v{i}"] = _find(positions, prefix, f"{key}_step")
+            wanted[f"t{i}"] = _find(positions, prefix, f"{key}_timestamp")
         names = [f"skipped{i}" for i in range(len(header))]
-        for name, place in wanted.items():
-            names[place] = name
-        types = {name: pa.float64() if name[0] == "v" else pa.int64() for name in wanted}
-        self._read = pa.csv.ReadOptions(
-            column_names=names, use_threads=False, block_size=2 * _BLOCK_BYTES
-        )
-        self._convert = pa.csv.ConvertOptions(
-            column_types=types, include_columns=list(wanted), null_values=[""]
-        )
+        for name, position in wanted.items():
+            names[position] = name
+        self._types = {name: pa.float64() if name[0] == "v" else pa.int64() for name in wanted}
+        self._names = names
 
     def __call__(self, text: bytes) -> pa.RecordBatch:
         try:
-            table = pa.csv.read_csv(
-                pa.BufferReader(text), read_options=self._read, convert_options=self._convert
-            )
+            columns = self._parse(text, self._types)
+            odd: dict[str, pa.Array] = {}
+        except pa.ArrowInvalid:
+            columns, odd = self._parse_cells(text)
+        for name, column in columns.items():
+            if name[0] == "t":
+                columns[name] = self._scaled_to_ms(column)
+        return pa.record_batch(columns | odd)
+
+    def _parse(self, text: bytes, types: dict[str, pa.DataType]) -> dict[str, pa.Array]:
+        convert = pa.csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=[""],
+            strings_can_be_null=True,
+        )
+        # As one block: a quoted cell may hold newlines.
+        read = pa.csv.ReadOptions(
+            column_names=self._names, use_threads=False, block_size=len(text) + 1
+        )
+        table = pa.csv.read_csv(pa.BufferReader(text), read_options=read, convert_options=convert)
+        self._rows += table.num_rows
+        steps = table.column("step")
+        for _ in range(steps.null_count):
+            self._report.odd_value("step", "")
+        return {
+            name: column.combine_chunks()
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+
+    def _parse_cells(self, text: bytes) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
+        """Read each column by itself, and the odd columns cell by cell."""
+        try:
+            # Not as text: a word need not be UTF-8.
+            cells = self._parse(text, dict.fromkeys(self._types, pa.binary()))
         except pa.ArrowInvalid as error:
             # Arrow counts the rows of the block.
             why = _ROW.sub(lambda row: f"row {int(row[1]) + self._rows}", str(error))
-            raise ServerError(f"the exported file cannot be read: {escape(why)}") from None
-        self._rows += table.num_rows
-        columns = [column.combine_chunks() for column in table.columns]
-        scaled = [
-            _scaled_to_ms(column) if name[0] == "t" else column
-            for name, column in zip(table.column_names, columns, strict=True)
-        ]
-        return pa.record_batch(scaled, names=table.column_names)
+            raise ServerError(f"the exported file cannot be read: {quote(why)}") from None
+        columns = {name: self._converted(name, column) for name, column in cells.items()}
+        odd = {}
+        for name, column in columns.items():
+            if name[0] == "v" and column.null_count > cells[name].null_count:
+                odd[f"odd{name[1:]}"] = pc.and_(cells[name].is_valid(), column.is_null())
+        return columns, odd
+
+    def _converted(self, name: str, cells: pa.Array) -> pa.Array:
+        try:
+            return cells.cast(pa.string()).cast(self._types[name])
+        except pa.ArrowInvalid:
+            pass
+        distinct = cells.value_counts()
+        found = [self._cell(name, *cell.values()) for cell in distinct.to_pylist()]
+        at = pc.index_in(cells, value_set=distinct.field("values"))
+        return pa.array(found, self._types[name]).take(at)
+
+    def _cell(self, name: str, raw: bytes | None, count: int) -> Any:
+        """Read a cell, or count it as odd as often as it occurs."""
+        if raw is None:
+            return None
+        text = raw.decode(errors="replace")
+        try:
+            return _CELLS[name[0]](text)
+        except (TypeError, ValueError, OverflowError):
+            for _ in range(count):
+                self._report.odd_value(_COLUMNS[name[0]], text)
+            return None
+
+    def _scaled_to_ms(self, times: pa.Array) -> pa.Array:
+        """Scale Unix times of fewer than 13 digits up to milliseconds; odd ones become null."""
+        least, greatest = pc.min_max(times).as_py().values()
+        if least is None or (least >= MILLISECONDS_FROM and greatest < MILLISECONDS_TO):
+            return times
+        is_time = pc.and_(
+            pc.greater_equal(times, MILLISECONDS_LEAST), pc.less(times, MILLISECONDS_TO)
+        )
+        for time in times.filter(pc.invert(is_time)).drop_null().to_pylist():
+            self._report.odd_value("timestamp", str(time))
+        times = pc.if_else(is_time, times, None)
+        while True:
+            short = pc.and_(pc.greater(times, 0), pc.less(times, MILLISECONDS_FROM))
+            if not pc.any(short).as_py():
+                return times
+            times = pc.if_else(short, pc.multiply(times, 10), times)
+
+
+def _value_of_text(text: str) -> float:
+    word = text.strip().lower()
+    return _TRUTH_VALUES[word] if word in _TRUTH_VALUES else as_float(text)
+
+
+_CELLS: dict[str, Callable[[str], Any]] = {
+    "s": as_int,
+    "v": _value_of_text,
+    "t": as_unix_ms,
+}
 
 
 def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) -> Iterator[bytes]:
@@ -116,18 +225,29 @@ def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) 
         if size < wanted:
             continue
         text = b"".join(held)
-        end = text.rfind(b"\n") + 1
+        end = _last_line_end(text)
         if end:
             yield text[:end]
             wanted = min(2 * wanted, _BLOCK_BYTES)
         elif size > _LINE_BYTES_MAX:
-            raise ServerError(f"the exported file has no lines: {escape(_start(text))}")
+            raise ServerError(f"the exported file has no lines: {quote(_start(text))}")
         held, size = [text[end:]], len(text) - end
     text = b"".join(held)
     if text and must_end_line() and not text.endswith(b"\n"):
         raise IncompleteError("the download ended in the middle of a line")
     if text:
         yield text
+
+
+def _last_line_end(text: bytes) -> int:
+    """Find the end of the last line, which is not inside quotes; 0 when there is none."""
+    last = end = text.rfind(b"\n") + 1
+    if b'"' not in text:  # much faster than to count them
+        return end
+    while end and text.count(b'"', 0, end) % 2:
+        end = text.rfind(b"\n", 0, text.rfind(b'"', 0, end)) + 1
+    # A cell of many lines may go on; quotes that never end are no reason to wait for ever.
+    return end or (last if len(text) > _LINE_BYTES_MAX else 0)
 
 
 def _split_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
@@ -145,15 +265,15 @@ def _split_header(blocks: Iterator[bytes]) -> tuple[list[str], bytes]:
     except (UnicodeDecodeError, csv.Error):
         rows = []
     if not text:
-        raise IncompleteError("the exported file came back empty, without even a header")
+        raise IncompleteError("the exported file is empty, without even a header")
     if len(rows) != 1:
-        message = f"the exported file does not begin with a header: {escape(_start(text))}"
+        message = f"the exported file does not begin with a header: {quote(_start(text))}"
         raise ServerError(message)
     return rows[0], text[end:]
 
 
 def _header_end(text: bytes) -> int:
-    """Find the first newline that no quotes enclose, and step behind it; 0 when there is none."""
+    """Find the first newline that is not inside quotes, and return what follows it; else 0."""
     start, quotes = 0, 0
     while (at := text.find(b"\n", start)) >= 0:
         quotes += text.count(b'"', start, at)
@@ -163,46 +283,52 @@ def _header_end(text: bytes) -> int:
     return 0
 
 
-def _places(header: list[str]) -> dict[str, int]:
+def _check_last_line(text: bytes, header: list[str]) -> None:
+    """Insist that the last line, which has no end, has all cells and a whole last time.
+
+    Its length is confirmed, but a server may have confirmed the length of a cut file.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(text.decode(errors="replace"), newline="")))
+    except csv.Error:
+        return  # a cell that is longer than the module reads; the parser decides
+    *above, last = rows
+    if len(last) < len(header):
+        raise IncompleteError("the exported file ends in the middle of its last line")
+    is_time = [name.endswith("_timestamp") for name in header]
+    if not is_time[-1] or not any(last[-2:]):
+        return
+    times = [row[-1] for row in reversed(above) if row]
+    times += [cell for cell, is_one in zip(last[:-1], is_time, strict=False) if is_one]
+    neighbour = next(filter(None, times), None)
+    if neighbour is not None and len(last[-1]) != len(neighbour):
+        raise IncompleteError("the exported file ends in the middle of its last time")
+
+
+def _positions(header: list[str]) -> dict[str, int]:
     """Map each header name to its column; a name that comes twice could mean either."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(header):
-        if name in places:
-            raise ServerError(f"the exported file has two columns named {escape(name)}")
-        places[name] = place
-    return places
+    positions: dict[str, int] = {}
+    for position, name in enumerate(header):
+        if name in positions:
+            raise ServerError(f"the exported file has two columns named {quote(name)}")
+        positions[name] = position
+    return positions
 
 
-def _place(places: dict[str, int], name: str) -> int:
-    if name not in places:
-        raise IncompleteError(f"the exported file has no column {escape(name)}")
-    return places[name]
+def _position(positions: dict[str, int], name: str) -> int:
+    if name not in positions:
+        raise IncompleteError(f"the exported file has no column {quote(name)}")
+    return positions[name]
 
 
-def _check_steps(steps: pa.Array, last: int | None) -> int:
-    """Insist that steps are there and rise; returns the last one."""
-    if steps.null_count:
-        raise ServerError("the exported file has a row without a step")
-    first = steps[0].as_py()
-    rises = (last is None or first > last) and pc.all(
-        pc.less(steps.slice(0, len(steps) - 1), steps.slice(1)), min_count=0
-    ).as_py()
-    if not rises:
-        raise ServerError("the steps of the exported file are not in order")
-    return int(steps[-1].as_py())
-
-
-def _scaled_to_ms(times: pa.Array) -> pa.Array:
-    """Scale Unix times of fewer than 13 digits up to milliseconds; a whole column is checked once."""
-    smallest = pc.min(times).as_py()
-    while smallest is not None and smallest < MILLISECONDS_FROM:
-        short = pc.and_(pc.greater(times, 0), pc.less(times, MILLISECONDS_FROM))
-        if not pc.any(short).as_py():
-            break
-        times = pc.if_else(short, pc.multiply(times, 10), times)
-    if (largest := pc.max(times).as_py()) is not None and largest >= MILLISECONDS_TO:
-        raise ServerError(f"the exported file has a time that is not in milliseconds: {largest}")
-    return times
+def _find(positions: dict[str, int], prefix: str | None, name: str) -> int:
+    """Find the column of a key, by the run's name before it or else by its end alone."""
+    if prefix is not None:
+        return _position(positions, f"{prefix}-{name}")
+    found = [each for each in positions if each.endswith(f"-{name}")]
+    if len(found) > 1:
+        raise ServerError(f"the exported file has two columns that end in {quote(f'-{name}')}")
+    return _position(positions, found[0] if found else f"-{name}")
 
 
 def _chain(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,23 +1,25 @@
-"""Nested wire objects → flat names, losing nothing."""
+"""Nested objects of a payload → flat column names, losing nothing."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export.messages import quote
 from swanlab_export.normalizers.values import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WRAPPED = {"value", "desc", "sort"}
+_NAMES_SHOWN = 5
 
 Row = dict[str, Any]
 
 
 def snake_case(name: str) -> str:
-    """Spell a wire name as a column name.
+    """Format a name of a payload as a column name.
 
     >>> snake_case("createdAt"), snake_case("rootProId"), snake_case("_count")
     ('created_at', 'root_pro_id', 'count')
@@ -25,9 +27,9 @@ def snake_case(name: str) -> str:
     return _HUMP.sub("_", name).lower().lstrip("_") or name
 
 
-def flatten_fields(wire: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten_fields(payload: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Flatten what the server named: ``.`` between levels, snake_case, lists as JSON text."""
-    for name, value in wire.items():
+    for name, value in payload.items():
         column = prefix + snake_case(str(name))
         if isinstance(value, dict) and value:
             yield from flatten_fields(value, f"{column}.")
@@ -35,9 +37,9 @@ def flatten_fields(wire: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield column, _leaf(value)
 
 
-def flatten_config(wire: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flatten_config(payload: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Flatten what the user named: names as they are, wrapped values unwrapped."""
-    for name, wrapped in wire.items():
+    for name, wrapped in payload.items():
         value = _unwrap(wrapped)
         if isinstance(value, dict) and value:
             yield from flatten_config(value, f"{prefix}{name}.")
@@ -45,15 +47,28 @@ def flatten_config(wire: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, 
             yield f"{prefix}{name}", _leaf(value)
 
 
-def put(row: Row, column: str, value: Any, notes: set[str]) -> None:
-    """Set a column of ``row``; where two values meet in one name, both stay and a note says so."""
+def put(row: Row, column: str, value: Any, warnings: set[str]) -> None:
+    """Set a column of ``row``; where two values have one name, both stay, with a warning."""
     name, count = column, 1
     while name in row:
         count += 1
         name = f"{column}__{count}"
     if count > 1:
-        notes.add(f"two values are named {column}; the second is in {name}")
+        warnings.add(f"two values are named {column}; the second is in {name}")
     row[name] = value
+
+
+def case_warnings(names: Iterable[str]) -> list[str]:
+    """Warn of names that differ only in upper and lower case, in one sentence or none."""
+    same: dict[str, list[str]] = {}
+    for name in names:
+        same.setdefault(name.casefold(), []).append(name)
+    met = [group for group in same.values() if len(group) > 1]
+    if not met:
+        return []
+    shown = "; ".join(" and ".join(map(quote, group)) for group in met[:_NAMES_SHOWN])
+    more = f"; and {len(met) - _NAMES_SHOWN} more" if len(met) > _NAMES_SHOWN else ""
+    return [f"names of columns differ only in upper and lower case: {shown}{more}"]
 
 
 def _unwrap(value: Any) -> Any:
@@ -62,5 +77,5 @@ def _unwrap(value: Any) -> Any:
 
 
 def _leaf(value: Any) -> Any:
-    """Keep scalars; spell lists and empty objects as JSON text."""
+    """Keep scalars; format lists and empty objects as JSON text."""
     return as_text(value) if isinstance(value, list | dict) else value

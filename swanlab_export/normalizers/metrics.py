@@ -1,7 +1,7 @@
 """Points of metrics → the metrics table, long or wide. Columnar from end to end.
 
-An export is read block by block. The long table wants one key after the other, the wide one all
-exports of a run side by side: what has to wait for that waits in a spool.
+An export is read block by block. The long table holds one key after the other, the wide one all
+exports of a run merged on their steps: blocks that have to wait for that wait in a spool.
 """
 
 from __future__ import annotations
@@ -16,15 +16,33 @@ import pyarrow.compute as pc
 
 from swanlab_export import schemas
 from swanlab_export.errors import IncompleteError, ServerError
-from swanlab_export.normalizers.flatten import Row, put
-from swanlab_export.normalizers.spool import BatchSpool
-from swanlab_export.normalizers.values import as_float, as_int, as_list, as_object, scale_to_ms
-from swanlab_export.refs import escape
+from swanlab_export.messages import quote
+from swanlab_export.normalizers.flatten import Row, case_warnings, put
+from swanlab_export.normalizers.ordering import (
+    StepOrder,
+    StepReader,
+    rises,
+    sort_queue,
+)
+from swanlab_export.normalizers.values import (
+    INT64_MIN,
+    as_float,
+    as_int,
+    as_list,
+    as_object,
+    as_unix_ms,
+    check_calendar,
+    read_as,
+)
+from swanlab_export.spool import BatchSpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.normalizers.selection import Selection
+    from swanlab_export.report import Report
+
+_ID = pa.dictionary(pa.int32(), schemas.TEXT)
 
 
 class _Names:
@@ -32,11 +50,11 @@ class _Names:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._list = pa.array(names, schemas.TEXT)
-        self._places = {name: place for place, name in enumerate(names)}
+        self._positions = {name: position for position, name in enumerate(names)}
 
     def repeated(self, name: str, rows: int) -> pa.Array:
         """``name`` in every row, as an index into the list."""
-        indices = pa.repeat(pa.scalar(self._places[name], pa.int32()), rows)
+        indices = pa.repeat(pa.scalar(self._positions[name], pa.int32()), rows)
         return pa.DictionaryArray.from_arrays(indices, self._list)
 
 
@@ -73,6 +91,16 @@ class Layout:
         return pa.schema([declared["run_id"], axis, *values, *times])
 
     @cached_property
+    def _batch_schema(self) -> pa.Schema:
+        """The schema of the batches: ids and keys are dictionary-encoded in them."""
+        encoded = {"run_id"} if self.is_wide else {"run_id", "key"}
+        fields = [
+            field.with_type(_ID) if position < 2 and field.name in encoded else field
+            for position, field in enumerate(self.schema)
+        ]
+        return pa.schema(fields)
+
+    @cached_property
     def _run_names(self) -> _Names:
         return _Names(self.run_ids)
 
@@ -80,21 +108,26 @@ class Layout:
     def _key_names(self) -> _Names:
         return _Names(self.keys)
 
-    def notes(self) -> list[str]:
-        """Say which columns of a wide table had to be renamed: a key may be named ``step``."""
-        return sorted(self._wide_names()[1]) if self.is_wide else []
+    def warnings(self) -> list[str]:
+        """Warn of columns of a wide table that have other names than their keys, or similar ones.
+
+        A key may be named ``step``.
+        """
+        if not self.is_wide:
+            return []
+        return [*sorted(self._wide_names()[1]), *case_warnings(self.schema.names)]
 
     def _wide_names(self) -> tuple[list[str], set[str]]:
         """Name the columns of values and then of times, each by a name of its own."""
         row: Row = {"run_id": None, "x" if self.x_type else "step": None}
-        notes: set[str] = set()
+        warnings: set[str] = set()
         times = [f"{key}_timestamp" for key in self.keys] if self.has_timestamp else []
         for name in (*self.keys, *times):
-            put(row, name, None, notes)
-        return list(row)[2:], notes
+            put(row, name, None, warnings)
+        return list(row)[2:], warnings
 
     def long_batch(self, run_id: str, key: str, points: pa.RecordBatch) -> pa.RecordBatch:
-        """Dress the points of one key as rows of the long table."""
+        """Build rows of the long table from the points of one key."""
         columns = [
             self._run_names.repeated(run_id, points.num_rows),
             self._key_names.repeated(key, points.num_rows),
@@ -105,49 +138,51 @@ class Layout:
             columns.append(points["timestamp"].cast(schemas.TIME))
         if self.x_type:
             columns.append(points["x"].cast(self.x_type))
-        return pa.record_batch(columns, schema=self.schema)
+        return pa.record_batch(columns, schema=self._batch_schema)
 
     def wide_batch(self, run_id: str, keys: Sequence[str], block: pa.RecordBatch) -> pa.RecordBatch:
-        """Dress merged blocks (step, x, v0, t0, …) of one run as rows of the wide table."""
+        """Build rows of the wide table from merged blocks (step, x, v0, t0, …) of one run."""
         rows = block.num_rows
-        place = {key: i for i, key in enumerate(keys)}
+        position = {key: i for i, key in enumerate(keys)}
         axis = block["x"].cast(self.x_type) if self.x_type else block["step"]
         values = [
-            block[f"v{place[key]}"] if key in place else pa.nulls(rows, schemas.FLOAT)
+            block[f"v{position[key]}"] if key in position else pa.nulls(rows, schemas.FLOAT)
             for key in self.keys
         ]
         times = [
-            block[f"t{place[key]}"].cast(schemas.TIME)
-            if key in place
+            block[f"t{position[key]}"].cast(schemas.TIME)
+            if key in position
             else pa.nulls(rows, schemas.TIME)
             for key in self.keys
         ]
         columns = [self._run_names.repeated(run_id, rows), axis, *values]
-        return pa.record_batch(columns + (times if self.has_timestamp else []), schema=self.schema)
+        columns += times if self.has_timestamp else []
+        return pa.record_batch(columns, schema=self._batch_schema)
 
 
 class ExportFilter:
-    """Takes the wanted points out of the blocks of one export, and notices what is missing.
+    """Takes the wanted points out of the blocks of one export, and checks that none is missing.
 
     Args:
         keys: The keys that were asked for, in the order of the block's columns.
-        x_place: Which of the block's columns is the x axis, None where it is the step.
+        x_column: Which of the block's columns is the x axis, None where it is the step.
         selection: Which points are wanted.
     """
 
-    def __init__(self, keys: Sequence[str], x_place: int | None, selection: Selection) -> None:
+    def __init__(self, keys: Sequence[str], x_column: int | None, selection: Selection) -> None:
         self.keys = keys
         self.last_steps: list[int | None] = [None] * len(keys)
         self.stopped_early = False
-        self._x_place = x_place
+        self._x_column = x_column
         self._selection = selection
         self._taken = [0] * len(keys)
+        self._order = StepOrder()
 
     def select(self, blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield blocks (step, x, v0, t0, …) with every point that is not wanted set to null."""
         for block in blocks:
             yield self._select(block)
-            if self._has_enough(block):
+            if self._has_enough(block["step"]):
                 self.stopped_early = True
                 return
 
@@ -167,52 +202,72 @@ class ExportFilter:
             latest = announced.get(key)
             if latest is None and must_be_announced and not self.stopped_early:
                 raise IncompleteError(
-                    f"the export of {escape(key)} came with neither a length nor chunks, and no "
+                    f"the export of {quote(key)} came with neither a length nor chunks, and no "
                     "step is announced that it would have to reach: nothing tells if it is whole"
                 )
             if not self.stopped_early and latest is not None and (last is None or last < latest):
                 ended = "holds no point" if last is None else f"ends at step {last}"
                 raise IncompleteError(
-                    f"the export of {escape(key)} {ended}, but the server announced step {latest}"
+                    f"the export of {quote(key)} {ended}, but the server announced step {latest}"
                 )
 
     def _select(self, block: pa.RecordBatch) -> pa.RecordBatch:
         steps = block["step"]
         is_everything = self._selection.is_everything()
-        x = block[f"v{self._x_place}"] if self._x_place is not None else None
+        highest = pc.max(steps).as_py()
+        x = block[f"v{self._x_column}"] if self._x_column is not None else None
         columns = {"step": steps}
         if x is not None:
             columns["x"] = x
         for i in range(len(self.keys)):
-            values, times = block[f"v{i}"], block[f"t{i}"]
-            self._note_last(i, steps, values)
-            if is_everything and times.null_count >= values.null_count:
-                columns[f"v{i}"], columns[f"t{i}"] = values, times
-                continue
-            mask = self._limit(i, self._selection.mask(steps, values, times, x))
-            columns[f"v{i}"] = pc.if_else(mask, values, None)
-            columns[f"t{i}"] = pc.if_else(mask, times, None)
+            values, times, odd = block[f"v{i}"], block[f"t{i}"], _odd(block, i)
+            points = values if odd is None else pc.if_else(odd, 0.0, values)
+            self._follow(i, steps, points, highest)
+            if not (is_everything and times.null_count >= points.null_count):
+                mask = self._limit(i, self._selection.mask(steps, points, times, x))
+                values, times = pc.if_else(mask, values, None), pc.if_else(mask, times, None)
+                odd = None if odd is None else pc.and_(mask, odd)
+            columns[f"v{i}"], columns[f"t{i}"] = values, times
+            if odd is not None:
+                columns[f"odd{i}"] = odd
         return pa.record_batch(columns)
 
-    def _note_last(self, i: int, steps: pa.Array, values: pa.Array) -> None:
-        if values.null_count == 0:
-            self.last_steps[i] = steps[-1].as_py()
-        elif values.null_count < len(values):
-            self.last_steps[i] = pc.max(steps.filter(values.is_valid())).as_py()
+    def _follow(self, i: int, steps: pa.Array, points: pa.Array, highest: int | None) -> None:
+        """Keep the latest step of a key."""
+        if points.null_count:
+            highest = pc.max(steps.filter(points.is_valid())).as_py()
+        before = self.last_steps[i]
+        if highest is not None:
+            self.last_steps[i] = highest if before is None else max(highest, before)
 
     def _limit(self, i: int, mask: pa.Array) -> pa.Array:
         """Keep the first ``head`` points of a key, over all blocks."""
         if self._selection.head is None:
             return mask
-        places = pc.add(pc.cumulative_sum(mask.cast(pa.int64())), self._taken[i])
+        numbers = pc.add(pc.cumulative_sum(mask.cast(pa.int64())), self._taken[i])
         self._taken[i] += pc.sum(mask).as_py()
-        return pc.and_(mask, pc.less_equal(places, self._selection.head))
+        return pc.and_(mask, pc.less_equal(numbers, self._selection.head))
 
-    def _has_enough(self, block: pa.RecordBatch) -> bool:
+    def _has_enough(self, steps: pa.Array) -> bool:
         head = self._selection.head
         if head is not None and all(taken >= head for taken in self._taken):
             return True
-        return self._selection.is_past(block["step"][-1].as_py())
+        if not self._selection.has_last_step():
+            return False
+        self._order.add(steps)
+        return self._order.is_in_order and self._selection.is_past(steps[-1].as_py())
+
+
+def _odd(block: pa.RecordBatch, i: int) -> pa.Array | None:
+    """Mark the rows where a key has a point whose value is no number; None if there are none."""
+    name = f"odd{i}"
+    return pc.fill_null(block[name], False) if name in block.schema.names else None
+
+
+def _has_point(block: pa.RecordBatch, i: int) -> pa.Array:
+    """Mark the rows where a key has a point."""
+    is_number, odd = block[f"v{i}"].is_valid(), _odd(block, i)
+    return is_number if odd is None else pc.or_(is_number, odd)
 
 
 def split_keys(block: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -224,189 +279,261 @@ def split_keys(block: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.Reco
             columns["x"] = block["x"]
         points = pa.record_batch(columns)
         if points["value"].null_count:
-            points = points.filter(points["value"].is_valid())
+            points = points.filter(_has_point(block, i))
         yield i, points
 
 
 def spool_keys(blocks: Iterable[pa.RecordBatch], count: int, *, tail: int | None) -> BatchSpool:
-    """Gather the points of each key into a slot of its own; with ``tail`` only the last ones."""
-    spool = BatchSpool(count)
+    """Gather the points of each key, in step order, into a queue of its own.
+
+    With ``tail`` only the last points of each key, in the order of the file.
+    """
+    spool, order = BatchSpool(count), StepOrder()
     for block in blocks:
+        order.add(block["step"])
         for i, points in split_keys(block, count):
             spool.put(i, points)
             if tail is not None:
                 spool.keep_last(i, tail)
-    return spool
+    if order.is_in_order:
+        return spool
+    in_order = BatchSpool(count)
+    for i in range(count):
+        for points in sort_queue(spool, i):
+            in_order.put(i, points)
+    return in_order
 
 
 def merge_on_step(
-    streams: Sequence[Iterable[pa.RecordBatch]], widths: Sequence[int]
+    streams: Sequence[Iterable[pa.RecordBatch]], widths: Sequence[int], report: Report
 ) -> Iterator[pa.RecordBatch]:
-    """Merge blocks (step, x, v0, t0, …) of several exports of one run, each in step order.
+    """Merge blocks (step, x, v0, t0, …) of several exports of one run on their steps.
 
-    Columns are numbered through over all exports; rows without any value are left out.
+    Each stream must be in step order, as ``spool_keys`` and ``in_step_order`` make it. Columns are
+    numbered through over all exports; rows without any point are left out. Where a key
+    has several points at one step, the last by its timestamp stays, else the last of the file.
     """
-    readers = [_Reader(stream) for stream in streams]
-    while True:
-        live = [reader for reader in readers if reader.fill()]
-        if not live:
-            return
+    readers = [StepReader(stream) for stream in streams]
+    left_out = 0
+    while live := [reader for reader in readers if reader.fill()]:
         cut = min(reader.last_step() for reader in live)
-        parts = [reader.take(cut) if reader.block is not None else None for reader in readers]
+        parts = []
+        for reader, width in zip(readers, widths, strict=True):
+            part = reader.take(cut) if reader.batch is not None else None
+            if part is not None:
+                part, repeated = _last_of_steps(part, width)
+                left_out += repeated
+            parts.append(part)
         yield from _align(parts, widths)
+    _warn_of_repeated(left_out, report)
 
 
-class _Reader:
-    """One export under way: the block that is not yet merged."""
+def _last_of_steps(block: pa.RecordBatch, width: int) -> tuple[pa.RecordBatch, int]:
+    """Keep one row per step of a sorted block; returns how many points had to go."""
+    if rises(block["step"]):
+        return block, 0
+    steps = pc.unique(block["step"])
+    # A number per step, since a missing step equals no other.
+    numbers = pc.index_in(block["step"], value_set=steps)
+    columns = {"step": steps}
+    left_out = 0
+    if "x" in block.schema.names:
+        rows = _last_rows(numbers, block["x"].is_valid(), None)
+        columns["x"] = _at(block["x"], rows, numbers, len(steps))
+    for i in range(width):
+        has_point = _has_point(block, i)
+        rows = _last_rows(numbers, has_point, block[f"t{i}"])
+        left_out += pc.sum(has_point, min_count=0).as_py() - len(rows)
+        for name in ("v", "t"):
+            columns[f"{name}{i}"] = _at(block[f"{name}{i}"], rows, numbers, len(steps))
+        columns[f"odd{i}"] = _at(
+            pc.and_(has_point, block[f"v{i}"].is_null()), rows, numbers, len(steps)
+        )
+    return pa.record_batch(columns), left_out
 
-    def __init__(self, stream: Iterable[pa.RecordBatch]) -> None:
-        self.block: pa.RecordBatch | None = None
-        self._stream = iter(stream)
 
-    def fill(self) -> bool:
-        while self.block is None or self.block.num_rows == 0:
-            self.block = next(self._stream, None)
-            if self.block is None:
-                return False
-        return True
+def _last_rows(numbers: pa.Array, is_wanted: pa.Array, times: pa.Array | None) -> pa.Array:
+    """Find the row of the last wanted point of each step, by its time and then by its position."""
+    rows = pc.indices_nonzero(is_wanted)
+    points = {"number": numbers.take(rows), "row": rows}
+    keys = [("number", "ascending"), ("row", "ascending")]
+    if times is not None:
+        # A point without a time counts as the oldest.
+        points["time"] = pc.fill_null(times.take(rows), INT64_MIN)
+        keys.insert(1, ("time", "ascending"))
+    order = pc.sort_indices(pa.table(points), sort_keys=keys)
+    numbers, rows = points["number"].take(order), rows.take(order)
+    is_last = pc.not_equal(numbers.slice(0, max(len(rows) - 1, 0)), numbers.slice(1))
+    return rows.filter(pa.concat_arrays([is_last, pa.array([True] * min(len(rows), 1))]))
 
-    def last_step(self) -> int:
-        assert self.block is not None
-        return int(self.block["step"][-1].as_py())
 
-    def take(self, cut: int) -> pa.RecordBatch:
-        assert self.block is not None
-        count = pc.sum(pc.less_equal(self.block["step"], cut)).as_py()
-        taken, self.block = self.block.slice(0, count), self.block.slice(count)
-        return taken
+def _at(column: pa.Array, rows: pa.Array, numbers: pa.Array, count: int) -> pa.Array:
+    """The chosen rows of a column, each at the number of its step; null at the other steps."""
+    every = pa.array(range(count), numbers.type)
+    return column.take(rows).take(pc.index_in(every, value_set=numbers.take(rows)))
 
 
 def _align(
     parts: Sequence[pa.RecordBatch | None], widths: Sequence[int]
 ) -> Iterator[pa.RecordBatch]:
-    """Put parts that cover the same span of steps side by side."""
+    """Join the columns of parts that cover the same span of steps."""
     present = [part["step"] for part in parts if part is not None]
-    steps = pc.unique(pa.chunked_array(present))
-    steps = steps.take(pc.sort_indices(steps))
+    steps = present[0]
+    if len(present) > 1:
+        steps = pc.unique(pa.chunked_array(present))
+        steps = steps.take(pc.sort_indices(steps))
     columns: dict[str, pa.Array] = {"step": steps}
-    x = None
+    has_point: pa.Array = pa.repeat(pa.scalar(value=False), len(steps))
     number = 0
     for part, width in zip(parts, widths, strict=True):
-        at = None if part is None else pc.index_in(steps, value_set=part["step"])
-        if part is not None and "x" in part.schema.names:
-            found = part["x"].take(at)
-            x = found if x is None else pc.coalesce(x, found)
+        found = _spread(part, steps, is_alone=len(present) == 1)
+        if found is not None and "x" in found.schema.names:
+            x = columns.get("x")
+            columns["x"] = found["x"] if x is None else pc.coalesce(x, found["x"])
         for i in range(width):
             for name, kind in (("v", schemas.FLOAT), ("t", schemas.INT)):
-                source = pa.nulls(len(steps), kind) if part is None else part[f"{name}{i}"].take(at)
-                columns[f"{name}{number}"] = source
+                nothing = pa.nulls(len(steps), kind)
+                columns[f"{name}{number}"] = nothing if found is None else found[f"{name}{i}"]
+            if found is not None:
+                has_point = pc.or_(has_point, _has_point(found, i))
             number += 1
-    if x is not None:
-        columns["x"] = x
-    block = pa.record_batch(columns)
-    has_point: pa.Array = pa.repeat(pa.scalar(value=False), block.num_rows)
-    for i in range(number):
-        has_point = pc.or_(has_point, block[f"v{i}"].is_valid())
-    block = block.filter(has_point)
+    x = columns.pop("x", None)
+    block = pa.record_batch(columns if x is None else columns | {"x": x})
+    if not pc.all(has_point, min_count=0).as_py():
+        block = block.filter(has_point)
     if block.num_rows:
         yield block
 
 
-def read_sample(wire: Any, x_axis: str, *, has_x_column: bool) -> dict[str, pa.RecordBatch]:
+def _spread(
+    part: pa.RecordBatch | None, steps: pa.Array, *, is_alone: bool
+) -> pa.RecordBatch | None:
+    """The rows of a part at ``steps``, with nulls at steps that it lacks."""
+    if part is None or is_alone:
+        return part
+    return part.take(pc.index_in(steps, value_set=part["step"]))
+
+
+def read_sample(
+    payload: Any, report: Report, x_axis: str, *, has_x_column: bool
+) -> dict[str, pa.RecordBatch]:
     """Read sampled points, by key: ``POST /house/metrics/scalar``.
 
     On the step axis ``index`` is the step; on any other it is x, and the step is not known.
     """
     by_key: dict[str, pa.RecordBatch] = {}
-    for series in as_list(wire, "a list of series"):
+    for series in as_list(payload, "a list of series"):
         if series is None:
             continue
         key = as_object(series, "a series").get("key")
         if not isinstance(key, str):
-            raise ServerError("the server sent points without saying of which key")
-        by_key[key] = _read_points(series.get("metrics"), x_axis, has_x_column=has_x_column)
+            raise ServerError("the server sent points without the name of their key")
+        by_key[key] = _read_points(series.get("metrics"), report, x_axis, has_x_column=has_x_column)
     return by_key
 
 
-def _read_points(wire: Any, x_axis: str, *, has_x_column: bool) -> pa.RecordBatch:
-    # At most 1500 points per key come this way, so a loop does no harm.
+def _read_points(
+    payload: Any, report: Report, x_axis: str, *, has_x_column: bool
+) -> pa.RecordBatch:
+    # At most 1500 points per key come this way, so a loop is fast enough.
     points = [
         as_object(point, "a point")
-        for point in as_list(wire, "a list of points")
+        for point in as_list(payload, "a list of points")
         if point is not None
     ]
+    points = [point for point in points if point.get("data") is not None]
 
-    def column(name: str, read: Callable[[Any], Any], arrow_type: pa.DataType) -> pa.Array:
-        found = (point.get(name) for point in points)
-        return pa.array([None if value is None else read(value) for value in found], arrow_type)
+    def column(field: str, name: str, read: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
+        return pa.array([read_as(read, name, point.get(field), report) for point in points], kind)
 
-    try:
-        columns = {
-            "value": column("data", as_float, schemas.FLOAT),
-            "timestamp": column("timestamp", _as_unix_ms, schemas.INT),
-        }
-        if not has_x_column:
-            columns["step"] = column("index", as_int, schemas.INT)
-        else:
-            x = (int, schemas.INT) if x_axis == "time" else (as_float, schemas.FLOAT)
-            columns["step"] = pa.nulls(len(points), schemas.INT)
-            columns["x"] = column("index", *x)
-    except (TypeError, ValueError, OverflowError):
-        raise ServerError("the server sent a point that is not made of numbers") from None
+    columns = {
+        "value": column("data", "value", as_float, schemas.FLOAT),
+        "timestamp": column("timestamp", "timestamp", as_unix_ms, schemas.INT),
+    }
+    if not has_x_column:
+        columns["step"] = column("index", "step", as_int, schemas.INT)
+    else:
+        is_time = x_axis == "time"
+        read, kind = (_as_time_on_axis, schemas.INT) if is_time else (as_float, schemas.FLOAT)
+        columns["step"] = pa.nulls(len(points), schemas.INT)
+        columns["x"] = column("index", "x", read, kind)
     batch = pa.record_batch(columns)
-    batch = batch.filter(batch["value"].is_valid())
     # The sort is stable, and leaves points alone whose step is not known.
     return batch.take(pc.sort_indices(batch["step"]))
 
 
-def sample_block(by_key: Mapping[str, pa.RecordBatch], keys: Sequence[str]) -> pa.RecordBatch:
-    """Put the sampled points of one run side by side, on their step or x.
+def sample_block(
+    by_key: Mapping[str, pa.RecordBatch], keys: Sequence[str], report: Report
+) -> pa.RecordBatch:
+    """Merge the sampled points of one run on their step or x.
 
-    Several points of a key may share an x (an epoch, say): they stay apart, in their order.
+    Several points of a key may share an x (an epoch, say): they stay apart, in their order. Of
+    several at one step the last stays, as in ``merge_on_step``.
     """
     axis = "x" if any("x" in points.schema.names for points in by_key.values()) else "step"
-    places = {key: _numbered(by_key[key][axis].to_pylist()) for key in keys if key in by_key}
-    rows = sorted({place for of_key in places.values() for place in of_key}, key=_rank)
-    if not places:
+    blocks = {key: as_block(by_key[key]) for key in keys if key in by_key}
+    if axis == "step":
+        blocks = _last_points(blocks, report)
+    positions = {key: _numbered(block[axis].to_pylist()) for key, block in blocks.items()}
+    rows = sorted({position for of_key in positions.values() for position in of_key}, key=_rank)
+    if not blocks:
         # Without a point there is no telling which axis was asked for; either has no row.
         columns = {"step": pa.array([], schemas.INT), "x": pa.array([], schemas.INT)}
     else:
-        kind = by_key[next(iter(places))][axis].type
+        kind = next(iter(blocks.values()))[axis].type
         columns = {axis: pa.array([row[0] for row in rows], kind)}
     for i, key in enumerate(keys):
-        of_key = places.get(key, {})
+        of_key = positions.get(key, {})
         at = pa.array([of_key.get(row) for row in rows], pa.int64())
-        for name, column, kind in (("v", "value", schemas.FLOAT), ("t", "timestamp", schemas.INT)):
-            source = by_key[key][column] if key in by_key else pa.nulls(0, kind)
+        for name, kind in (("v", schemas.FLOAT), ("t", schemas.INT)):
+            source = blocks[key][f"{name}0"] if key in blocks else pa.nulls(0, kind)
             columns[f"{name}{i}"] = source.take(at)
     return pa.record_batch(columns)
 
 
+def _last_points(blocks: Mapping[str, pa.RecordBatch], report: Report) -> dict[str, pa.RecordBatch]:
+    """Keep one point per key and step."""
+    found = {key: _last_of_steps(block, 1) for key, block in blocks.items()}
+    _warn_of_repeated(sum(left_out for _, left_out in found.values()), report)
+    return {key: block for key, (block, _) in found.items()}
+
+
+def _warn_of_repeated(left_out: int, report: Report) -> None:
+    if left_out:
+        points = "1 point" if left_out == 1 else f"{left_out} points"
+        report.warn(
+            f"{points} with a step that comes again are left out: "
+            "the wide layout has the last point of each step"
+        )
+
+
 def _numbered(axis: list[Any]) -> dict[tuple[Any, int], int]:
-    """Give each point a place of its own: its x, and how many of that x came before it."""
+    """Tell points apart that share an x: each by its x, and how many of that x came before it."""
     counts: dict[Any, int] = {}
-    places = {}
+    positions = {}
     for row, value in enumerate(axis):
         # One NaN for all: each is a different object, and none equals another.
         x = math.nan if value != value else value  # noqa: PLR0124
         counts[x] = counts.get(x, -1) + 1
-        places[x, counts[x]] = row
-    return places
+        positions[x, counts[x]] = row
+    return positions
 
 
-def _rank(place: tuple[Any, int]) -> tuple[int, float, int]:
-    """Sort places by x; those without one come last, before them those whose x is NaN."""
-    x, number = place
+def _rank(position: tuple[Any, int]) -> tuple[int, float, int]:
+    """Sort points by x; those without one come last, before them those whose x is NaN."""
+    x, number = position
     if x is None:
         return (2, 0, number)
     return (1, 0, number) if x != x else (0, x, number)  # noqa: PLR0124  only NaN differs from itself
 
 
-def _as_unix_ms(value: Any) -> int:
-    return scale_to_ms(int(value))
+def _as_time_on_axis(value: Any) -> int:
+    """Read x as a time; it is not scaled, since its unit is not known."""
+    return check_calendar(int(value) if isinstance(value, float) else as_int(value))
 
 
 def as_block(points: pa.RecordBatch) -> pa.RecordBatch:
-    """Dress the points of one key as a block (step, x, v0, t0) again."""
+    """Turn the points of one key into a block (step, x, v0, t0) again."""
     names = {"value": "v0", "timestamp": "t0"}
-    return points.rename_columns([names.get(name, name) for name in points.schema.names])
+    block = points.rename_columns([names.get(name, name) for name in points.schema.names])
+    return block.append_column("odd0", block["v0"].is_null()) if block["v0"].null_count else block

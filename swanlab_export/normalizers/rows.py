@@ -1,8 +1,8 @@
 """Flat rows → a table: declared columns first, then whatever else the rows hold.
 
-The type of an undeclared column is settled over all rows, so no batch can be made before the last
-row has been seen. Rows beyond the first thousand wait in a temporary file: a list of 100,000 runs
-needs no more memory than a list of 2,000.
+The type of an undeclared column follows from all rows, so no batch can be made before the last row
+has been seen. Rows beyond the first thousand, or the first few megabytes, wait in a temporary file:
+a list of 100,000 runs needs no more memory than a list of 2,000.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from swanlab_export import schemas
-from swanlab_export.normalizers.spool import open_scratch, scratch_errors
+from swanlab_export.normalizers.flatten import case_warnings
 from swanlab_export.normalizers.values import INT64_MAX, INT64_MIN, as_float, as_text, read_value
+from swanlab_export.spool import IN_MEMORY_BYTES, open_scratch, scratch_errors
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from swanlab_export.normalizers.flatten import Row
+    from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
 
 _ROWS_PER_BATCH = 1000
-# Beyond this a float64 no longer holds every whole number.
+# What a value needs beside its text, roughly.
+_VALUE_BYTES = 16
+# Beyond this a float64 no longer holds every integer.
 _EXACT_FLOAT = 2**53
 _BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT = 1, 2, 4, 8, 16
 
@@ -32,9 +36,9 @@ _BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT = 1, 2, 4, 8, 16
 def build_table(
     declared: TableSchema,
     rows: Iterable[Row],
+    report: Report,
     *,
     is_single: bool = False,
-    notes: list[str] | None = None,
     expected: Iterable[str] = (),
 ) -> Table:
     """Gather flat rows into a table of ``declared``.
@@ -42,28 +46,30 @@ def build_table(
     Args:
         declared: The declared columns; they are there even for zero rows.
         rows: Flat rows; a declared column may be missing from a row, an undeclared one may come.
+        report: Counts values that are not of the type of their declared column: they are null.
         is_single: The table is about one entity.
-        notes: Handed on to the table.
         expected: Undeclared columns of floats that are there even if no row has them.
-
-    Raises:
-        ServerError: A declared column holds a value that is not of its type.
     """
-    spool = _Spool(declared, expected)
+    spool = _Spool(declared, expected, report)
     for row in rows:
         spool.add(row)
     spool.close()
-    return Table(declared.name, spool.schema(), spool, is_single=is_single, notes=notes)
+    schema = spool.schema()
+    for warning in case_warnings(schema.names):
+        report.warn(warning)
+    return Table(declared.name, schema, spool, is_single=is_single)
 
 
 class _Spool:
-    """Rows in order, in memory or in a temporary file, with the kinds of their extra columns."""
+    """Rows in order, in memory or in a temporary file, and the kinds of their undeclared values."""
 
-    def __init__(self, declared: TableSchema, expected: Iterable[str]) -> None:
+    def __init__(self, declared: TableSchema, expected: Iterable[str], report: Report) -> None:
         self._declared = declared
+        self._report = report
         self._types = {column.name: column.arrow_type for column in declared.columns}
         self._kinds = dict.fromkeys(expected, _FLOAT)
         self._rows: list[Row] = []
+        self._size_bytes = 0
         self._file: IO[bytes] | None = None
         self._chunks = 0
 
@@ -71,16 +77,17 @@ class _Spool:
         read: Row = {}
         for name, value in row.items():
             if (arrow_type := self._types.get(name)) is not None:
-                read[name] = read_value(name, arrow_type, value)
+                read[name] = read_value(name, arrow_type, value, self._report)
             else:
                 self._kinds[name] = self._kinds.get(name, 0) | _kind(value)
                 read[name] = value
+            self._size_bytes += _VALUE_BYTES + (len(value) if isinstance(value, str) else 0)
         self._rows.append(read)
-        if len(self._rows) >= _ROWS_PER_BATCH:
+        if len(self._rows) >= _ROWS_PER_BATCH or self._size_bytes > IN_MEMORY_BYTES:
             self._spill()
 
     def close(self) -> None:
-        """Say that the last row has come; a short table never touches the disk."""
+        """End the rows; a short table never touches the disk."""
         if self._file is not None and self._rows:
             self._spill()
 
@@ -88,7 +95,7 @@ class _Spool:
         fields = list(self._declared.arrow())
         families = self._declared.families
         ranked = sorted((_rank(name, families), name) for name in self._kinds)
-        extra = [pa.field(name, _settle(self._kinds[name])) for _, name in ranked]
+        extra = [pa.field(name, _narrowest(self._kinds[name])) for _, name in ranked]
         return pa.schema([*fields, *extra])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -104,6 +111,7 @@ class _Spool:
             pickle.dump(self._rows, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._chunks += 1
         self._rows = []
+        self._size_bytes = 0
 
     def _chunks_of_rows(self) -> Iterator[list[Row]]:
         if self._file is None:
@@ -116,7 +124,7 @@ class _Spool:
 
 
 def _rank(name: str, families: tuple[str, ...]) -> int:
-    """Say which family a column belongs to; strangers come last."""
+    """Say which family a column belongs to; columns of none come last."""
     return next((i for i, start in enumerate(families) if name.startswith(start)), len(families))
 
 
@@ -132,7 +140,7 @@ def _kind(value: Any) -> int:
     return _FLOAT if isinstance(value, float) else _TEXT
 
 
-def _settle(kinds: int) -> pa.DataType:
+def _narrowest(kinds: int) -> pa.DataType:
     """Find the narrowest type that holds every value exactly."""
     if kinds == _BOOL:
         return schemas.BOOL

@@ -1,4 +1,4 @@
-"""Runs and their summaries: wire objects → tables."""
+"""Runs and their summaries: payloads → tables."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from swanlab_export.normalizers.entities import fill_row, put_all, split_labels
 from swanlab_export.normalizers.flatten import Row, flatten_config, flatten_fields
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.normalizers.values import (
+    as_entity,
     as_list,
     as_object,
     as_text,
     as_time_ms,
     read_value,
+    refuse_error,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from swanlab_export.refs import ProjectRef
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
-# What the columns of design are called on the wire.
+# Fields of the payload whose columns have other names.
 _RENAMED = {"cuid": "run_id", "cluster": "group", "job": "job_type"}
 
 
 def normalize_runs(
-    wire: Iterable[tuple[Any, Mapping[str, Any] | None]],
-    project_path: str,
+    pairs: Iterable[tuple[Any, Mapping[str, Any] | None]],
+    report: Report,
+    project: ProjectRef,
     project_id: str | None,
     web_host: str,
     *,
@@ -37,68 +42,79 @@ def normalize_runs(
     """Runs, one row each, with ``config.*`` and, where given, ``summary.*``.
 
     Args:
-        wire: Each run with its summary, or None: ``GET …/runs``, ``POST …/runs/shows``.
-        project_path: ``workspace/project`` of all of them.
+        pairs: Each run with its summary, or None: ``GET …/runs``, ``POST …/runs/shows``.
+        report: Takes warnings, and counts odd values.
+        project: The project of all of them.
         project_id: The project's id, None where it was not asked for.
         web_host: Where web pages are.
         is_single: The table is about one run.
         summary_keys: Keys that have a ``summary.*`` column even if no run has them.
     """
-    notes: list[str] = []
 
     def row(run: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Row:
-        made = _run_row(run, project_path, web_host, notes)
+        made = _run_row(run, project, web_host, report)
         if project_id is not None:
             made["project_id"] = project_id
-        put_all(made, _latest_values(summary), notes)
+        put_all(made, _latest_values(summary, report), report)
         return made
 
-    rows = (row(as_object(run, "a run"), summary) for run, summary in wire)
+    rows = (row(as_entity(run, "a run", "cuid"), summary) for run, summary in pairs)
     expected = [f"summary.{key}" for key in summary_keys]
-    return build_table(schemas.RUNS, rows, is_single=is_single, notes=notes, expected=expected)
+    return build_table(schemas.RUNS, rows, report, is_single=is_single, expected=expected)
 
 
-def flatten_groups(wire: Any) -> Iterator[Any]:
-    """Runs out of a filter's answer: a list, or dicts of lists where they are grouped."""
-    if isinstance(wire, dict):
-        for part in wire.values():
+def flatten_groups(payload: Any) -> Iterator[Any]:
+    """Runs out of the response to a filter: a list, or dicts of lists where they are grouped."""
+    if isinstance(payload, dict):
+        refuse_error(payload, "a list of runs")
+        for part in payload.values():
             yield from flatten_groups(part)
     else:
-        yield from (run for run in as_list(wire, "a list of runs") if run is not None)
+        yield from (run for run in as_list(payload, "a list of runs") if run is not None)
 
 
-def _latest_values(summary: Mapping[str, Any] | None) -> Iterator[tuple[str, float | None]]:
+def _latest_values(
+    summary: Mapping[str, Any] | None, report: Report
+) -> Iterator[tuple[str, float | None]]:
     """Each key of a run's summary with its latest value."""
-    for key, item in (summary or {}).items():
-        value = None if item is None else as_object(item, "a summary").get("value")
-        yield f"summary.{key}", read_value(f"summary.{key}", schemas.FLOAT, value)
+    for key, item in _items(summary):
+        column = f"summary.{key}"
+        yield column, read_value(column, schemas.FLOAT, item.get("value"), report)
 
 
-def normalize_summaries(wire: Iterable[tuple[str, Mapping[str, Any] | None]]) -> Table:
+def normalize_summaries(
+    pairs: Iterable[tuple[str, Mapping[str, Any] | None]], report: Report
+) -> Table:
     """Summaries, one row per run and key, as the server orders them: ``…/metrics/summaries``."""
-    notes: list[str] = []
     rows = (
-        _summary_row(run_id, key, item, notes)
-        for run_id, summary in wire
-        for key, item in (summary or {}).items()
+        _summary_row(run_id, key, item, report)
+        for run_id, summary in pairs
+        for key, item in _items(summary)
     )
-    return build_table(schemas.SUMMARY, rows, notes=notes)
+    return build_table(schemas.SUMMARY, rows, report)
 
 
-def _run_row(wire: Mapping[str, Any], project_path: str, web_host: str, notes: list[str]) -> Row:
-    rest = dict(wire)
+def _items(summary: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The keys of one run's summary, each with what is known of it."""
+    for key, item in as_object({} if summary is None else summary, "summaries").items():
+        yield key, as_object({} if item is None else item, "a summary")
+
+
+def _run_row(payload: Mapping[str, Any], project: ProjectRef, web_host: str, report: Report) -> Row:
+    rest = dict(payload)
     profile = rest.pop("profile", None)
-    run_id = rest.get("cuid")
-    page = rest.get("slug") or run_id
+    run_id = rest["cuid"]
+    slug = rest.get("slug")
+    page = slug if isinstance(slug, str) and slug else run_id
     known: Row = {
-        "path": f"{project_path}/{run_id}" if run_id else None,
-        "url": f"{web_host}/@{project_path}/runs/{page}/chart" if page else None,
+        "path": f"{project}/{run_id}",
+        "url": f"{web_host}/@{project}/runs/{page}/chart",
         "duration_s": _duration_s(rest.get("createdAt"), rest.get("finishedAt")),
         **{ours: rest.pop(theirs) for theirs, ours in _RENAMED.items() if theirs in rest},
     }
-    put_all(known, split_labels(rest.pop("labels", None)), notes)
-    row = fill_row(rest, notes, known)
-    put_all(row, _profile_columns(profile), notes)
+    put_all(known, split_labels(rest.pop("labels", None)), report)
+    row = fill_row(rest, report, known)
+    put_all(row, _profile_columns(profile), report)
     return row
 
 
@@ -121,7 +137,7 @@ def _user_columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         yield from flatten_config(value, f"{name}.")
     elif value is not None:
-        yield name, value
+        yield name, as_text(value) if isinstance(value, list) else value
 
 
 def _duration_s(created: Any, finished: Any) -> float | None:
@@ -136,14 +152,14 @@ def _duration_s(created: Any, finished: Any) -> float | None:
     return duration_s if duration_s >= 0 else None
 
 
-def _summary_row(run_id: str, key: str, item: Any, notes: list[str]) -> Row:
-    wire = {} if item is None else dict(as_object(item, "a summary"))
+def _summary_row(run_id: str, key: str, item: Mapping[str, Any], report: Report) -> Row:
+    rest = dict(item)
     row: Row = {"run_id": run_id, "key": key}
     for name in ("min", "max"):
-        extreme = wire.pop(name, None)
+        extreme = rest.pop(name, None)
         extreme = extreme if isinstance(extreme, dict) else {"data": extreme}
         row[name] = extreme.get("data")
         row[f"{name}_step"] = extreme.get("index")
-    row["std"] = wire.pop("stdDev", None)
-    put_all(row, flatten_fields(wire), notes)
+    row["std"] = rest.pop("stdDev", None)
+    put_all(row, flatten_fields(rest), report)
     return row

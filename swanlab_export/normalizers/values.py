@@ -1,33 +1,41 @@
-"""One wire value → one value of a column's declared type.
+"""One value of a payload → one value of a column's declared type.
 
-A value that does not fit its declared type is an error that names the column: a guess here would
-be a wrong number in somebody's table. The same holds for a list or an object that is neither
-that nor null.
+A value that does not fit its declared type is null in its row, and the report counts it: a guess
+would be a wrong number in a table, and an error would deny all other rows. Only ids, and payloads
+of another kind than expected, are errors.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export import schemas
 from swanlab_export.errors import ServerError
-from swanlab_export.refs import escape
+from swanlab_export.messages import printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
+    from swanlab_export.report import Report
+
+T = TypeVar("T")
+
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# Below this a Unix time has fewer than 13 digits, and is in seconds or something like it.
+# Below this a Unix time has fewer than 13 digits, and is in seconds or another larger unit.
 MILLISECONDS_FROM = 10**12
-# The end of the year 9999; what is greater is in other units than milliseconds.
+# The end of the year 9999; what is greater is in a smaller unit than milliseconds.
 MILLISECONDS_TO = 253_402_300_800_000
+# The start of the year 2: year 1 is how some servers write that there is no time.
+MILLISECONDS_LEAST = -62_104_060_800_000
 _KINDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
@@ -39,48 +47,90 @@ _KINDS: dict[type, str] = {
 }
 
 
-def as_object(wire: Any, what: str) -> Mapping[str, Any]:
-    """Insist that the server sent an object."""
-    if not isinstance(wire, dict):
-        raise _wrong_kind(wire, what)
-    return wire
+def as_object(payload: Any, what: str) -> Mapping[str, Any]:
+    """Return the payload, which must be an object.
+
+    Raises:
+        ServerError: It is something else.
+    """
+    if not isinstance(payload, dict):
+        raise _wrong_kind(payload, what)
+    return payload
 
 
-def as_list(wire: Any, what: str) -> list[Any]:
-    """Insist that the server sent a list, or null for an empty one."""
-    if wire is None:
+def as_list(payload: Any, what: str) -> list[Any]:
+    """Return the payload, which must be a list, or null for an empty one.
+
+    Raises:
+        ServerError: It is something else.
+    """
+    if payload is None:
         return []
-    if not isinstance(wire, list):
-        raise _wrong_kind(wire, what)
-    return wire
+    if isinstance(payload, dict):
+        refuse_error(payload, what)
+    if not isinstance(payload, list):
+        raise _wrong_kind(payload, what)
+    return payload
 
 
-def _wrong_kind(wire: Any, what: str) -> ServerError:
-    return ServerError(f"the server sent {_KINDS[type(wire)]} where {what} was expected")
+def as_entity(payload: Any, what: str, id_name: str) -> Mapping[str, Any]:
+    """Return the payload, which must be an object with an id in the field ``id_name``.
+
+    Raises:
+        ServerError: It is something else, with the server's words where it has any.
+    """
+    fields = as_object(payload, what)
+    value = fields.get(id_name)
+    if value == "" or isinstance(value, bool) or not isinstance(value, str | int):
+        refuse_error(fields, what)
+        raise ServerError(f"the server sent {what} without {quote(id_name)}")
+    return fields
+
+
+def refuse_error(fields: Mapping[str, Any], what: str) -> None:
+    """Refuse an error of the server that came as a successful response.
+
+    Raises:
+        ServerError: ``fields`` has a code and a message; the error has both.
+    """
+    if not isinstance(fields.get("message"), str) or "code" not in fields:
+        return
+    code = fields["code"] if isinstance(fields["code"], str | int) else ""
+    words = [str(code), fields["message"], fields.get("detail")]
+    said = ": ".join(word for word in words if isinstance(word, str) and word)
+    message = f"the server sent an error where {what} was expected: {printable(said)}"
+    raise ServerError(message, code=str(code))
+
+
+def _wrong_kind(payload: Any, what: str) -> ServerError:
+    return ServerError(f"the server sent {_KINDS[type(payload)]} where {what} was expected")
 
 
 def as_text(value: Any) -> str:
-    """Spell a value as text: strings as they are, everything else as JSON."""
+    """Format a value as text: strings as they are, everything else as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def as_float(value: Any) -> float:
-    """Read a number, or a token such as ``"NaN"`` or ``"-INF"``."""
+    """Read a number, a truth value as 0 or 1, or a token such as ``"NaN"`` or ``"-INF"``."""
     if isinstance(value, str):
-        return float(_digits(value))
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        number = float(_digits(value))
+        if math.isinf(number) and any(c.isdigit() for c in value):
+            raise OverflowError(value)
+        return number
+    if not isinstance(value, int | float):
         raise TypeError(value)
     return float(value)
 
 
 def as_int(value: Any) -> int:
-    """Read a whole number that fits 64 bits."""
+    """Read an integer that fits 64 bits, also where it is written as a decimal such as ``5.0``."""
     if isinstance(value, bool):
         raise TypeError(value)
     if isinstance(value, str):
-        value = int(_digits(value))
+        value = _int_of_text(_digits(value))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or not INT64_MIN <= value <= INT64_MAX:
@@ -88,15 +138,26 @@ def as_int(value: Any) -> int:
     return value
 
 
+def _int_of_text(text: str) -> int:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    # The magnitude comes first: 1e999999999 as an integer would fill the memory.
+    if not number.is_finite() or number.adjusted() > 18 or number != number.to_integral_value():
+        raise ValueError(text)
+    return int(number)
+
+
 def _digits(text: str) -> str:
-    """Refuse what only Python takes for a number."""
+    """Refuse what only Python reads as a number."""
     if "_" in text:
         raise ValueError(text)
     return text
 
 
 def as_bool(value: Any) -> bool:
-    """Read a truth value; 0 and 1 are taken for one."""
+    """Read a truth value; 0 and 1 are accepted."""
     if value in (True, False):
         return bool(value)
     raise ValueError(value)
@@ -107,17 +168,30 @@ def as_time_ms(value: Any) -> int:
     if isinstance(value, str):
         parsed = datetime.fromisoformat(value)
         aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return (aware - _EPOCH) // _MILLISECOND
+        return check_calendar((aware - _EPOCH) // _MILLISECOND)
     return scale_to_ms(as_int(value))
 
 
+def as_unix_ms(value: Any) -> int:
+    """Read the time of a point as Unix milliseconds: a number, which may be text, or ISO 8601."""
+    try:
+        return scale_to_ms(int(value) if isinstance(value, float) else as_int(value))
+    except ValueError:
+        return as_time_ms(value)
+
+
 def scale_to_ms(time: int) -> int:
-    """Scale a Unix time of fewer than 13 digits up to milliseconds; four digits hold every year."""
+    """Scale a Unix time of fewer than 13 digits up to milliseconds."""
     while 0 < time < MILLISECONDS_FROM:
         time *= 10
-    if abs(time) >= MILLISECONDS_TO:
-        raise ValueError(time)
-    return time
+    return check_calendar(time)
+
+
+def check_calendar(time_ms: int) -> int:
+    """Return a time, which must be in the years 2 to 9999."""
+    if not MILLISECONDS_LEAST <= time_ms < MILLISECONDS_TO:
+        raise ValueError(time_ms)
+    return time_ms
 
 
 def as_texts(value: Any) -> list[str | None]:
@@ -137,17 +211,24 @@ _READERS: dict[pa.DataType, Callable[[Any], Any]] = {
 }
 
 
-def read_value(column: str, arrow_type: pa.DataType, value: Any) -> Any:
-    """Read ``value`` as ``arrow_type``; null stays null.
+def read_value(column: str, arrow_type: pa.DataType, value: Any, report: Report) -> Any:
+    """Read ``value`` as ``arrow_type``; null, and what is not of that type, become None.
 
-    Raises:
-        ServerError: The value does not fit, with the column's name.
+    Args:
+        column: Its column, for the report.
+        arrow_type: The declared type.
+        value: What the server sent.
+        report: Counts values that are not of their type.
     """
+    return read_as(_READERS[arrow_type], column, value, report)
+
+
+def read_as(read: Callable[[Any], T], column: str, value: Any, report: Report) -> T | None:
+    """Read ``value`` by a reader of one's own; see ``read_value``."""
     if value is None:
         return None
     try:
-        return _READERS[arrow_type](value)
+        return read(value)
     except (TypeError, ValueError, OverflowError):
-        shown = escape(as_text(value))
-        message = f"the server sent {shown} as {column}, which is not {arrow_type}"
-        raise ServerError(message) from None
+        report.odd_value(column, as_text(value))
+        return None

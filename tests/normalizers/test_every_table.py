@@ -1,4 +1,4 @@
-"""What holds for the normalizer of every table: its name, its notes, and what it refuses."""
+"""What holds for the normalizer of every table: its name, its warnings, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,130 +9,207 @@ import pytest
 
 from swanlab_export.errors import ServerError
 from swanlab_export.normalizers import details, entities, runs
+from swanlab_export.refs import ProjectRef
+from swanlab_export.report import Report
 from swanlab_export.tables import Table
 
+# Normalizes a list of payloads.
 Normalize = Callable[..., Table]
+PROJECT = ProjectRef("w", "p")
 
-# Of many entities or one: the table, what one of them is called, and its normalizer.
-MANY: list[tuple[str, str, Normalize]] = [
-    ("workspaces", "a workspace", entities.normalize_workspaces),
-    ("projects", "a project", lambda wire, **o: entities.normalize_projects(wire, "", **o)),
-    ("users", "a user", entities.normalize_users),
+# Of many entities or one: the table, what one of them is called, its id, and its normalizer.
+MANY: list[tuple[str, str, str, Normalize]] = [
+    ("workspaces", "a workspace", "username", entities.normalize_workspaces),
+    (
+        "projects",
+        "a project",
+        "cuid",
+        lambda payload, report, **o: entities.normalize_projects(payload, report, "", **o),
+    ),
+    ("users", "a user", "username", entities.normalize_users),
     (
         "runs",
         "a run",
-        lambda wire, **o: runs.normalize_runs([(run, None) for run in wire], "w/p", None, "", **o),
+        "cuid",
+        lambda payload, report, **o: runs.normalize_runs(
+            [(run, None) for run in payload], report, PROJECT, None, "", **o
+        ),
     ),
-    ("columns", "a column", lambda wire, **o: details.normalize_columns(wire, "r", **o)),
+    (
+        "columns",
+        "a column",
+        "key",
+        lambda payload, report, **o: details.normalize_columns(payload, report, "r", **o),
+    ),
 ]
 # Of one entity, always.
 ONE: list[tuple[str, str, Normalize]] = [
-    ("user", "a profile", lambda wire: entities.normalize_user(wire[0], "ada", None)),
-    ("instance", "an instance", lambda wire: entities.normalize_instance(wire[0])),
-    ("usage", "a summary", lambda wire: entities.normalize_usage(wire[0])),
+    (
+        "user",
+        "a profile",
+        lambda payload, report: entities.normalize_user(payload[0], report, "ada", None),
+    ),
+    (
+        "instance",
+        "an instance",
+        lambda payload, report: entities.normalize_instance(payload[0], report),
+    ),
+    ("usage", "a summary", lambda payload, report: entities.normalize_usage(payload[0], report)),
 ]
 # What belongs to a run.
 PARTS: list[tuple[str, str, Normalize]] = [
     (
         "summary",
         "a summary",
-        lambda wire: runs.normalize_summaries([("r", {"k": item}) for item in wire]),
+        lambda payload, report: runs.normalize_summaries(
+            [("r", {"k": item}) for item in payload], report
+        ),
     ),
-    ("logs", "a log line", lambda wire: details.normalize_logs(wire, "r")),
+    ("logs", "a log line", lambda payload, report: details.normalize_logs(payload, report, "r")),
 ]
 MEDIAS: tuple[str, str, Normalize] = (
     "medias",
     "media of a key",
-    lambda wire: details.normalize_medias(
-        details.media_items("k", 0, {"data": ["a.png"] * len(wire), "more": wire}), "r"
+    lambda payload, report: details.normalize_medias(
+        details.media_items("k", 0, {"data": ["a.png"] * len(payload), "more": payload}, report),
+        report,
+        "r",
     ),
 )
 SERIES: tuple[str, str, Normalize] = (
     "series",
     "a key",
-    lambda wire: details.normalize_series(["k"] * len(wire), "r", "SCALAR"),
+    lambda payload, report: details.normalize_series(["k"] * len(payload), report, "r", "SCALAR"),
 )
+# Every table that is read from objects: what it is called, a least object, and its normalizer.
+OBJECTS: list[tuple[str, str, dict[str, Any], Normalize]] = [
+    *((name, what, {id_name: "1"}, normalize) for name, what, id_name, normalize in MANY),
+    *((name, what, {}, normalize) for name, what, normalize in [*ONE, *PARTS]),
+]
 
 
-def ids(rows: list[tuple[str, str, Normalize]]) -> list[str]:
-    """The tables' names."""
-    return [row[0] for row in rows]
-
-
-@pytest.mark.parametrize(("name", "what", "normalize"), MANY, ids=ids(MANY))
-def test_a_table_of_many_is_of_one_only_where_it_is_told(
-    name: str, what: str, normalize: Normalize
+@pytest.mark.parametrize(("name", "what", "id_name", "normalize"), MANY, ids=[m[0] for m in MANY])
+def test_a_table_of_many_is_of_one_only_when_asked(
+    name: str, what: str, id_name: str, normalize: Normalize
 ) -> None:
     """How many rows there are does not decide whether text shows an object or a list."""
-    assert normalize([{}]).is_single is False
-    assert normalize([{}], is_single=True).is_single is True
-    assert normalize([{}]).name == name
-
-
-@pytest.mark.parametrize(
-    ("name", "what", "normalize"), [*PARTS, MEDIAS, SERIES], ids=ids([*PARTS, MEDIAS, SERIES])
-)
-def test_a_table_of_parts(name: str, what: str, normalize: Normalize) -> None:
-    """What belongs to a run is a list, though it hold one row."""
-    assert normalize([{}]).is_single is False
-    assert normalize([{}]).name == name
-
-
-@pytest.mark.parametrize(("name", "what", "normalize"), ONE, ids=ids(ONE))
-def test_a_table_of_one(name: str, what: str, normalize: Normalize) -> None:
-    """A table that can only be about one entity says so."""
-    assert normalize([{}]).is_single is True
-    assert normalize([{}]).name == name
+    assert normalize([{id_name: "1"}], Report()).is_single is False
+    assert normalize([{id_name: "1"}], Report(), is_single=True).is_single is True
+    assert normalize([{id_name: "1"}], Report()).name == name
 
 
 @pytest.mark.parametrize(
     ("name", "what", "normalize"),
-    [*MANY, *ONE, *PARTS, MEDIAS],
-    ids=ids([*MANY, *ONE, *PARTS, MEDIAS]),
+    [*PARTS, MEDIAS, SERIES],
+    ids=["summary", "logs", "medias", "series"],
 )
-def test_two_values_of_one_name_are_noted(name: str, what: str, normalize: Normalize) -> None:
-    """Both are in the table, under names of their own, and it says once what they are."""
-    wire = [{"aB": 1, "a_b": 2}, {"aB": 3, "a_b": 4}]
-    table = normalize(wire)
-    assert table.notes == ["two values are named a_b; the second is in a_b__2"]
+def test_a_table_of_parts(name: str, what: str, normalize: Normalize) -> None:
+    """What belongs to a run is a list, also where it holds one row."""
+    assert normalize([{}], Report()).is_single is False
+    assert normalize([{}], Report()).name == name
+
+
+@pytest.mark.parametrize(("name", "what", "normalize"), ONE, ids=[o[0] for o in ONE])
+def test_a_table_of_one(name: str, what: str, normalize: Normalize) -> None:
+    """A table that can only be about one entity says so."""
+    assert normalize([{"a": 1}], Report()).is_single is True
+    assert normalize([{"a": 1}], Report()).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "least", "normalize"),
+    [*OBJECTS, ("medias", MEDIAS[1], {}, MEDIAS[2])],
+    ids=[*(o[0] for o in OBJECTS), "medias"],
+)
+def test_two_values_of_one_name_are_warned_of(
+    name: str, what: str, least: dict[str, Any], normalize: Normalize
+) -> None:
+    """Both are in the table, under names of their own, and one warning says so."""
+    report = Report()
+    table = normalize([least | {"aB": 1, "a_b": 2}, least | {"aB": 3, "a_b": 4}], report)
+    assert report.all_warnings() == ["two values are named a_b; the second is in a_b__2"]
     (first, *_) = table.to_arrow().to_pylist()
     assert (first["a_b"], first["a_b__2"]) == (1, 2)
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "normalize"), MANY + ONE + PARTS, ids=ids(MANY + ONE + PARTS)
+    ("name", "what", "least", "normalize"), OBJECTS, ids=[o[0] for o in OBJECTS]
 )
-def test_what_is_no_object_is_refused(name: str, what: str, normalize: Normalize) -> None:
-    """The error says what was expected and what came."""
-    with pytest.raises(ServerError, match=f"^the server sent text where {what} was expected$"):
-        normalize(["x"])
+@pytest.mark.parametrize(("payload", "kind"), [("x", "text"), ([], "a list"), (None, "null")])
+def test_what_is_no_object_is_refused(
+    name: str, what: str, least: dict[str, Any], normalize: Normalize, payload: Any, kind: str
+) -> None:
+    """The error says what was expected and what came; a key without a summary is a null."""
+    if name == "summary" and payload is None:
+        assert normalize([payload], Report()).to_arrow().num_rows == 1
+        return
+    with pytest.raises(ServerError, match=f"^the server sent {kind} where {what} was expected$"):
+        normalize([payload], Report())
+
+
+@pytest.mark.parametrize(("name", "what", "id_name", "normalize"), MANY, ids=[m[0] for m in MANY])
+def test_what_has_no_id_is_refused(
+    name: str, what: str, id_name: str, normalize: Normalize
+) -> None:
+    """An empty object is an error, not a row of nulls."""
+    with pytest.raises(ServerError, match=f"^the server sent {what} without '{id_name}'$"):
+        normalize([{}], Report())
 
 
 @pytest.mark.parametrize(
-    ("wire", "what"),
+    ("name", "what", "normalize"),
+    [*((name, what, normalize) for name, what, _, normalize in MANY), *ONE],
+    ids=[*(m[0] for m in MANY), *(o[0] for o in ONE)],
+)
+def test_an_error_in_place_of_an_entity(name: str, what: str, normalize: Normalize) -> None:
+    """An error that comes as a successful response is shown in the server's words."""
+    envelope = {"code": "License_Expired", "message": "The license has expired", "data": None}
+    said = f"^the server sent an error where {what} was expected: License_Expired: The license"
+    with pytest.raises(ServerError, match=said) as caught:
+        normalize([envelope], Report())
+    assert caught.value.code == "License_Expired"
+
+
+@pytest.mark.parametrize(
+    ("normalize", "what"),
     [
-        ("x", "media of a key"),
-        ({"data": "x"}, "a list of files"),
-        ({"data": [], "more": "x"}, "a list of captions"),
+        (entities.normalize_instance, "an instance"),
+        (entities.normalize_usage, "a summary"),
     ],
 )
-def test_media_that_are_none_are_refused(wire: Any, what: str) -> None:
+def test_an_empty_object_is_no_instance(normalize: Normalize, what: str) -> None:
+    """It is an error, not a row of nulls."""
+    with pytest.raises(ServerError, match=f"sent an empty object where {what} was expected$"):
+        normalize({}, Report())
+
+
+@pytest.mark.parametrize(
+    ("payload", "what"), [("x", "media of a key"), ({"data": "x"}, "a list of files")]
+)
+def test_media_that_are_none_are_refused(payload: Any, what: str) -> None:
     """The error says what of it is not what it should be."""
     with pytest.raises(ServerError, match=f"^the server sent text where {what} was expected$"):
-        list(details.media_items("k", 0, wire))
+        list(details.media_items("k", 0, payload, Report()))
 
 
 @pytest.mark.parametrize(
-    ("summary", "said"),
-    [
-        ({"loss": "x"}, "the server sent text where a summary was expected"),
-        (
-            {"loss": {"value": "x"}},
-            "the server sent 'x' as summary.loss, which is not double",
-        ),
-    ],
+    ("summary", "what"), [({"loss": "x"}, "a summary"), ("x", "summaries")], ids=["key", "run"]
 )
-def test_latest_values_that_are_none(summary: dict[str, Any], said: str) -> None:
-    """A summary beside a run is refused by the name of its column."""
-    with pytest.raises(ServerError, match=f"^{said}$"):
-        runs.normalize_runs([({"cuid": "1"}, summary)], "w/p", None, "")
+def test_summaries_that_are_none_are_refused(summary: Any, what: str) -> None:
+    """A summary beside a run, or a table of them, must be made of objects."""
+    said = f"^the server sent text where {what} was expected$"
+    with pytest.raises(ServerError, match=said):
+        runs.normalize_runs([({"cuid": "1"}, summary)], Report(), PROJECT, None, "")
+    with pytest.raises(ServerError, match=said):
+        runs.normalize_summaries([("1", summary)], Report())
+
+
+def test_latest_values_that_are_no_numbers() -> None:
+    """Words beside a run are null; truth values are 0 and 1."""
+    report = Report()
+    summary = {"loss": {"value": "x"}, "flag": {"value": True}, "off": {"value": False}}
+    table = runs.normalize_runs([({"cuid": "1"}, summary)], report, PROJECT, None, "")
+    (row,) = table.to_arrow().to_pylist()
+    assert [row[f"summary.{key}"] for key in summary] == [None, 1.0, 0.0]
+    (said,) = report.all_warnings()
+    assert said.startswith("1 value of summary.loss ")

@@ -1,4 +1,4 @@
-"""Metrics: wire data as a server sends them → golden tables, long and wide."""
+"""Metrics: payloads as a server sends them → golden tables, long and wide."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from swanlab_export.normalizers.metrics import (
     split_keys,
 )
 from swanlab_export.normalizers.selection import Selection
+from swanlab_export.report import Report
+from swanlab_export.tables import decode_batch
 
 RUN_ID = "b8h3exk33i5dtthhnmq2k"
 # Sparse and dense keys, a key with a comma, NaN and an infinity, a point with no time.
@@ -42,7 +44,8 @@ T0, T1, T1B, T3 = (at(1768176000000 + ms) for ms in (1502, 1755, 1756, 2013))
 
 def shown(batches: list[pa.RecordBatch], layout: Layout) -> list[dict[str, Any]]:
     """Rows, with NaN as a word: it does not equal itself."""
-    rows = pa.Table.from_batches(batches, schema=layout.schema).to_pylist()
+    decoded = [decode_batch(batch, layout.schema) for batch in batches]
+    rows = pa.Table.from_batches(decoded, schema=layout.schema).to_pylist()
     return [
         {k: "NaN" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
         for row in rows
@@ -56,12 +59,12 @@ def from_csv(
     keys = list(layout.keys)
     columns = keys if x_key is None else [*keys, x_key]
     chunks = [csv[i : i + 7] for i in range(0, len(csv), 7)]
-    blocks = read_export(chunks, RUN_ID, columns, must_end_line=lambda: True)
+    blocks = read_export(chunks, RUN_ID, columns, Report(), must_end_line=lambda: True)
     chosen = list(
         ExportFilter(keys, None if x_key is None else len(keys), selection).select(blocks)
     )
     if layout.is_wide:
-        merged = merge_on_step([chosen], [len(keys)])
+        merged = merge_on_step([chosen], [len(keys)], Report())
         return shown([layout.wide_batch(RUN_ID, keys, block) for block in merged], layout)
     batches: dict[int, list[pa.RecordBatch]] = {i: [] for i in range(len(keys))}
     for block in chosen:
@@ -193,9 +196,9 @@ SAMPLE: list[Any] = [
 
 
 def test_a_sample_as_a_long_table() -> None:
-    """NaN and infinities come as words; a null value is no point; answers may be in any order."""
+    """NaN and infinities come as words; a null value is no point; keys may come in any order."""
     layout = Layout((RUN_ID,), ("loss", "acc"))
-    found = read_sample(SAMPLE, "step", has_x_column=False)
+    found = read_sample(SAMPLE, Report(), "step", has_x_column=False)
     batches = [layout.long_batch(RUN_ID, key, found[key]) for key in layout.keys]
     assert shown(batches, layout) == [
         long_row("loss", 5, 1.0, T1),
@@ -205,10 +208,10 @@ def test_a_sample_as_a_long_table() -> None:
 
 
 def test_a_sample_as_a_wide_table() -> None:
-    """Keys are put side by side on their step; one that was left out is null throughout."""
+    """Keys are merged on their step; one that was left out is null throughout."""
     keys = ["loss", "acc", "missing"]
     layout = Layout((RUN_ID,), tuple(keys), is_wide=True, has_timestamp=False)
-    block = sample_block(read_sample(SAMPLE, "step", has_x_column=False), keys)
+    block = sample_block(read_sample(SAMPLE, Report(), "step", has_x_column=False), keys, Report())
     assert shown([layout.wide_batch(RUN_ID, keys, block)], layout) == [
         {"run_id": RUN_ID, "step": 0, "loss": None, "acc": "NaN", "missing": None},
         {"run_id": RUN_ID, "step": 5, "loss": 1.0, "acc": -math.inf, "missing": None},
@@ -225,16 +228,18 @@ def test_a_sample_as_a_wide_table() -> None:
 def test_a_sample_on_another_axis(x_axis: str, x_type: pa.DataType, expected: list[Any]) -> None:
     """There the index is x, and the step is not known."""
     layout = Layout((RUN_ID,), ("acc",), x_type)
-    points = read_sample(SAMPLE, x_axis, has_x_column=True)["acc"]
+    points = read_sample(SAMPLE, Report(), x_axis, has_x_column=True)["acc"]
     rows = shown([layout.long_batch(RUN_ID, "acc", points)], layout)
     assert [row["x"] for row in rows] == expected
     assert [row["step"] for row in rows] == [None, None]
 
 
 def test_points_whose_x_is_nan_stay_in_their_order() -> None:
-    """Several keys may have such points: they go side by side, the first with the first."""
+    """Several keys may have such points: they share rows, the first with the first."""
     points = [{"index": "NaN", "data": i} for i in range(8)]
-    wire = [{"key": "a", "metrics": points}, {"key": "b", "metrics": points[:2]}]
-    block = sample_block(read_sample(wire, "epoch", has_x_column=True), ["a", "b"])
+    payload = [{"key": "a", "metrics": points}, {"key": "b", "metrics": points[:2]}]
+    block = sample_block(
+        read_sample(payload, Report(), "epoch", has_x_column=True), ["a", "b"], Report()
+    )
     assert block["v0"].to_pylist() == [*range(8)]
     assert block["v1"].to_pylist() == [0, 1, *[None] * 6]

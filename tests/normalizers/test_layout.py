@@ -10,12 +10,13 @@ import pytest
 
 from swanlab_export import schemas
 from swanlab_export.normalizers.metrics import Layout
+from swanlab_export.tables import decode_batch
 
 LONG = ["run_id", "key", "step", "value", "timestamp"]
 FLOATS, TIMES = schemas.FLOAT, schemas.TIME
 TYPES = {
-    "run_id": schemas.CATEGORY,
-    "key": schemas.CATEGORY,
+    "run_id": schemas.TEXT,
+    "key": schemas.TEXT,
     "step": schemas.INT,
     "value": FLOATS,
     "timestamp": TIMES,
@@ -42,7 +43,7 @@ def test_columns(options: dict[str, Any], names: list[str], x_type: pa.DataType 
     layout = Layout(("r",), ("a",), **options)
     found = [(field.name, field.type) for field in layout.schema]
     assert found == [(name, x_type if name == "x" else TYPES[name]) for name in names]
-    assert layout.notes() == []
+    assert layout.warnings() == []
 
 
 @pytest.mark.parametrize(
@@ -56,13 +57,13 @@ def test_columns(options: dict[str, Any], names: list[str], x_type: pa.DataType 
 def test_keys_that_are_named_like_columns(
     keys: tuple[str, ...], x_type: pa.DataType | None, names: list[str], renamed: list[str]
 ) -> None:
-    """In a wide table they get names of their own, and a note says which."""
+    """In a wide table they get names of their own, and a warning says which."""
     layout = Layout(("r",), keys, x_type, is_wide=True, has_timestamp=False)
     assert layout.schema.names == names
-    assert layout.notes() == [
+    assert layout.warnings() == [
         f"two values are named {name}; the second is in {name}__2" for name in renamed
     ]
-    assert Layout(("r",), keys, x_type).notes() == []
+    assert Layout(("r",), keys, x_type).warnings() == []
 
 
 def test_keys_that_are_named_like_times() -> None:
@@ -71,7 +72,18 @@ def test_keys_that_are_named_like_times() -> None:
     times = ["a_timestamp_timestamp", "a_timestamp__2"]
     assert layout.schema.names == ["run_id", "step", "a_timestamp", "a", *times]
     assert [field.type for field in layout.schema][2:] == [FLOATS, FLOATS, TIMES, TIMES]
-    assert layout.notes() == ["two values are named a_timestamp; the second is in a_timestamp__2"]
+    assert layout.warnings() == [
+        "two values are named a_timestamp; the second is in a_timestamp__2"
+    ]
+
+
+def test_keys_that_differ_only_in_case() -> None:
+    """A wide table has a column of each, and a warning: some programs take them for one."""
+    said = "names of columns differ only in upper and lower case: 'Loss' and 'loss'"
+    keys = ("Loss", "acc", "loss")
+    wide = Layout(("r",), keys, is_wide=True, has_timestamp=False)
+    assert wide.warnings() == [said]
+    assert Layout(("r",), keys).warnings() == []
 
 
 BLOCK = pa.record_batch(
@@ -98,7 +110,7 @@ def test_a_block_as_wide_rows(x_type: pa.DataType | None, name: str, axis: list[
     """Columns go by key, in the order of the table; a key that the run lacks is null in it."""
     layout = Layout(("r", "s"), ("a", "missing", "b"), x_type, is_wide=True)
     batch = layout.wide_batch("s", ["b", "a"], BLOCK)
-    assert batch.schema == layout.schema
+    assert decode_batch(batch, layout.schema).schema == layout.schema
     assert batch.to_pydict() == {
         "run_id": ["s", "s"],
         name: axis,

@@ -1,4 +1,4 @@
-"""Exports of one run side by side, what they must hold, and odd samples."""
+"""Several exports of one run, what they must hold, and odd samples."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from swanlab_export.normalizers.metrics import (
     spool_keys,
 )
 from swanlab_export.normalizers.selection import Selection
+from swanlab_export.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NO_NUMBERS = "the server sent a point that is not made of numbers"
 STEPS = st.sets(st.integers(0, 30), max_size=15).map(sorted)
 
 
@@ -50,7 +50,9 @@ def test_merging_equals_a_naive_merge(streams: list[list[int]], size: int) -> No
 
     All blocks have the same columns, also those behind the end of an export.
     """
-    merged = merge_on_step([_blocks(steps, size) for steps in streams], [1] * len(streams))
+    merged = merge_on_step(
+        [_blocks(steps, size) for steps in streams], [1] * len(streams), Report()
+    )
     blocks = list(merged)
     columns = [pa.field("step", pa.int64())]
     for i in range(len(streams)):
@@ -72,13 +74,13 @@ def test_merging_keeps_the_x_axis() -> None:
         return pa.record_batch({"step": whole, "x": axis, "v0": whole.cast("float64"), "t0": whole})
 
     streams = [[block([0, 2], [0.0, 0.2])], [block([1, 2], [0.1, None])]]
-    (merged,) = merge_on_step(streams, [1, 1])
+    (merged,) = merge_on_step(streams, [1, 1], Report())
     assert merged["x"].to_pylist() == [0.0, 0.1, 0.2]
     empty = pa.record_batch(
         {name: pa.nulls(2, kind) for name, kind in (("v0", pa.float64()), ("t0", pa.int64()))}
         | {"step": pa.array([0, 1], pa.int64())}
     )
-    assert list(merge_on_step([[empty]], [1])) == []
+    assert list(merge_on_step([[empty]], [1], Report())) == []
 
 
 def _points(
@@ -112,8 +114,9 @@ BLOCKS = [
         (Selection(head=3), 3, True, [0, 1, 2], [4, 5, 7]),
         (Selection(head=4), 3, False, [0, 1, 2, 3], [4, 5, 7]),
         (Selection("step", 2, 7, head=4), 3, True, [2, 3, 4, 5], [4, 5, 7]),
-        (Selection("step", None, 2), 1, True, [0, 1, 2], []),
-        (Selection("step", None, 5), 2, True, range(6), [4, 5]),
+        (Selection("step", None, 1), 1, True, [0, 1], []),
+        (Selection("step", None, 2), 2, True, [0, 1, 2], []),
+        (Selection("step", None, 5), 3, True, range(6), [4, 5]),
         (Selection("step", None, 6), 3, True, range(7), [4, 5]),
         (Selection("step", 5, None), 3, False, [5, 6, 7, 8], [5, 7]),
         (Selection("timestamp", None, 1004), 3, False, range(5), [4]),
@@ -124,6 +127,8 @@ def test_what_is_selected_and_when_it_is_enough(
     selection: Selection, reads: int, is_early: bool, of_a: Iterable[int], of_b: Iterable[int]
 ) -> None:
     """The first points of each key, over all blocks; none is read once nothing can be wanted.
+
+    The last step of a range may come again in the next block.
 
     What was not read to its end is not measured by what was announced.
     """
@@ -199,7 +204,7 @@ def test_keys_wait_one_by_one(tail: int | None, of_a: Iterable[int], of_b: Itera
         [step for points in of_key for step in points["step"].to_pylist()] for of_key in waiting
     ]
     assert found == [list(of_a), list(of_b)]
-    merged = merge_on_step([map(as_block, of_key) for of_key in waiting], [1, 1])
+    merged = merge_on_step([map(as_block, of_key) for of_key in waiting], [1, 1], Report())
     rows = [row for block in merged for row in block.to_pylist()]
     assert [row["step"] for row in rows] == sorted({*of_a, *of_b})
     for row in rows:
@@ -223,31 +228,68 @@ def test_points_keep_their_x_while_they_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "said"),
+    ("payload", "said"),
     [
         ("text", "the server sent text where a list of series was expected"),
         (["text"], "the server sent text where a series was expected"),
-        ([{"metrics": []}], "the server sent points without saying of which key"),
+        ([{"metrics": []}], "the server sent points without the name of their key"),
         (
             [{"key": "a", "metrics": "x"}],
             "the server sent text where a list of points was expected",
         ),
         ([{"key": "a", "metrics": [5]}], "the server sent a number where a point was expected"),
-        *(
-            ([{"key": "a", "metrics": [point]}], NO_NUMBERS)
-            for point in (
-                {"index": "x", "data": 1},
-                {"index": 1, "data": {}},
-                {"index": 2**70, "data": 1},
-                {"index": 1, "data": 1, "timestamp": "soon"},
-            )
-        ),
     ],
 )
-def test_samples_that_cannot_be_read(wire: Any, said: str) -> None:
+def test_samples_that_cannot_be_read(payload: Any, said: str) -> None:
     """The error says what was expected."""
     with pytest.raises(ServerError, match=f"^{said}$"):
-        read_sample(wire, "step", has_x_column=False)
+        read_sample(payload, Report(), "step", has_x_column=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "value", "found"),
+    [
+        ("data", "value", "word", None),
+        ("data", "value", "", None),
+        ("data", "value", {}, None),
+        ("data", "value", True, 1.0),
+        ("data", "value", False, 0.0),
+        ("data", "value", "-Infinity", -math.inf),
+        ("data", "value", 10**400, None),
+        ("index", "step", "x", None),
+        ("index", "step", 2**70, None),
+        ("index", "step", "5.0", 5),
+        ("index", "step", 5.0, 5),
+        ("index", "step", 0.5, None),
+        ("timestamp", "timestamp", "soon", None),
+        ("timestamp", "timestamp", "", None),
+        ("timestamp", "timestamp", 1_700_000_000, 1_700_000_000_000),
+        ("timestamp", "timestamp", 1_700_000_000.5, 1_700_000_000_000),
+        ("timestamp", "timestamp", 10**15, None),
+    ],
+)
+def test_odd_values_of_a_sample(field: str, column: str, value: Any, found: Any) -> None:
+    """What is not of its type is null and counted; the point and all others stay."""
+    odd = {"index": 1, "data": 1, "timestamp": 1_700_000_000_000} | {field: value}
+    report = Report()
+    payload = [{"key": "a", "metrics": [odd, {"index": 7, "data": 2}]}]
+    points = read_sample(payload, report, "step", has_x_column=False)["a"]
+    assert points.num_rows == 2
+    assert found in points[column].to_pylist()
+    said = [f"1 value of {column} "] if found is None else []
+    assert [each[: len(said[0]) if said else None] for each in report.all_warnings()] == said
+
+
+@pytest.mark.parametrize(
+    ("x_axis", "value"), [("epoch", "x"), ("time", "x"), ("time", 10**15), ("time", True)]
+)
+def test_odd_values_of_another_axis(x_axis: str, value: Any) -> None:
+    """An x that is not of its type is null and counted."""
+    report = Report()
+    payload = [{"key": "a", "metrics": [{"index": value, "data": 1}]}]
+    points = read_sample(payload, report, x_axis, has_x_column=True)["a"]
+    assert points["x"].to_pylist() == [None]
+    assert report.all_warnings()[0].startswith("1 value of x ")
 
 
 POINTS: list[list[Any]] = [
@@ -273,14 +315,14 @@ def test_the_types_of_a_sample(
     metrics: list[Any], x_axis: str, types: dict[str, pa.DataType]
 ) -> None:
     """They do not depend on which points there are, nor on whether there are any."""
-    wire = [{"key": "a", "metrics": metrics}]
-    found = read_sample(wire, x_axis, has_x_column=x_axis != "step")
+    payload = [{"key": "a", "metrics": metrics}]
+    found = read_sample(payload, Report(), x_axis, has_x_column=x_axis != "step")
     assert {field.name: field.type for field in found["a"].schema} == {
         "value": pa.float64(),
         "timestamp": pa.int64(),
         **types,
     }
-    block = sample_block(found, ["a", "missing"])
+    block = sample_block(found, ["a", "missing"], Report())
     name, arrow_type = list(types.items())[-1]
     assert [(field.name, field.type) for field in block.schema] == [
         (name, arrow_type),
@@ -291,9 +333,9 @@ def test_the_types_of_a_sample(
     ]
 
 
-def test_no_samples_side_by_side() -> None:
+def test_no_samples_at_all() -> None:
     """Without any key there is no telling the axis: both have no rows."""
-    block = sample_block({}, ["a"])
+    block = sample_block({}, ["a"], Report())
     assert block.num_rows == 0
     assert [(field.name, field.type) for field in block.schema] == [
         ("step", pa.int64()),
@@ -303,14 +345,14 @@ def test_no_samples_side_by_side() -> None:
     ]
 
 
-def test_samples_side_by_side_on_an_axis_with_gaps() -> None:
+def test_samples_on_an_axis_with_gaps() -> None:
     """Points of an x stay in their order; NaN comes after numbers, and no x at all last."""
     points = [
         {"index": x, "data": float(i), "timestamp": 1_700_000_000_000}
         for i, x in enumerate([None, "NaN", 2.0, 1.0, 2.0])
     ]
-    found = read_sample([{"key": "a", "metrics": points}], "epoch", has_x_column=True)
-    block = sample_block(found, ["a", "b"])
+    found = read_sample([{"key": "a", "metrics": points}], Report(), "epoch", has_x_column=True)
+    block = sample_block(found, ["a", "b"], Report())
     assert block["v0"].to_pylist() == [3.0, 2.0, 4.0, 1.0, 0.0]
     assert block["v1"].null_count == 5
 
@@ -319,8 +361,8 @@ def test_samples_side_by_side_on_an_axis_with_gaps() -> None:
 def test_samples_are_put_in_the_order_of_their_axis(order: list[Any]) -> None:
     """However they come: numbers rise, then those whose x is NaN, then those without one."""
     points = [{"index": x, "data": i} for i, x in enumerate(order)]
-    found = read_sample([{"key": "a", "metrics": points}], "epoch", has_x_column=True)
-    block = sample_block(found, ["a"])
+    found = read_sample([{"key": "a", "metrics": points}], Report(), "epoch", has_x_column=True)
+    block = sample_block(found, ["a"], Report())
     axis = block["x"].to_pylist()
     assert axis[:8] == [*range(8)]
     assert all(x is not None and math.isnan(x) for x in axis[8:10])

@@ -1,4 +1,4 @@
-"""Runs with odd wire data → golden tables."""
+"""Runs with odd payloads → golden tables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from swanlab_export.normalizers.flatten import flatten_config
 from swanlab_export.normalizers.runs import normalize_runs
+from swanlab_export.refs import ProjectRef
+from swanlab_export.report import Report
 
+PROJECT = ProjectRef("t", "p")
 BASE = {"cuid": "r1", "createdAt": "2026-01-01T00:00:00.000Z"}
 
 
 def _table(*runs: dict[str, Any]) -> dict[str, list[Any]]:
-    made = normalize_runs([(BASE | run, None) for run in runs], "t/p", "p1", "https://w")
+    made = normalize_runs(
+        [(BASE | run, None) for run in runs], Report(), PROJECT, "p1", "https://w"
+    )
     found: dict[str, list[Any]] = made.to_arrow().to_pydict()
     return found
 
@@ -24,7 +29,7 @@ def _config(**config: Any) -> dict[str, Any]:
     return {"profile": {"config": config}}
 
 
-def test_config_types_are_settled_over_all_rows() -> None:
+def test_config_types_follow_from_all_rows() -> None:
     """Ints and floats meet as floats, mixed kinds as text, integers beyond int64 unrounded."""
     found = _table(
         _config(lr=1, mixed=True, seed=2**70, deep={"a": {"value": 1, "desc": "", "sort": 0}}),
@@ -65,7 +70,7 @@ def test_names_are_kept_as_they_are() -> None:
     assert _table(*({"name": name} for name in odd))["name"] == odd
 
 
-def test_nulls_and_strangers() -> None:
+def test_nulls_and_undeclared_fields() -> None:
     """Null objects are missing fields; what is not declared follows, flattened."""
     found = _table({"user": None, "profile": None, "labels": None, "newThing": {"innerId": 1}})
     assert found["user.username"] == [None]
@@ -83,11 +88,13 @@ def test_a_run_has_path_url_and_duration() -> None:
 
 
 def test_two_values_of_one_name_both_survive() -> None:
-    """A nested key and a dotted one meet: the second gets a name of its own, and a note."""
-    made = normalize_runs([(BASE | _config(**{"a.b": 1, "a": {"b": 2}}), None)], "t/p", "p", "w")
+    """A nested key and a dotted one meet: the second gets another name, with a warning."""
+    report = Report()
+    run = BASE | _config(**{"a.b": 1, "a": {"b": 2}})
+    made = normalize_runs([(run, None)], report, PROJECT, "p", "w")
     found = made.to_arrow().to_pydict()
     assert (found["config.a.b"], found["config.a.b__2"]) == ([1], [2])
-    assert "config.a.b" in made.notes[0]
+    assert report.warnings == ["two values are named config.a.b; the second is in config.a.b__2"]
 
 
 def test_no_runs_still_have_columns() -> None:
@@ -108,12 +115,12 @@ def test_flattening_loses_no_value(config: Any) -> None:
             return leaves(value["value"])
         return sum(map(leaves, value.values())) if isinstance(value, dict) and value else 1
 
-    wire = {"root": config}
-    assert len(list(flatten_config(wire, "config."))) == leaves(config)
+    payload = {"root": config}
+    assert len(list(flatten_config(payload, "config."))) == leaves(config)
 
 
-def test_thousands_of_runs_are_settled_as_a_few_are() -> None:
-    """Types are settled over all rows, also when most of them wait in a file."""
+def test_thousands_of_runs_have_the_types_of_a_few() -> None:
+    """Types follow from all rows, also when most of them wait in a file."""
     runs = [{"cuid": str(i)} | _config(lr=i, name=None) for i in range(2500)]
     found = _table(*runs, _config(lr=0.5, name="x"))
     assert found["run_id"][:2500] == [str(i) for i in range(2500)]

@@ -35,7 +35,7 @@ def test_a_range_on_each_axis(selection: Selection, steps: list[int]) -> None:
     assert mask == [step in steps for step in range(5)]
 
 
-def test_whole_bounds_stay_whole() -> None:
+def test_integer_bounds_stay_exact() -> None:
     """Steps beyond what floats hold exactly are not confused with their neighbours."""
     steps = pa.array([2**53, 2**53 + 1, 2**53 + 2], pa.int64())
     values = pa.array([0.0, 0.0, 0.0])
@@ -55,7 +55,7 @@ def test_whole_bounds_stay_whole() -> None:
     ],
 )
 def test_what_asks_for_everything(selection: Selection, is_everything: bool) -> None:
-    """No bound and no head; the tail is somebody else's."""
+    """No bound and no head; the tail is applied elsewhere."""
     assert selection.is_everything() is is_everything
 
 
@@ -63,7 +63,7 @@ def test_what_asks_for_everything(selection: Selection, is_everything: bool) -> 
     ("selection", "is_past"),
     [
         (Selection("step", None, 6), False),
-        (Selection("step", None, 5), True),
+        (Selection("step", None, 5), False),
         (Selection("step", None, 4), True),
         (Selection("step", 4, None), False),
         (Selection("timestamp", None, 4), False),
@@ -71,5 +71,19 @@ def test_what_asks_for_everything(selection: Selection, is_everything: bool) -> 
     ],
 )
 def test_where_nothing_wanted_can_follow(selection: Selection, is_past: bool) -> None:
-    """Behind the last step of a range of steps; on other axes the order tells nothing."""
+    """Behind the last step of a range of steps, which may come again; never on other axes."""
     assert selection.is_past(5) is is_past
+    assert selection.is_past(None) is False
+
+
+@pytest.mark.parametrize(
+    ("selection", "has_last_step"),
+    [
+        (Selection("step", None, 0), True),
+        (Selection("step", 0, None), False),
+        (Selection("timestamp", None, 6), False),
+    ],
+)
+def test_ranges_that_end_at_a_step(selection: Selection, has_last_step: bool) -> None:
+    """Only they can end before the file does."""
+    assert selection.has_last_step() is has_last_step

@@ -1,4 +1,4 @@
-"""Points that wait for their turn: the same whether in memory or in a file."""
+"""Batches that wait in a spool: the same whether in memory or in a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swanlab_export.normalizers.spool import BatchSpool
+from swanlab_export.spool import BatchSpool
 
 
 def batch(start: int, rows: int) -> pa.RecordBatch:
@@ -19,17 +19,11 @@ def batch(start: int, rows: int) -> pa.RecordBatch:
     return pa.record_batch({"step": pa.array(range(start, start + rows), pa.int64())})
 
 
-def steps(spool: BatchSpool, slot: int) -> list[int]:
-    """The steps that wait in a slot, in batches of which none is empty."""
-    parts = list(spool.read(slot))
+def steps(spool: BatchSpool, queue: int) -> list[int]:
+    """The steps that wait in a queue, in batches of which none is empty."""
+    parts = list(spool.read(queue))
     assert all(part.num_rows for part in parts)
     return [step for part in parts for step in part["step"].to_pylist()]
-
-
-def held_bytes(spool: BatchSpool) -> int:
-    """What the spool holds in memory."""
-    entries = [entry for queue in spool._queues for _, entry in queue]
-    return sum(entry.nbytes for entry in entries if isinstance(entry, pa.RecordBatch))
 
 
 @given(
@@ -37,33 +31,49 @@ def held_bytes(spool: BatchSpool) -> int:
     st.sampled_from([0, 100, 300, 10**9]),
     st.none() | st.integers(1, 12),
 )
-def test_slots_are_queues(
+def test_queues_keep_their_order(
     puts: list[tuple[int, int]], in_memory_bytes: int, tail: int | None
 ) -> None:
-    """Each slot gives back what was put in, in order, or the last rows of it; and again.
-
-    Whatever is put in, memory stays below the bound, and the spool knows how much it holds.
-    """
+    """Each queue gives back what was put in, in order, or the last rows of it; and again."""
     spool = BatchSpool(3, in_memory_bytes=in_memory_bytes)
     expected: list[list[int]] = [[], [], []]
-    for number, (slot, rows) in enumerate(puts):
-        spool.put(slot, batch(number * 100, rows))
-        assert spool._held_bytes == held_bytes(spool)
-        assert not rows or held_bytes(spool) <= in_memory_bytes
-        expected[slot] += range(number * 100, number * 100 + rows)
+    for number, (queue, rows) in enumerate(puts):
+        spool.put(queue, batch(number * 100, rows))
+        expected[queue] += range(number * 100, number * 100 + rows)
         if tail is not None:
-            spool.keep_last(slot, tail)
-            expected[slot] = expected[slot][-tail:]
-            assert spool._held_bytes == held_bytes(spool)
-    for slot in range(3):
-        assert steps(spool, slot) == expected[slot]
-        assert steps(spool, slot) == expected[slot]
-        assert spool.rows(slot) == len(expected[slot])
+            spool.keep_last(queue, tail)
+            expected[queue] = expected[queue][-tail:]
+    for queue in range(3):
+        assert steps(spool, queue) == expected[queue]
+        assert steps(spool, queue) == expected[queue]
+        assert spool.rows(queue) == len(expected[queue])
+
+
+@pytest.mark.parametrize("tail", [None, 15_000])
+def test_memory_is_bounded(tail: int | None) -> None:
+    """Whatever is put in, and dropped again, memory stays below the bound."""
+    bound = 2 * batch(0, 10_000).nbytes
+    before = pa.total_allocated_bytes()
+    spool = BatchSpool(2, in_memory_bytes=bound)
+    for number in range(50):
+        spool.put(number % 2, batch(number * 10_000, 10_000))
+        if tail is not None:
+            spool.keep_last(number % 2, tail)
+        assert pa.total_allocated_bytes() - before <= bound + batch(0, 10_000).nbytes
+
+
+def test_batches_of_one_queue_may_differ() -> None:
+    """A batch that has waited in the file has its own columns."""
+    spool = BatchSpool(1, in_memory_bytes=0)
+    odd = batch(5, 2).append_column("odd0", pa.array([True, False]))
+    for each in (batch(0, 2), odd, batch(9, 1)):
+        spool.put(0, each)
+    assert [part.schema.names for part in spool.read(0)] == [["step"], ["step", "odd0"], ["step"]]
 
 
 @pytest.mark.parametrize("in_memory_bytes", [0, 10**9])
 def test_a_spool_closes_its_file(in_memory_bytes: int) -> None:
-    """Nobody has to close a spool: its file goes with it, without a warning."""
+    """A spool needs no closing: its file goes with it, without a warning."""
     spool = BatchSpool(1, in_memory_bytes=in_memory_bytes)
     spool.put(0, batch(0, 10))
     with warnings.catch_warnings():
@@ -72,13 +82,14 @@ def test_a_spool_closes_its_file(in_memory_bytes: int) -> None:
         gc.collect()
 
 
-def test_what_nobody_drops_stays_in_the_file() -> None:
-    """A slot that is no longer than what is kept of it is not fetched back into memory."""
+def test_keeping_all_rows_leaves_the_file_alone() -> None:
+    """A queue that is no longer than what is kept of it is not read back into memory."""
     spool = BatchSpool(1, in_memory_bytes=0)
     spool.put(0, batch(0, 5))
+    before = pa.total_allocated_bytes()
     for rows in (6, 5):
         spool.keep_last(0, rows)
-        assert held_bytes(spool) == 0
+        assert pa.total_allocated_bytes() == before
     assert steps(spool, 0) == [0, 1, 2, 3, 4]
 
 
