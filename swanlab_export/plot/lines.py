@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from rich.cells import cell_len, set_cell_size
 
-from swanlab_export.writers.plot.thin import Trace
-from swanlab_export.writers.terminal import neutralise
+from swanlab_export.cells import escape_controls
+from swanlab_export.plot.downsample import Trace
+from swanlab_export.schemas import X
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from swanlab_export.plot.downsample import Floats, Indices
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
-    from swanlab_export.writers.plot.thin import Floats, Places
 
     Span = tuple[float, float]
 
 LEGEND_MAX = 12
 _NAME_CELLS = 40
-# Beyond this, sums and differences may be more than a float holds.
+# Beyond this, sums and differences may be out of the range of floats.
 HUGE = 1e300
 _FACTOR = 1e10
 # Beyond these years no library draws dates; nothing was logged then.
@@ -42,8 +44,8 @@ class Line:
     x: Floats
     y: Floats
 
-    def alone(self) -> Places:
-        """Where a point has gaps on both sides, so that no line leads to it."""
+    def alone(self) -> Indices:
+        """The indices of points with gaps on both sides."""
         is_gap = np.isnan(self.y)
         beside = np.concatenate([[True], is_gap, [True]])
         return np.flatnonzero(~is_gap & beside[:-2] & beside[2:])
@@ -53,8 +55,8 @@ class Line:
 class Panel:
     """One key, as it is shown, and a line per run that has it.
 
-    The lines' numbers are to be multiplied by ``x_factor`` and ``y_factor``, which are not 1 only
-    at the end of what a float holds: there, no axis can be computed.
+    The lines' numbers have been divided by ``x_factor`` and ``y_factor``, which are not 1 only near
+    the largest floats, where no axis can be computed.
     """
 
     key: str
@@ -63,15 +65,15 @@ class Panel:
     y_factor: float = 1.0
 
     def x_span(self) -> Span | None:
-        """First and last x, gaps included: a run that diverged goes on to its last step."""
+        """First and last x, gaps included: a run that diverged is shown up to its last step."""
         return _span([line.x for line in self.lines])
 
-    def has_whole_x(self) -> bool:
-        """Its x are steps, epochs and the like: between them there is nothing to name."""
+    def has_integer_x(self) -> bool:
+        """Whether all x are integers, such as steps or epochs: so are the ticks, then."""
         return self.x_factor == 1 and all(bool((line.x % 1 == 0).all()) for line in self.lines)
 
     def y_span(self) -> Span | None:
-        """The smallest and the largest value; None where all is gap."""
+        """The smallest and the largest value; None where there are only gaps."""
         return _span([line.y[~np.isnan(line.y)] for line in self.lines])
 
 
@@ -80,29 +82,25 @@ class Plot:
     """All that is drawn.
 
     Args:
-        panels: In the order in which their keys come in the table; at least one.
-        runs: What the runs are called, by their ids; in the order in which they come.
+        panels: In the order of their keys in the table; at least one.
+        runs: The names of the runs by id, in the order of the table.
         x_axis: ``step``, ``time``, ``relative_time`` or a key.
         is_time: The x axis is one of times.
-        rows: How many points the table has.
-        notes: What the picture cannot say.
     """
 
     panels: list[Panel]
     runs: dict[str, str]
     x_axis: str
     is_time: bool
-    rows: int
-    notes: list[str] = field(default_factory=list)
 
     @property
     def has_legend(self) -> bool:
-        """Several runs are told apart by name, unless the names would crowd out the lines."""
+        """Several runs are named, unless the names would leave no room for the lines."""
         return len(self.runs) > 1 and self.has_few_runs
 
     @property
     def has_few_runs(self) -> bool:
-        """As many as a legend names."""
+        """Whether a legend can name all runs."""
         return len(self.runs) <= LEGEND_MAX
 
     @property
@@ -112,52 +110,41 @@ class Plot:
 
     @property
     def x_name(self) -> str:
-        """What stands at the x axis."""
+        """The label of the x axis."""
         return "time (UTC)" if self.is_time else show(self.x_axis)
 
 
-def gather_plot(table: Table, *, columns: int, is_log_scale: bool = False) -> Plot:
+def gather_plot(table: Table, report: Report, *, columns: int, is_log_scale: bool) -> Plot:
     """Read a long metrics table to its end.
 
     Args:
         table: With run_id, key, value and step, or x where another axis was asked for.
-        columns: How many columns to thin lines to; twice the columns of pixels lose nothing.
+        report: Warns of what the plot leaves out.
+        columns: How many columns to downsample lines to; twice the columns of pixels lose nothing.
         is_log_scale: Values that are not positive are gaps.
     """
-    x_axis = x_axis_of(table)
-    axis = x_column(x_axis)
+    axis = x_column(table.schema.names)
     traces: dict[str, dict[str, Trace]] = {}
-    rows = 0
     for batch in table:
-        rows += batch.num_rows
         for key, run_id, points in _split(batch, axis):
             trace = traces.setdefault(key, {}).setdefault(run_id, Trace(columns, is_log_scale))
             trace.add(_numbers(points[axis]), _numbers(points["value"]))
     panels = list(_panels(table, traces, is_log_scale=is_log_scale))
     ids = dict.fromkeys(line.run_id for panel in panels for line in panel.lines)
-    return Plot(
-        panels,
-        _labels(ids, table.names),
-        x_axis,
-        pa.types.is_timestamp(table.schema.field(axis).type),
-        rows,
-        list(_notes(traces, x_axis, len(ids))),
-    )
+    for warning in _warnings(traces, table.x_axis, len(ids)):
+        report.warn(warning)
+    is_time = pa.types.is_timestamp(table.schema.field(axis).type)
+    return Plot(panels, _labels(ids, table.run_names), table.x_axis, is_time)
 
 
-def x_axis_of(table: Table) -> str:
-    """The x axis that was asked for."""
-    return str(table.source.get("options", {}).get("x_axis", "step"))
-
-
-def x_column(x_axis: str) -> str:
-    """The column that holds an x axis."""
-    return "step" if x_axis == "step" else "x"
+def x_column(columns: Collection[str]) -> str:
+    """The column with the x axis: ``x`` where another axis than the step was asked for."""
+    return X.name if X.name in columns else "step"
 
 
 def show(text: str) -> str:
-    """A name as a plot shows it, on one line and without marks that turn text around."""
-    return neutralise("".join(char for char in text if unicodedata.category(char) != "Cf"))
+    """A name as a plot shows it, on one line and without marks that reorder text."""
+    return escape_controls("".join(char for char in text if unicodedata.category(char) != "Cf"))
 
 
 def shorten(text: str, cells: int) -> str:
@@ -173,7 +160,7 @@ def shorten(text: str, cells: int) -> str:
 
 
 def _split(batch: pa.RecordBatch, axis: str) -> Iterator[tuple[str, str, pa.RecordBatch]]:
-    """Take a batch apart by key and run; of a batch that holds one of each, nothing is copied."""
+    """Split a batch by key and run; a batch with one of each is not copied."""
     keys, run_ids = (_encoded(batch[name]) for name in ("key", "run_id"))
     codes = keys.indices.to_numpy().astype(np.int64) * len(run_ids.dictionary)
     codes += run_ids.indices.to_numpy()
@@ -194,7 +181,7 @@ def _encoded(column: pa.Array) -> pa.DictionaryArray:
 
 
 def _numbers(column: pa.Array) -> Floats:
-    """Numbers to draw; what has no place on an axis is NaN."""
+    """Numbers to draw; times that no axis can show are NaN."""
     if not pa.types.is_timestamp(column.type):
         found: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return found
@@ -206,18 +193,17 @@ def _numbers(column: pa.Array) -> Floats:
 def _panels(
     table: Table, traces: dict[str, dict[str, Trace]], *, is_log_scale: bool
 ) -> Iterator[Panel]:
-    """Dress the lines as panels; without any points, as empty panels of what was asked for."""
+    """Build panels of lines; without any points, empty panels of the keys that were asked for."""
     for key, of_key in traces.items():
         lines = (Line(run_id, *trace.points()) for run_id, trace in of_key.items())
         panel = Panel(show(key), [line for line in lines if len(line.x)])
-        yield _tamed(panel, is_log_scale=is_log_scale)
+        yield _rescaled(panel, is_log_scale=is_log_scale)
     if not traces:
-        asked = table.source.get("options", {}).get("keys", [""])
-        yield from (Panel(show(key), []) for key in asked)
+        yield from (Panel(show(key), []) for key in table.keys or [""])
 
 
-def _tamed(panel: Panel, *, is_log_scale: bool) -> Panel:
-    """Take a factor out of numbers that are too large to compute with; logarithms never are."""
+def _rescaled(panel: Panel, *, is_log_scale: bool) -> Panel:
+    """Divide numbers that are too large to compute with; their logarithms never are."""
     x_factor = _factor(panel.x_span())
     y_factor = 1.0 if is_log_scale else _factor(panel.y_span())
     lines = [Line(line.run_id, line.x / x_factor, line.y / y_factor) for line in panel.lines]
@@ -233,8 +219,8 @@ def _span(parts: list[Floats]) -> Span | None:
     return (float(values.min()), float(values.max())) if len(values) else None
 
 
-def _labels(run_ids: Iterable[str], names: dict[str, str]) -> dict[str, str]:
-    """Name runs as people do; where two look alike, by their ids as well."""
+def _labels(run_ids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Name runs by their display names; where two are equal, with their ids."""
     shown = {run_id: shorten(show(names.get(run_id) or run_id), _NAME_CELLS) for run_id in run_ids}
     counts = Counter(shown.values())
     return {
@@ -243,12 +229,12 @@ def _labels(run_ids: Iterable[str], names: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _notes(traces: dict[str, dict[str, Trace]], x_axis: str, runs: int) -> Iterator[str]:
+def _warnings(traces: dict[str, dict[str, Trace]], x_axis: str, runs: int) -> Iterator[str]:
     """Say what the plot leaves out."""
     for name, of_key in traces.items():
         key = show(name)
         if hidden := sum(trace.not_positive for trace in of_key.values()):
-            yield f"{hidden:,} values of {key} are not positive and have no place on a logarithmic axis"
+            yield f"{hidden:,} values of {key} are not positive, and are not shown on a logarithmic axis"
         if lost := sum(trace.without_x for trace in of_key.values()):
             yield f"{lost:,} points of {key} have no {show(x_axis)} and are not in the plot"
     if runs > LEGEND_MAX:

@@ -1,22 +1,22 @@
-"""Tables → files and standard output; the format goes by the extension."""
+"""Tables → files and standard output; the extension gives the format."""
 
 from __future__ import annotations
 
 import gzip
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from swanlab_export.writers.columnar import write_feather, write_parquet
-from swanlab_export.writers.formats import PICTURES, TEXT_FORMATS, Target, parse_target
-from swanlab_export.writers.publish import publish
-from swanlab_export.writers.saved import Saved
-from swanlab_export.writers.terminal import write_terminal
-from swanlab_export.writers.text import write_text
+from swanlab_export.files.atomic import write_atomically
+from swanlab_export.files.formats import PICTURES, Target, parse_target
+from swanlab_export.files.parquet import write_feather, write_parquet
+from swanlab_export.files.text import write_text
+from swanlab_export.limits import TEXT_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from swanlab_export.tables import Table
@@ -26,31 +26,38 @@ __all__ = [
     "Saved",
     "Target",
     "parse_target",
-    "publish",
     "write_chunks",
     "write_table",
-    "write_terminal",
     "write_text",
 ]
 
 
-def write_table(table: Table, target: Target, *, is_log_scale: bool = False) -> Saved:
-    """Save a table, whole or not at all; as a picture, of the metrics table, where that is asked.
+@dataclass(frozen=True)
+class Saved:
+    """What was saved; ``columns`` is 0 where the file is not a table."""
+
+    path: Path
+    rows: int
+    columns: int
+    size_bytes: int
+
+
+def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Saved:
+    """Save a table, whole or not at all.
+
+    Args:
+        table: The table; it is read to its end.
+        target: Where to, and in which format.
+        source: Where the data came from, for the metadata of Parquet and Feather.
 
     Raises:
         OutputError: The file cannot be written.
-        UsageError: What should be a picture is not the long metrics table.
     """
-    if target.format == "plot":
-        # Only who draws pays for what draws.
-        from swanlab_export.writers.plot import write_plot
-
-        return write_plot(table, target, is_log_scale=is_log_scale)
-    with publish(target.path) as path:
+    with write_atomically(target.path) as path:
         if target.format == "parquet":
-            rows = write_parquet(table, path)
+            rows = write_parquet(table, path, source)
         elif target.format == "feather":
-            rows = write_feather(table, path)
+            rows = write_feather(table, path, source)
         else:
             assert target.format in TEXT_FORMATS
             with _open(path, target.compression) as stream:
@@ -61,7 +68,7 @@ def write_table(table: Table, target: Target, *, is_log_scale: bool = False) -> 
 
 def write_chunks(chunks: Iterable[bytes], target: Target) -> Saved:
     """Save bytes as they come, whole or not at all."""
-    with publish(target.path) as path:
+    with write_atomically(target.path) as path:
         with _open(path, target.compression) as stream:
             for chunk in chunks:
                 stream.write(chunk)

@@ -1,6 +1,6 @@
 """``--format table``: a table to read in a terminal, drawn by rich.
 
-For eyes, not for programs: floats are rounded, long text is cut, and what does not fit is counted
+For people, not for programs: floats are rounded, long text is cut, and what does not fit is counted
 below the table.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import os
 import re
-import unicodedata
 from io import StringIO
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from swanlab_export.writers.cells import csv_cells
-from swanlab_export.writers.terminal_fit import GAP, NARROWEST, Cells, plan_widths
+from swanlab_export.cells import csv_cells, escape_controls
+from swanlab_export.render.fit import GAP, NARROWEST, Cells, plan_widths
+from swanlab_export.tables import decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,13 +45,13 @@ def write_terminal(
         table: Rows, drawn below each other; or a single entity, drawn as fields and values.
         stream: Where to.
         width: Of the terminal, in cells.
-        is_tty: Whether it is one, which understands bold and dim.
-        is_chosen: Whether somebody chose just these columns: then none gives way to others.
+        is_tty: Whether it is a terminal, which understands bold and dim.
+        is_chosen: Whether these columns were chosen: then none is left out in favour of others.
     """
     rows, total = _read(table)
     console = _console(width, is_tty=is_tty)
     if not rows.schema.names:
-        _say(console, "no columns")
+        _print(console, "no columns")
     elif table.is_single and total == 1:
         _draw_entity(console, rows, width)
     else:
@@ -61,38 +61,24 @@ def write_terminal(
     stream.writelines(f"{line.rstrip()}\n" for line in console.file.getvalue().split("\n")[:-1])
 
 
-def neutralise(text: str) -> str:
-    """Show what a terminal would obey: controls, escapes, marks that turn text around."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if unicodedata.category(char) not in {"Cc", "Cf", "Zl", "Zp"} else _spelled(char)
-        for char in text
-    )
-
-
-def _spelled(char: str) -> str:
-    return {"\n": "⏎", "\t": " "}.get(char) or f"\\u{ord(char):04x}"
-
-
 def _read(table: Table) -> tuple[pa.Table, int]:
-    """Keep the rows to show, and count to the last: what failed comes to light only there."""
+    """Keep the rows to show, and count all: a table may fail at its last row."""
     kept: list[pa.RecordBatch] = []
     total = 0
     for batch in table:
         if total < ROWS_MAX:
-            kept.append(batch.slice(0, ROWS_MAX - total))
+            kept.append(decode_batch(batch.slice(0, ROWS_MAX - total), table.schema))
         total += batch.num_rows
     return pa.Table.from_batches(kept, schema=table.schema), total
 
 
-def _spell(column: pa.ChunkedArray) -> list[str | None]:
-    """Spell a column for people; a missing cell stays None."""
+def _format(column: pa.ChunkedArray) -> list[str | None]:
+    """Format a column for people; a missing cell stays None."""
     kind = column.type
     if pa.types.is_list(kind):
         lists = column.to_pylist()
         return [None if each is None else ", ".join(map(str, each)) for each in lists]
-    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+    if pa.types.is_string(kind):
         return list(column.to_pylist())
     # A separator that no cell holds: nothing is quoted for people.
     cells = [cell for chunk in column.chunks for cell in csv_cells(chunk, "\0").to_pylist()]
@@ -102,7 +88,7 @@ def _spell(column: pa.ChunkedArray) -> list[str | None]:
 
 
 def _rounded(cell: str) -> str:
-    """Round a float unless it is short, whole or not finite; it still reads as a float."""
+    """Round a float unless it is short, integral or not finite; it still reads as a float."""
     digits = re.sub(r"e.*|\D", "", cell).strip("0")
     if len(digits) <= _FLOAT_DIGITS or cell.endswith(".0"):
         return cell
@@ -115,17 +101,17 @@ def _rounded(cell: str) -> str:
 
 
 def _without_zeros(number: str) -> str:
-    whole, _, digits = number.partition(".")
-    return f"{whole}.{digits.rstrip('0') or '0'}"
+    integer, _, digits = number.partition(".")
+    return f"{integer}.{digits.rstrip('0') or '0'}"
 
 
 def _times(cells: Sequence[str | None]) -> list[str | None]:
-    """A space for the ``T``, and parts of seconds only where seconds do not tell times apart."""
+    """A space for the ``T``, and milliseconds only where two times differ in nothing else."""
     known = {cell for cell in cells if cell is not None}
-    whole = {cell: re.sub(r"\.\d+", "", cell) for cell in known}
-    if len(set(whole.values())) < len(known):
-        whole = {cell: cell for cell in known}
-    return [None if cell is None else whole[cell].replace("T", " ") for cell in cells]
+    short = {cell: re.sub(r"\.\d+", "", cell) for cell in known}
+    if len(set(short.values())) < len(known):
+        short = {cell: cell for cell in known}
+    return [None if cell is None else short[cell].replace("T", " ") for cell in cells]
 
 
 def _draw_rows(
@@ -148,10 +134,11 @@ def _draw_rows(
 
 def _cells(field: pa.Field, column: pa.ChunkedArray, width: int) -> Cells:
     cells = [
-        None if cell is None else neutralise(_clipped(cell, 4 * width)) for cell in _spell(column)
+        None if cell is None else escape_controls(_clipped(cell, 4 * width))
+        for cell in _format(column)
     ]
     is_text = not pa.types.is_primitive(field.type)  # numbers, times, true and false
-    return Cells(neutralise(field.name), cells, is_text=is_text)
+    return Cells(escape_controls(field.name), cells, is_text=is_text)
 
 
 def _clipped(text: str, chars: int) -> str:
@@ -167,26 +154,26 @@ def _remark(
 ) -> None:
     """Say what is not shown, and how to see it."""
     if total == 0:
-        _say(console, "no rows")
+        _print(console, "no rows")
     if total > rows:
-        _say(console, f"… and {_counted(total - rows, 'row')}: --save has all")
+        _print(console, f"… and {_counted(total - rows, 'row')}: --save has all")
     if not hidden:
         return
     empty = [each for each in hidden if rows and not any(each.cells)]
     constant = [each for each in hidden if each.is_constant and each not in empty]
     others = [each for each in hidden if each not in empty and each not in constant]
     count = _counted(len(hidden), "column") + (f" ({len(empty)} of them empty)" if empty else "")
-    _say(console, f"… and {count}: --fields chooses, --save has all")
+    _print(console, f"… and {count}: --fields chooses, --save has all")
     if others:
-        _say(console, "  " + _joined(_families(each.name for each in others), 3 * width))
+        _print(console, "  " + _joined(_families(each.name for each in others), 3 * width))
     if constant:
         same = [f"{each.name}={_clipped(each.cells[0] or '', 40)}" for each in constant]
         where = "all rows" if rows == total else "these rows"
-        _say(console, f"  the same in {where}: " + _joined(same, 2 * width))
+        _print(console, f"  the same in {where}: " + _joined(same, 2 * width))
 
 
 def _families(names: Iterable[str]) -> list[str]:
-    """Name columns; of many with one beginning, this and how many they are."""
+    """Name columns; many with the same beginning are named by it, with their count."""
     families: dict[str, list[str]] = {}
     for name in names:
         families.setdefault(name.partition(".")[0], []).append(name)
@@ -212,13 +199,13 @@ def _joined(words: Sequence[str], chars: int) -> str:
 
 
 def _draw_entity(console: Console, rows: pa.Table, width: int) -> None:
-    """Draw fields and values; what is too wide goes on in the next line."""
+    """Draw fields and values; what is too wide continues on the next line."""
     from rich.cells import cell_len
 
-    names = [neutralise(name) for name in rows.schema.names]
+    names = [escape_controls(name) for name in rows.schema.names]
     left = min(max(map(cell_len, ["field", *names])), max(NARROWEST, width // 2))
     room = max(1, width - left - GAP)
-    values = [_folded(_spell(column)[0], 4 * room) for column in rows.columns]
+    values = [_folded(_format(column)[0], 4 * room) for column in rows.columns]
     lines = [line for text, _ in values for line in (text or _MISSING).split("\n")]
     drawing = _drawing()
     _add_column(drawing, "field", left, is_folded=True)
@@ -227,7 +214,7 @@ def _draw_entity(console: Console, rows: pa.Table, width: int) -> None:
         drawing.add_row(_text(name), _text(text))
     console.print(drawing)
     if any(is_cut for _, is_cut in values):
-        _say(console, "… and more of long values: --save has all")
+        _print(console, "… and more of long values: --save has all")
 
 
 def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
@@ -237,7 +224,7 @@ def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
     lines = re.split("\r?\n", value.rstrip("\r\n"))
     shown = lines[:_LINES_MAX]
     is_cut = len(lines) > _LINES_MAX or any(len(line) > chars for line in shown)
-    text = [neutralise(_clipped(line, chars)) for line in shown]
+    text = [escape_controls(_clipped(line, chars)) for line in shown]
     if len(lines) > _LINES_MAX:
         text.append(f"… and {_counted(len(lines) - _LINES_MAX, 'line')}")
     return "\n".join(text), is_cut
@@ -253,7 +240,7 @@ def _console(width: int, *, is_tty: bool) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        # NO_COLOR would leave bold and dim, which only few expect.
+        # Of rich, NO_COLOR leaves bold and dim, which few people expect.
         force_terminal=is_tty and not os.environ.get("NO_COLOR"),
         force_jupyter=False,
         legacy_windows=False,
@@ -304,7 +291,7 @@ def _text(cell: str | None) -> Text:
     return Text(_MISSING, style="dim") if cell is None else Text(cell)
 
 
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     from rich.text import Text
 
     console.print(Text(text, style="dim"))

@@ -1,4 +1,4 @@
-"""Fonts for names in all writing systems: those of the machine, as far as they are needed."""
+"""Fonts for names in all writing systems, of those that are installed."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _PREFERRED = (
 
 
 def choose_fonts(text: str) -> tuple[list[str], str]:
-    """Families that draw ``text`` together, in the order to try, and the characters without any.
+    """Font families that draw ``text`` together, in order, and the characters that none has.
 
-    What the first one has is drawn with it on every machine.
+    Characters that the first one has are drawn with it on every machine.
     """
     first, *_ = _PREFERRED
     chosen = [first]
-    missing = _uncovered(first, "".join(dict.fromkeys(text)))
+    missing = find_missing(first, "".join(dict.fromkeys(text)))
     for family in _families() if missing else ():
-        left = _uncovered(family, missing)
+        left = find_missing(family, missing)
         if left != missing:
             chosen.append(family)
             missing = left
@@ -47,24 +47,24 @@ def choose_fonts(text: str) -> tuple[list[str], str]:
 
 
 def _families() -> Iterator[str]:
-    """Yield installed families, those for Chinese first; at last, those new since matplotlib looked."""
+    """Yield installed families, those for Chinese first; then those that matplotlib has not yet listed."""
     from matplotlib.font_manager import fontManager
 
     known = set(fontManager.get_font_names())
     yield from _ranked(known)
-    _look_again()
+    _update_list()
     yield from _ranked(set(fontManager.get_font_names()) - known)
 
 
 def _ranked(families: Iterable[str]) -> list[str]:
     ranks = {family: rank for rank, family in enumerate(_PREFERRED)}
-    # A last resort has a box for every character there is.
+    # LastResort has a box for every character.
     real = (family for family in families if "lastresort" not in family.replace(" ", "").lower())
     return sorted(real, key=lambda family: (ranks.get(family, len(ranks)), family))
 
 
-def _look_again() -> None:
-    """Tell matplotlib of fonts that were installed after it made its list."""
+def _update_list() -> None:
+    """Add fonts that were installed after matplotlib made its list."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     known = {str(entry.fname) for entry in fontManager.ttflist}
@@ -73,8 +73,8 @@ def _look_again() -> None:
             fontManager.addfont(path)
 
 
-def _uncovered(family: str, characters: str) -> str:
-    """Leave of ``characters`` those that a family has not."""
+def find_missing(family: str, characters: str) -> str:
+    """The characters of ``characters`` that a family does not have."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     try:

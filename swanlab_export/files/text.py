@@ -1,7 +1,7 @@
 """JSON, JSON lines, CSV and TSV, batch by batch.
 
-A table of one column spells missing as an empty line in CSV: no other spelling is left that is not
-a text. Readers that skip empty lines must be told not to (``skip_blank_lines=False`` in pandas).
+A missing value in a CSV of one column is an empty line: no other text is left that could not be a
+value. Readers that skip empty lines must be told not to (``skip_blank_lines=False`` in pandas).
 """
 
 from __future__ import annotations
@@ -11,16 +11,12 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from swanlab_export.errors import UsageError
-from swanlab_export.refs import escape
-from swanlab_export.writers.cells import csv_cells, csv_name, csv_rows, is_spelled, json_rows
+from swanlab_export.cells import csv_name, csv_rows, json_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from swanlab_export.tables import Table
-
-__all__ = ["csv_cells", "write_text"]
 
 # Below 2 GB of text for rows of up to 30 kB: an array of strings holds no more.
 _ROWS_PER_SLICE = 65_536
@@ -30,9 +26,8 @@ def write_text(table: Table, stream: IO[bytes], output_format: str) -> int:
     """Write a table as text, batch by batch; counts rows.
 
     Raises:
-        UsageError: A column holds what text cannot; names the column.
+        OutputError: A time has no ISO 8601 text; names the column.
     """
-    _check_types(table.schema)
     if output_format == "json":
         return _write_single(table, stream) if table.is_single else _write_json(table, stream)
     if output_format == "jsonl":
@@ -45,15 +40,6 @@ def write_text(table: Table, stream: IO[bytes], output_format: str) -> int:
         return csv_rows(batch, separator)
 
     return _write_lines(stream, _lines(table, render))
-
-
-def _check_types(schema: pa.Schema) -> None:
-    for field in schema:
-        if not is_spelled(field.type):
-            raise UsageError(
-                f"column {escape(field.name)} holds {field.type}, which text formats cannot: "
-                "save as .parquet or .feather, or make it text first"
-            )
 
 
 def _write_single(table: Table, stream: IO[bytes]) -> int:

@@ -1,7 +1,7 @@
 """Which columns a terminal of some width shows, and how wide each of them is.
 
-Where the width does not hold all columns, those that tell least give way first: what is empty;
-then what is mostly empty, the same in every row, a repetition of other columns, or an address.
+Where the width does not hold all columns, those with the least information are left out first: empty
+ones; then those that are mostly empty, the same in every row, a repetition of other columns, or URLs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ NARROWEST = 8
 _HEADER = 20
 
 
-class Tells(IntEnum):
-    """How much a column tells: the less, the sooner it gives way."""
+class Information(IntEnum):
+    """How much information a column has: the less, the sooner it is left out."""
 
-    NOTHING = 0
+    NONE = 0
     LITTLE = 1
     MUCH = 2
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A column as it is spelled; a missing cell is None."""
+    """A column as text; a missing cell is None."""
 
     name: str
     cells: Sequence[str | None]
@@ -41,22 +41,22 @@ class Cells:
         return len(self.cells) > 1 and len(set(self.cells)) == 1
 
     @property
-    def is_address(self) -> bool:
-        """Whether it holds addresses, for programs and not for eyes, and of no use when cut."""
+    def is_url(self) -> bool:
+        """Whether it holds URLs, which are of no use when cut."""
         filled = [cell for cell in self.cells if cell]
         return bool(filled) and all("://" in cell for cell in filled)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column that looks for a place.
+    """A column that may be shown.
 
     Attributes:
         index: Which one it is.
         natural: How many cells of the terminal hold all of it.
-        least: How many it wants at the least.
-        narrowest: To how many it can be cut, if need be.
-        tells: How much it tells.
+        least: How many it should have at least.
+        narrowest: How many it can be cut to where there is no room.
+        information: How much information it has.
         is_asked_for: Whether an option asked for it.
     """
 
@@ -64,7 +64,7 @@ class _Column:
     natural: int
     least: int
     narrowest: int
-    tells: Tells
+    information: Information
     is_asked_for: bool
 
 
@@ -74,57 +74,58 @@ def plan_widths(table: Sequence[Cells], width: int, *, is_chosen: bool) -> dict[
     Args:
         table: All columns; at least one.
         width: Of the terminal, in cells.
-        is_chosen: Whether somebody chose just these columns: then none gives way to others, and
-            all are cut before one is left out.
+        is_chosen: Whether these columns were chosen: then all are cut before one is left out.
     """
-    told = [Tells.MUCH] * len(table) if is_chosen else _judge(table)
+    found = [Information.MUCH] * len(table) if is_chosen else _rate(table)
     header = NARROWEST if is_chosen else _HEADER
-    columns = [_measured(i, each, told[i], width, header) for i, each in enumerate(table)]
+    columns = [_measured(i, each, found[i], width, header) for i, each in enumerate(table)]
     if is_chosen and sum(column.least + GAP for column in columns) - GAP > width:
         columns = [replace(column, least=column.narrowest) for column in columns]
 
-    def those(tells: Tells) -> list[_Column]:
-        return [column for column in columns if column.tells == tells]
+    def those(information: Information) -> list[_Column]:
+        return [column for column in columns if column.information == information]
 
-    widths = _first(_in_turn(those(Tells.MUCH), width), width)
-    # Long text is worth more than columns that tell little, up to two thirds of the screen.
+    widths = _first(_in_turn(those(Information.MUCH), width), width)
+    # Long text matters more than columns with little information, up to two thirds of the screen.
     wanted = sum(
         max(0, min(columns[i].natural, 2 * width // 3) - cells) for i, cells in widths.items()
     )
-    others = [column for column in those(Tells.MUCH) if column.index not in widths]
-    widths |= _fitting([*others, *those(Tells.LITTLE)], _room(widths, width) - wanted)
+    others = [column for column in those(Information.MUCH) if column.index not in widths]
+    widths |= _fitting([*others, *those(Information.LITTLE)], _room(widths, width) - wanted)
     widths = _grown(widths, columns, _room(widths, width) + GAP)
-    widths |= _fitting(those(Tells.NOTHING), _room(widths, width))
+    widths |= _fitting(those(Information.NONE), _room(widths, width))
     return dict(sorted(widths.items())) or {0: width}
 
 
-def _judge(table: Sequence[Cells]) -> list[Tells]:
-    """Judge columns by their cells, and texts by what other columns said before in each row."""
-    said: list[set[str]] = [set() for _ in table[0].cells]
-    told = []
+def _rate(table: Sequence[Cells]) -> list[Information]:
+    """Rate columns by their cells, and text also by whether earlier columns have it in each row."""
+    seen: list[set[str]] = [set() for _ in table[0].cells]
+    found = []
     for index, column in enumerate(table):
-        told.append(_tells(column, said))
+        found.append(_information(column, seen))
         if column.is_text:
-            for known, cell in zip(said, column.cells, strict=True):
-                # The first column may be a path, which says the ids and names it is made of.
+            for known, cell in zip(seen, column.cells, strict=True):
+                # The first column may be a path, which has the ids and names that it is made of.
                 known.update([] if cell is None else [cell] if index else [cell, *cell.split("/")])
-    return told
+    return found
 
 
-def _tells(column: Cells, said: Sequence[set[str]]) -> Tells:
+def _information(column: Cells, seen: Sequence[set[str]]) -> Information:
     filled = sum(1 for cell in column.cells if cell)
     if not filled and column.cells:
-        return Tells.NOTHING
+        return Information.NONE
     is_repeated = column.is_text and all(
-        not cell or cell in known for cell, known in zip(column.cells, said, strict=True)
+        not cell or cell in known for cell, known in zip(column.cells, seen, strict=True)
     )
     is_rare = 2 * filled < len(column.cells)
-    is_little = is_rare or is_repeated or column.is_constant or column.is_address
-    return Tells.LITTLE if filled and is_little else Tells.MUCH
+    is_little = is_rare or is_repeated or column.is_constant or column.is_url
+    return Information.LITTLE if filled and is_little else Information.MUCH
 
 
-def _measured(index: int, column: Cells, tells: Tells, width: int, header: int) -> _Column:
-    """Measure a column, of whose name ``header`` cells are worth as much as what is below."""
+def _measured(
+    index: int, column: Cells, information: Information, width: int, header: int
+) -> _Column:
+    """Measure a column; the first ``header`` cells of its name count as its content does."""
     from rich.cells import cell_len  # not needed by other formats
 
     filled = [cell for cell in column.cells if cell]
@@ -135,15 +136,15 @@ def _measured(index: int, column: Cells, tells: Tells, width: int, header: int) 
         # A number that is cut would be another number; only its header may be.
         least, narrowest = (max(body, min(name, each)) for each in (_HEADER, header))
     else:
-        least = natural if column.is_address else min(natural, _least(index, filled, width))
+        least = natural if column.is_url else min(natural, _least(index, filled, width))
         narrowest = min(natural, max(NARROWEST, min(name, header)))
     # Only when an option asks for them is there a summary; its system metrics come with the rest.
     is_asked_for = column.name.startswith("summary.") and "__swanlab__" not in column.name
-    return _Column(index, natural, least, narrowest, tells, is_asked_for)
+    return _Column(index, natural, least, narrowest, information, is_asked_for)
 
 
 def _least(index: int, filled: Sequence[str], width: int) -> int:
-    """How wide a text has to be: what people copy (paths, ids, keys) is best left whole."""
+    """How wide a text should be at least: people copy paths, ids and keys, which are not cut."""
     if index == 0:
         return width
     is_token = all(cell.isascii() and " " not in cell for cell in filled)
@@ -151,7 +152,7 @@ def _least(index: int, filled: Sequence[str], width: int) -> int:
 
 
 def _in_turn(columns: Sequence[_Column], width: int) -> list[_Column]:
-    """Let columns that an option asked for come next to those that fill two thirds of the width."""
+    """Put columns that an option asked for after those that fill two thirds of the width."""
     starts = accumulate((column.least + GAP for column in columns), initial=0)
     first = {
         column.index
@@ -162,7 +163,7 @@ def _in_turn(columns: Sequence[_Column], width: int) -> list[_Column]:
 
 
 def _first(columns: Iterable[_Column], room: int) -> dict[int, int]:
-    """Give the first columns the least they want, and the last of them what is left."""
+    """Give the first columns their least width, and the last of them what is left."""
     widths: dict[int, int] = {}
     for column in columns:
         if column.narrowest > room:
@@ -173,7 +174,7 @@ def _first(columns: Iterable[_Column], room: int) -> dict[int, int]:
 
 
 def _fitting(columns: Iterable[_Column], room: int) -> dict[int, int]:
-    """Give each column that finds room the least it wants."""
+    """Give each column its least width while there is room."""
     widths: dict[int, int] = {}
     for column in columns:
         if column.least <= room:

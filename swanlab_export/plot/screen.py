@@ -1,6 +1,6 @@
-"""Plots in the terminal: plotext draws lines and frame, and what is written around it is ours.
+"""Plots in the terminal: plotext draws lines and frame; the text around them is written here.
 
-plotext counts characters where a terminal counts cells, so no name goes through it.
+plotext counts characters where a terminal counts cells, so that it is given no names.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import IO, TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from swanlab_export.writers.plot.lines import shorten
-from swanlab_export.writers.plot.ticks import Axis, log_axis, number_axis, time_axis, whole_axis
+from swanlab_export.plot.lines import shorten
+from swanlab_export.plot.ticks import Axis, integer_axis, log_axis, number_axis, time_axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from swanlab_export.writers.plot.lines import Line, Panel, Plot, Span
+    from swanlab_export.plot.lines import Line, Panel, Plot, Span
 
 _WIDTHS = (40, 120)
 _HEIGHT = 18
-# ASCII, for they are one cell wide everywhere; in colours that show on dark and on light.
+# ASCII, which is one cell wide everywhere; colours that are visible on dark and on light.
 _MARKERS = "*+ox#@%=s^v~"
 _COLOURS = (33, 208, 34, 196, 135, 130, 205, 244, 142, 44, 25, 94)
 _DOTS = "braille"
@@ -39,7 +39,7 @@ class _Pen:
 
     @property
     def text(self) -> str:
-        """What the legend shows of it."""
+        """What the legend shows."""
         return "──" if self.marker == _DOTS else self.marker
 
     def painted(self) -> str:
@@ -48,13 +48,13 @@ class _Pen:
 
 
 def fitting_width() -> int:
-    """How many cells a plot is wide: what the terminal has, within reason."""
+    """The width of a plot in cells: that of the terminal, from 40 to 120."""
     low, high = _WIDTHS
     return max(low, min(high, shutil.get_terminal_size((100, 24)).columns))
 
 
 def columns_of(width: int) -> int:
-    """To how many columns lines are thinned, for a plot that wide."""
+    """To how many columns lines are downsampled for a plot of that width."""
     return _DOTS_ACROSS * width
 
 
@@ -67,7 +67,7 @@ def print_screen(plot: Plot, stream: IO[str], *, width: int, is_log_scale: bool)
 
 
 def _pens(plot: Plot, *, is_coloured: bool) -> dict[str, _Pen]:
-    """Give each run its pen: a colour, else a marker; what no legend explains gets no marker."""
+    """Give each run its pen: a colour, else a marker, but no marker without a legend."""
     by_marker = plot.has_legend and not is_coloured
     return {
         run_id: _Pen(
@@ -81,7 +81,7 @@ def _pens(plot: Plot, *, is_coloured: bool) -> dict[str, _Pen]:
 def _panel(
     panel: Panel, plot: Plot, pens: dict[str, _Pen], width: int, *, is_log_scale: bool
 ) -> Iterator[str]:
-    """Yield the lines of text that a panel is."""
+    """Yield a panel as lines of text."""
     x_span, y_span = panel.x_span(), panel.y_span()
     empty = "no points" if x_span is None else ""
     yield _centred(" · ".join(filter(None, [panel.key, plot.title, empty])), width)
@@ -92,7 +92,7 @@ def _panel(
     yield from _frame(panel.lines, pens, x_axis, y_axis, width)
     if y_span is None:
         yield _centred("no positive values" if is_log_scale else "no finite values", width)
-    yield _centred(plot.x_name + x_axis.note, width)
+    yield _centred(plot.x_name + x_axis.suffix, width)
     if plot.has_legend:
         yield from _legend(
             {pens[line.run_id]: plot.runs[line.run_id] for line in panel.lines}, width
@@ -102,7 +102,7 @@ def _panel(
 def _x_axis(span: Span, panel: Panel, plot: Plot) -> Axis:
     if plot.is_time:
         return time_axis(span)
-    return whole_axis(span) if panel.has_whole_x() else number_axis(span, panel.x_factor)
+    return integer_axis(span) if panel.has_integer_x() else number_axis(span, panel.x_factor)
 
 
 def _y_axis(span: Span | None, panel: Panel, *, is_log_scale: bool) -> Axis:
@@ -114,7 +114,7 @@ def _y_axis(span: Span | None, panel: Panel, *, is_log_scale: bool) -> Axis:
 def _frame(
     lines: Iterable[Line], pens: dict[str, _Pen], x_axis: Axis, y_axis: Axis, width: int
 ) -> list[str]:
-    """Have plotext draw lines into a frame with ticks."""
+    """Draw lines into a frame with ticks, with plotext."""
     import plotext
 
     plotext.clear_figure()
@@ -123,8 +123,8 @@ def _frame(
     plotext.plot_size(width, _HEIGHT)
     plotext.xlim(0, 1)
     plotext.ylim(0, 1)
-    plotext.xticks(x_axis.places(x_axis.ticks), x_axis.labels)
-    plotext.yticks(y_axis.places(y_axis.ticks), y_axis.labels)
+    plotext.xticks(x_axis.positions(x_axis.ticks), x_axis.labels)
+    plotext.yticks(y_axis.positions(y_axis.ticks), y_axis.labels)
     # An axis that nothing is drawn on would have no ticks.
     plotext.scatter([0], [0], marker=" ")
     for line in lines:
@@ -136,19 +136,19 @@ def _frame(
 
 
 def _draw_line(line: Line, pen: _Pen, x_axis: Axis, y_axis: Axis) -> None:
-    """Draw a line, which plotext breaks at NaN; a point that no line leads to fills its cell."""
+    """Draw a line, which plotext breaks at NaN; a point between two gaps fills its cell."""
     import plotext
 
-    places = x_axis.places(line.x), y_axis.places(line.y)
-    plotext.plot(*places, marker=pen.marker, color=pen.colour)
-    alone = [[place[i] for i in line.alone()] for place in places]
+    positions = x_axis.positions(line.x), y_axis.positions(line.y)
+    plotext.plot(*positions, marker=pen.marker, color=pen.colour)
+    alone = [[each[i] for i in line.alone()] for each in positions]
     if alone[0]:
         marker = _FULL_CELL if pen.marker == _DOTS else pen.marker
         plotext.scatter(*alone, marker=marker, color=pen.colour)
 
 
 def _legend(names: dict[_Pen, str], width: int) -> Iterator[str]:
-    """Yield the names of runs behind their pens, as many in a line as fit."""
+    """Yield the names of runs after their pens, as many in a line as fit."""
     line, used = "", 0
     for pen, name in names.items():
         cells = 2 + cell_len(pen.text) + 1 + cell_len(name)

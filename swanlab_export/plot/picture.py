@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.cells import cell_len
 
-from swanlab_export.errors import argument
-from swanlab_export.writers.plot.fonts import choose_fonts
-from swanlab_export.writers.plot.lines import shorten
-from swanlab_export.writers.plot.ticks import decades, is_long
+from swanlab_export.messages import argument
+from swanlab_export.plot.fonts import choose_fonts
+from swanlab_export.plot.lines import shorten
+from swanlab_export.plot.ticks import decades, is_long
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-    from swanlab_export.writers.plot.lines import Line, Panel, Plot, Span
-    from swanlab_export.writers.plot.thin import Floats
+    from swanlab_export.plot.downsample import Floats
+    from swanlab_export.plot.lines import Line, Panel, Plot, Span
+    from swanlab_export.report import Report
 
-# Width and height in inches of a panel, by how many stand side by side.
+# Width and height in inches of a panel, by the number of panels in a row.
 _PANEL_INCHES = {1: (8.0, 3.2), 2: (6.0, 2.8), 3: (5.0, 2.5)}
 _PANELS_MAX = 60
 _CELLS_PER_INCH = 11
@@ -33,7 +32,7 @@ COLUMNS = 2 * int(_PANEL_INCHES[1][0] * _DPI)
 _FEW_POINTS = 30
 _MANY_DECADES = 20
 _TICKS_MAX = 8
-# Nothing of the clock, of chance or of the reader's own settings: equal data, equal bytes.
+# Without time, random numbers or the user's own settings: equal data give equal bytes.
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -50,13 +49,13 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def save_picture(plot: Plot, path: Path, kind: str, *, is_log_scale: bool) -> None:
-    """Draw a plot into a file; what the picture cannot show is added to the plot's notes.
+def draw_figure(plot: Plot, kind: str, report: Report, *, is_log_scale: bool) -> bytes:
+    """Draw a plot; returns the picture.
 
     Args:
         plot: What to draw.
-        path: The file; it may be a pipe.
         kind: png, svg or pdf.
+        report: Warns of what the picture cannot show.
         is_log_scale: The y axes are logarithmic.
     """
     import matplotlib as mpl
@@ -64,24 +63,24 @@ def save_picture(plot: Plot, path: Path, kind: str, *, is_log_scale: bool) -> No
     with mpl.rc_context():
         families, missing = choose_fonts(_words(plot))
         mpl.rcdefaults()
-        # At last whatever a viewer of .svg elsewhere has.
+        # The last is for viewers of .svg that have none of them.
         fonts = {"font.family": [*families, "sans-serif"], "font.sans-serif": families}
         settings: Any = _SETTINGS | fonts
         mpl.rcParams.update(settings)
         figure = _draw(plot, is_log_scale=is_log_scale)
-        # In memory first: matplotlib goes back in what it writes, which a pipe does not let it.
         drawn = io.BytesIO()
         figure.savefig(drawn, format=kind, dpi=_DPI, metadata=_UNDATED.get(kind))
-        path.write_bytes(drawn.getvalue())
     if missing and kind != "svg":
-        plot.notes.append(
+        report.warn(
             f"no installed font has {shorten(missing, 20)}, drawn as boxes; "
-            f"{argument('save')} NAME.svg keeps them as text"
+            f"{argument('save', 'NAME.svg')} keeps them as text"
         )
     if len(plot.panels) > _PANELS_MAX:
-        plot.notes.append(
-            f"the first {_PANELS_MAX} of {len(plot.panels)} keys are drawn; {argument('keys')} chooses"
+        report.warn(
+            f"the first {_PANELS_MAX} of {len(plot.panels)} keys are drawn; choose others with "
+            f"{argument('keys')}"
         )
+    return drawn.getvalue()
 
 
 def _words(plot: Plot) -> str:
@@ -129,17 +128,17 @@ def _draw_panel(
         return
     if is_log_scale:
         _span_log_y(axis, y_span)
-    _spell_factor(axis.xaxis, panel.x_factor)
-    _spell_factor(axis.yaxis, panel.y_factor)
+    _label_factor(axis.xaxis, panel.x_factor)
+    _label_factor(axis.yaxis, panel.y_factor)
     for line in panel.lines:
         _draw_line(axis, line, plot, colours[line.run_id])
 
 
 def _draw_line(axis: Axes, line: Line, plot: Plot, colour: Any) -> None:
-    """Draw a line, and dots where no line leads or points are few."""
+    """Draw a line, with dots where a point is between two gaps, or where points are few."""
     has_dots = np.count_nonzero(~np.isnan(line.y)) < _FEW_POINTS
     axis.plot(
-        _places(line.x, plot),
+        _positions(line.x, plot),
         line.y,
         color=colour,
         linewidth=1.0 if plot.has_few_runs else 0.7,
@@ -150,18 +149,18 @@ def _draw_line(axis: Axes, line: Line, plot: Plot, colour: Any) -> None:
 
 
 def _span_x(axis: Axes, span: Span, panel: Panel, plot: Plot) -> None:
-    """Have the x axis reach over all points, those that are gaps too, and choose its ticks."""
+    """Let the x axis cover all points, gaps included, and choose its ticks."""
     low, high = span
     margin = (high - low) * 0.02 or (1000.0 if plot.is_time else max(abs(low) * 0.01, 1.0))
-    axis.set_xlim(*_places(np.array([low - margin, high + margin]), plot))
+    axis.set_xlim(*_positions(np.array([low - margin, high + margin]), plot))
     if plot.is_time:
         _tick_times(axis)
-    elif panel.has_whole_x():
-        _tick_whole(axis, span)
+    elif panel.has_integer_x():
+        _tick_integers(axis, span)
 
 
 def _span_log_y(axis: Axes, span: Span) -> None:
-    """Make the y axis logarithmic; its margins and ticks stay within what a float holds."""
+    """Make the y axis logarithmic; its margins and ticks stay within the range of floats."""
     from matplotlib import ticker
 
     axis.set_yscale("log")
@@ -182,7 +181,7 @@ def _tick_times(axis: Axes) -> None:
     axis.xaxis.set_major_formatter(library.ConciseDateFormatter(locator, tz="UTC"))
 
 
-def _tick_whole(axis: Axes, span: Span) -> None:
+def _tick_integers(axis: Axes, span: Span) -> None:
     from matplotlib import ticker
 
     axis.xaxis.set_major_locator(ticker.MaxNLocator(_TICKS_MAX, steps=[1, 2, 5, 10], integer=True))
@@ -190,13 +189,13 @@ def _tick_whole(axis: Axes, span: Span) -> None:
         axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
 
 
-def _spell_factor(axis: Axis, factor: float) -> None:
-    """Have ticks name the numbers that are meant."""
+def _label_factor(axis: Axis, factor: float) -> None:
+    """Label ticks with the numbers before rescaling."""
     if factor != 1:
         axis.set_major_formatter(lambda value, _: f"{float(value) * factor:g}")
 
 
-def _places(x: Floats, plot: Plot) -> Any:
+def _positions(x: Floats, plot: Plot) -> Any:
     return x.astype("datetime64[ms]") if plot.is_time else x
 
 
@@ -207,7 +206,7 @@ def _why_empty(x_span: Span | None, is_log_scale: bool) -> str:
 
 
 def _colours(count: int) -> list[Any]:
-    """As many colours, as far apart as there is room for."""
+    """Colours, as distinct as their number allows."""
     import matplotlib as mpl
 
     if count <= 20:
@@ -221,12 +220,12 @@ def _legend_cells(plot: Plot) -> int:
 
 
 def _add_legend(figure: Figure, plot: Plot, colours: dict[str, Any]) -> None:
-    """Name the runs beside the panels, where no name covers a line."""
+    """Name the runs to the right of the panels, where no name covers a line."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=colours[run_id]) for run_id in plot.runs]
     legend = figure.legend(handles, ["run"] * len(handles), loc="outside right upper")
-    # Set afterwards: legends leave out labels that begin with an underscore.
+    # Set afterwards, since legends leave out labels that begin with an underscore.
     for text, name in zip(legend.get_texts(), plot.runs.values(), strict=True):
         text.set_text(_plain(name))
 

@@ -1,4 +1,4 @@
-"""``--format table``: what people see at which width, and that they are not deceived."""
+"""``--format table``: what is shown at which width, and that nothing in it deceives."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from swanlab_export import schemas
+from swanlab_export.cells import escape_controls
 from swanlab_export.errors import IncompleteError
+from swanlab_export.render.terminal import ROWS_MAX, write_terminal
 from swanlab_export.tables import Table
-from swanlab_export.writers.terminal import ROWS_MAX, neutralise, write_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,18 +69,18 @@ def test_rows_beyond_the_shown_are_counted() -> None:
     assert len(screen(of({"step": list(range(ROWS_MAX))}))) == 2 + ROWS_MAX
 
 
-def test_failures_after_the_shown_rows_come_to_light() -> None:
-    """The table is read to its end, so that runs which fail late are known to have failed."""
+def test_a_table_is_read_to_its_end() -> None:
+    """What happens after the last row that is shown happens, such as a warning."""
     batch = pa.record_batch({"step": list(range(ROWS_MAX))})
 
     def batches() -> Iterator[pa.RecordBatch]:
         yield batch
         yield batch
-        table.failures.append("the third run: gone")
+        read_to_end.append(True)
 
-    table = Table("t", batch.schema, batches())
-    assert "1,000 more rows" in remarks(screen(table))
-    assert table.failures == ["the third run: gone"]
+    read_to_end: list[bool] = []
+    assert "1,000 more rows" in remarks(screen(Table("t", batch.schema, batches())))
+    assert read_to_end
 
 
 def test_an_error_leaves_no_half_of_a_table() -> None:
@@ -97,8 +98,8 @@ def test_an_error_leaves_no_half_of_a_table() -> None:
     assert not stream.getvalue()
 
 
-def test_a_reader_that_leaves_is_no_end_of_the_program() -> None:
-    """A broken pipe reaches the caller, who knows that it is no failure."""
+def test_a_broken_pipe_reaches_the_caller() -> None:
+    """A broken pipe reaches the caller, for whom it is no failure."""
 
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
@@ -116,9 +117,11 @@ def test_lists_are_shown_as_words() -> None:
 
 
 def test_nothing_is_quoted() -> None:
-    """Quotes, commas and nothing at all are shown as they are, in texts and in categories."""
+    """Quotes, commas and nothing at all are shown as they are, also where batches are encoded."""
     cells = ['say "x"', "a,b", ""]
-    table = of({"id": ["a", "b", "c"], "text": cells, "key": pa.array(cells).dictionary_encode()})
+    columns = {"id": ["a", "b", "c"], "text": cells, "key": cells}
+    encoded = pa.record_batch(columns | {"key": pa.array(cells).dictionary_encode()})
+    table = Table("t", pa.record_batch(columns).schema, [encoded])
     assert body(screen(table)) == ['a   say "x"  say "x"', "b   a,b      a,b", "c"]
 
 
@@ -180,7 +183,7 @@ def test_numbers_and_times_are_never_cut() -> None:
     columns = {
         "key": ["loss", "acc"],
         "big": [2**62, 1],
-        "when": [datetime(2026, 1, 1, tzinfo=UTC)] * 2,
+        "when": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * 2, schemas.TIME),
     }
     assert str(2**62) in screen(of(columns), 25)[2]
     assert header(screen(of(columns), 24)) == ["key"]
@@ -220,12 +223,12 @@ def test_headers_of_narrow_numbers_are_cut_in_front() -> None:
     ],
 )
 def test_floats_have_about_six_digits(value: float, expected: str) -> None:
-    """Long floats are rounded and still read as floats; short and whole ones stay as they are."""
+    """Long floats are rounded and still read as floats; short ones and integers stay as they are."""
     assert body(screen(of({"value": [value]}))) == [expected.rjust(max(5, len(expected)))]
 
 
-def test_numbers_are_aligned_right_and_whole_ones_exact() -> None:
-    """Integers keep all digits; numbers stand below each other by their ends."""
+def test_numbers_are_aligned_right_and_integers_exact() -> None:
+    """Integers keep all digits; numbers are aligned at their ends."""
     lines = screen(of({"key": ["a", "b"], "step": [7, 2**60], "value": [0.5, 12.25]}))
     assert lines == [
         "key                 step  value",
@@ -250,7 +253,7 @@ def test_times_are_short_and_say_that_they_are_utc() -> None:
     assert {row[2] for row in rows} == {"2026-01-12 00:00:01Z"}
 
 
-def test_empty_columns_give_way() -> None:
+def test_empty_columns_are_left_out_first() -> None:
     """Columns without a value are shown only where all others are, and else counted."""
     none = pa.array([None, None], pa.string())
     columns = {"path": ["a/b", "a/c"], "none": none, "blank": ["", ""], "step": [1, 2]}
@@ -264,8 +267,8 @@ def test_empty_columns_give_way() -> None:
     assert header(screen(of(columns), 80)) == list(columns)
 
 
-def test_what_is_the_same_in_all_rows_is_said_once() -> None:
-    """A constant gives way to columns that tell more, and stands below with its value."""
+def test_a_value_of_all_rows_is_shown_once() -> None:
+    """A constant is left out before columns with more information, and named below with its value."""
     columns = {
         "run_id": ["aj66tnp1byba9r2bs4b6p"] * 2,
         "line": [1, 2],
@@ -283,8 +286,8 @@ def test_what_is_the_same_in_all_rows_is_said_once() -> None:
     assert "the same in these rows: state=FINISHED" in remarks(screen(of(many), 26))
 
 
-def test_what_other_columns_say_and_addresses_give_way() -> None:
-    """Ids that the path ends in, copies of other columns, addresses and rare values come last."""
+def test_what_other_columns_have_and_urls_are_left_out_first() -> None:
+    """Ids that the path ends in, copies of other columns, URLs and rare values come last."""
     columns = {
         "path": ["lab/digits/abc", "lab/digits/xyz"],
         "run_id": ["abc", "xyz"],
@@ -322,7 +325,7 @@ def test_families_of_hidden_columns_are_counted() -> None:
 
 
 def test_chosen_columns_are_all_shown() -> None:
-    """Columns that somebody chose are cut before one is left out, and none gives way."""
+    """Columns that were chosen are cut before one is left out, and none is left out first."""
     columns = {
         "path": ["lab/digits/" + "x" * 20] * 2,
         "none": pa.array([None, None], pa.string()),
@@ -357,8 +360,8 @@ def test_no_columns_are_said() -> None:
     assert screen(Table("t", batch.schema, [batch], is_single=True)) == ["no columns"]
 
 
-def test_one_entity_stands_upright() -> None:
-    """A single entity is fields and values: spelled as in tables, dashes for what is missing."""
+def test_one_entity_is_fields_and_values() -> None:
+    """A single entity is fields and values: formatted as in tables, dashes for what is missing."""
     columns = {
         "name": ["digits"],
         "labels": [["mlp", "to keep"]],
@@ -408,15 +411,15 @@ def test_an_entity_that_is_several_is_a_list() -> None:
 
 
 def test_a_terminal_obeys_nothing_that_a_server_sent() -> None:
-    """Escapes, controls and marks that turn text around are spelled out, also in names and values."""
+    """Escapes, controls and marks that reorder text are escaped, also in names and values."""
     evil = {"name\x1b[2J": ["a\x1b]0;owned\x07b", "c\u202ed", "e\nf\tg"]}
     for table in (of(evil), of({name: cells[:1] for name, cells in evil.items()}, is_single=True)):
         lines = screen(table)
         assert not {"\x1b", "\x07", "\u202e", "\t"} & set("".join(lines))
         assert any("name\\u001b[2J" in line for line in lines)
     assert body(screen(of(evil)))[2] == "e⏎f g"
-    assert neutralise("\x1b[1m") == "\\u001b[1m"
-    assert neutralise("学 é 🙂") == "学 é 🙂"
+    assert escape_controls("\x1b[1m") == "\\u001b[1m"
+    assert escape_controls("学 é 🙂") == "学 é 🙂"
     assert header(screen(of({"[bold]:bug:": ["[red]:bug:[/red]"]}))) == ["[bold]:bug:"]
 
 
@@ -427,7 +430,7 @@ def drawn(*, is_tty: bool) -> str:
     return stream.getvalue()
 
 
-def test_only_a_terminal_that_likes_it_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_terminals_with_colours_get_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bold and dim are for terminals alone, and not for those with NO_COLOR or TERM=dumb."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -471,6 +474,6 @@ def test_any_table_fits_any_terminal(
 
 
 @pytest.mark.parametrize("code", [0x2028, 0x2029, 0x202E, 0x200F, 0x1B, 0x7F, 0x9B])
-def test_what_a_terminal_would_obey_is_spelled_out(code: int) -> None:
-    """Separators of lines and paragraphs, marks that turn text around, escapes and controls."""
-    assert neutralise(f"a{chr(code)}b") == f"a\\u{code:04x}b"
+def test_what_a_terminal_would_obey_is_escaped(code: int) -> None:
+    """Separators of lines and paragraphs, marks that reorder text, escapes and controls."""
+    assert escape_controls(f"a{chr(code)}b") == f"a\\u{code:04x}b"

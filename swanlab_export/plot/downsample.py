@@ -1,7 +1,7 @@
-"""Lines thinned to what a picture can show, while their points come in.
+"""Lines downsampled to what a picture can show, while their points are read.
 
 A line keeps the extremes of each column of pixels, so that neither time nor memory grow with
-what no picture can show.
+points that no picture can show.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Places = NDArray[np.intp]
+    Indices = NDArray[np.intp]
 
-# More points than this for each column are worth thinning, which leaves no more of them.
+# Beyond so many points for each column a line is downsampled, which leaves no more than these.
 _CROWDED = 4
 
 
 class Trace:
-    """One line while its points come in; thinned whenever it is crowded.
+    """One line while its points are read; downsampled whenever it has too many.
 
-    A line gets longer, never shorter, so columns only ever merge: what is left out early would
-    not be seen at the end.
+    A line gets longer, never shorter, so that columns only ever merge: a point that is left out
+    early would not be visible at the end.
 
     Attributes:
-        without_x: How many points had no place on the x axis; they are left out.
-        not_positive: How many values a logarithmic axis has no place for; they are gaps.
+        without_x: How many points have no x; they are left out.
+        not_positive: How many values a logarithmic axis cannot show; they are gaps.
     """
 
     def __init__(self, columns: int, is_log_scale: bool) -> None:
@@ -44,7 +44,7 @@ class Trace:
         self._is_crowded = False
 
     def add(self, x: Floats, y: Floats) -> None:
-        """Take the next points; infinities are gaps, as NaN is."""
+        """Add the next points; infinities are gaps, as NaN is."""
         has_x = np.isfinite(x)
         self.without_x += int(len(x) - np.count_nonzero(has_x))
         x, y = x[has_x], y[has_x]
@@ -60,19 +60,19 @@ class Trace:
             self._waiting = len(self._parts[0][0])
 
     def points(self) -> tuple[Floats, Floats]:
-        """What is left of all points: x and y."""
+        """The x and y of the points that are left."""
         x, y = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
-        return thin(x, y, self._columns) if self._is_crowded else (x, y)
+        return downsample(x, y, self._columns) if self._is_crowded else (x, y)
 
 
-def thin(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
-    """Leave of each column the first and last point and the extremes.
+def downsample(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
+    """Keep the first and last point of each column, and its extremes.
 
     A line through these covers the same pixels as one through all points. Gaps wider than a
-    column survive, for the points at a column's ends do, gap or not.
+    column stay, since the points at a column's ends do, gap or not.
 
     Args:
-        x: Where the points are, in their order.
+        x: The points' x, in their order.
         y: Their values, NaN where there is a gap.
         columns: Into how many columns to divide the line; it can be down to half as many.
     """
@@ -82,10 +82,10 @@ def thin(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
     return x[kept], y[kept]
 
 
-def _column_starts(x: Floats, columns: int) -> Places:
-    """Where each column begins; equal shares of a line that goes back and forth.
+def _column_starts(x: Floats, columns: int) -> Indices:
+    """The indices at which columns begin; equal shares where x goes back and forth.
 
-    Widths are powers of two: two columns make up one of the next width, wherever the line ends.
+    Widths are powers of two: two columns are one of the next width, wherever the line ends.
     """
     least = (float(x[-1]) - float(x[0])) / columns
     if least == np.inf or (x[1:] < x[:-1]).any():
@@ -96,8 +96,8 @@ def _column_starts(x: Floats, columns: int) -> Places:
     return np.flatnonzero(np.diff(column, prepend=-np.inf))
 
 
-def _extremes(values: Floats, starts: Places) -> Iterator[Places]:
-    """Yield where the smallest value of each column is, and where the largest; NaN is neither."""
+def _extremes(values: Floats, starts: Indices) -> Iterator[Indices]:
+    """Yield the indices of the smallest values of all columns, then of the largest; NaN is neither."""
     column = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(values))))
     for best in (np.fmin, np.fmax):
         found = np.flatnonzero(values == best.reduceat(values, starts)[column])

@@ -1,0 +1,93 @@
+"""File names → formats, checked before any request."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swanlab_export.errors import UsageError
+from swanlab_export.limits import TEXT_FORMATS
+from swanlab_export.messages import argument, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+}
+# Only the metrics table can be saved as one of these.
+PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
+_COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a table is written to, and in which format."""
+
+    path: Path
+    format: str
+    compression: str = ""
+
+
+def parse_target(
+    name: str, extra: Mapping[str, str] | None = None, *, called: str = "save"
+) -> Target:
+    """Read the name of a file to write, and check that it can be written there.
+
+    Args:
+        name: The file; its extension gives the format, ``.gz`` or ``.zst`` after it compresses.
+        extra: Further extensions that a command can write, with their formats.
+        called: The argument that the name was given for, for messages.
+
+    Raises:
+        UsageError: The extension is unknown, or nothing can be written there.
+    """
+    target = _parse_name(name, FORMATS | dict(extra or {}), called)
+    _check_path(target, f"{argument(called)} {quote(name)}")
+    return target
+
+
+def _parse_name(name: str, known: Mapping[str, str], called: str) -> Target:
+    path = Path(name)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
+    suffix = suffixes[-2] if compression and len(suffixes) > 1 else "".join(suffixes[-1:])
+    found = known.get(suffix)
+    if found is None or (compression and found not in (*TEXT_FORMATS, "log")):
+        raise UsageError(
+            f"{argument(called)} {quote(name)}: the extension must be one of {' '.join(known)}; "
+            "text formats can have .gz or .zst after it"
+        )
+    return Target(path, found, compression)
+
+
+def _check_path(target: Target, given: str) -> None:
+    path = target.path
+    try:
+        is_folder, is_special = path.is_dir(), path.exists() and not path.is_file()
+    except (OSError, ValueError):  # too long, or with a null character
+        raise UsageError(f"{given} is not a file name") from None
+    if "\0" in str(path):
+        raise UsageError(f"{given} is not a file name")
+    if is_folder:
+        raise UsageError(f"{given} is a folder")
+    if is_special:
+        if target.format in {"parquet", "feather"}:
+            raise UsageError(
+                f"{given} is a pipe or a device: only text formats and pictures can be written "
+                "there"
+            )
+        return  # nothing is written beside it
+    folder = quote(str(path.parent))
+    if not path.parent.is_dir():
+        raise UsageError(f"{given}: the folder {folder} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{given}: no permission to write in {folder}")

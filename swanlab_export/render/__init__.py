@@ -1,0 +1,1 @@
+"""Tables → the terminal, drawn for people."""
