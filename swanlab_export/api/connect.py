@@ -1,26 +1,140 @@
-"""From a host and a key to a context: the way into every command, from either door."""
+"""``connect``: the resources and commands of the command line, returning frames."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import weakref
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
 from swanlab_export.api.context import Context
+from swanlab_export.api.outputs import FileOutput, FrameOutput, show_warning
+from swanlab_export.api.projects import Projects
+from swanlab_export.api.resource import F, Output
+from swanlab_export.api.runs import Runs
+from swanlab_export.api.self_hosted import SelfHosted
+from swanlab_export.api.users import Users
+from swanlab_export.api.workspaces import Workspaces
 from swanlab_export.client import Client
-from swanlab_export.errors import UsageError, argument
-from swanlab_export.settings import Settings, current_folder, load_settings
+from swanlab_export.errors import UsageError
+from swanlab_export.limits import (
+    JOBS,
+    JOBS_MAX,
+    RETRIES,
+    RETRIES_MAX,
+    SANDBOX,
+    TIMEOUT_MAX_S,
+    TIMEOUT_S,
+)
+from swanlab_export.messages import argument
+from swanlab_export.progress import Progress, TqdmProgress
+from swanlab_export.settings import Settings, current_folder, is_sandbox, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from swanlab_export.progress import Progress
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
-SANDBOX = "sandbox"
-JOBS = 8
-TIMEOUT_S = 30.0
-RETRIES = 5
-_JOBS_MAX = 64
+
+@overload
+def connect(
+    *,
+    host: str | None = ...,
+    api_key: str | None = ...,
+    frame: Literal["pandas"] = ...,
+    jobs: int = ...,
+    timeout: float = ...,
+    retries: int = ...,
+    progress: bool = ...,
+) -> Api[pd.DataFrame]: ...
+@overload
+def connect(
+    *,
+    host: str | None = ...,
+    api_key: str | None = ...,
+    frame: Literal["arrow"],
+    jobs: int = ...,
+    timeout: float = ...,
+    retries: int = ...,
+    progress: bool = ...,
+) -> Api[pa.Table]: ...
+@overload
+def connect(
+    *,
+    host: str | None = ...,
+    api_key: str | None = ...,
+    frame: Literal["polars"],
+    jobs: int = ...,
+    timeout: float = ...,
+    retries: int = ...,
+    progress: bool = ...,
+) -> Api[pl.DataFrame]: ...
+@overload
+def connect(
+    *,
+    host: str | None = ...,
+    api_key: str | None = ...,
+    frame: Literal["batches"],
+    jobs: int = ...,
+    timeout: float = ...,
+    retries: int = ...,
+    progress: bool = ...,
+) -> Api[Iterator[pa.RecordBatch]]: ...
+def connect(
+    *,
+    host: str | None = None,
+    api_key: str | None = None,
+    frame: str = "pandas",
+    jobs: int = JOBS,
+    timeout: float = TIMEOUT_S,
+    retries: int = RETRIES,
+    progress: bool = False,
+) -> Api[Any]:
+    """Connect to a SwanLab server; nothing is sent before the first call.
+
+    Args:
+        host: The server; ``"sandbox"`` starts one here, with recorded runs and no account. By
+            default SWANLAB_API_HOST, else the host of ``swanlab login``.
+        api_key: The key; by default SWANLAB_API_KEY, else that of ``swanlab login``.
+        frame: What calls return: ``"pandas"``, ``"arrow"`` or ``"polars"`` frames, or ``"batches"``:
+            an iterator of Arrow record batches, which need not fit into memory together.
+        jobs: How many requests may be in flight at once.
+        timeout: How long to wait for the server's next bytes, in seconds; a response of the API may
+            take ten times as long as a whole, and a download must bring 1 KiB/s.
+        retries: How often a request that failed for a transient reason is repeated.
+        progress: Show progress bars, in a terminal or notebook.
+
+    Raises:
+        AuthenticationError: There is no key for the host.
+        UsageError: An argument cannot be right.
+
+    >>> import swanlab_export as se
+    >>> with se.connect(host="sandbox") as api:
+    ...     runs = api.run.list("ada-lab/digits")
+    >>> runs.loc[runs.slug == "diverged", "state"].item()
+    'FINISHED'
+    """
+    output = FrameOutput(frame)
+    stack = ExitStack()
+    context = stack.enter_context(
+        open_context(
+            host,
+            api_key,
+            progress=TqdmProgress() if progress else Progress(),
+            jobs=jobs,
+            timeout_s=timeout,
+            retries=retries,
+        )
+    )
+    for warning in context.client.settings.warnings:
+        show_warning(warning)
+    # When the last object that uses it is gone, or at the end of Python while the sandbox's threads
+    # still run: later they could not be stopped.
+    close = weakref.finalize(context, stack.close)
+    return Api(context, output, close)
 
 
 @contextmanager
@@ -32,31 +146,119 @@ def open_context(
     jobs: int = JOBS,
     timeout_s: float = TIMEOUT_S,
     retries: int = RETRIES,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[Context]:
     """Open a context on a server, or on the sandbox, started here, where that is the host."""
-    if not 1 <= jobs <= _JOBS_MAX:
-        raise UsageError(f"{argument('jobs')} is 1 to {_JOBS_MAX}")
-    if not 0 < timeout_s <= 3600:
-        raise UsageError(f"{argument('timeout')} is more than 0 s and at most 3600 s")
-    if not 0 <= retries <= 20:
-        raise UsageError(f"{argument('retries')} is 0 to 20")
+    if not 1 <= jobs <= JOBS_MAX:
+        raise UsageError(f"{argument('jobs')} is 1 to {JOBS_MAX}")
+    if not 0 < timeout_s <= TIMEOUT_MAX_S:
+        raise UsageError(
+            f"{argument('timeout')} is more than 0 s and at most {TIMEOUT_MAX_S:.0f} s"
+        )
+    if not 0 <= retries <= RETRIES_MAX:
+        raise UsageError(f"{argument('retries')} is 0 to {RETRIES_MAX}")
     with (
         _settings(host, api_key) as settings,
-        Client(settings, jobs=jobs, timeout_s=timeout_s, retries=retries) as client,
+        Client(
+            settings, jobs=jobs, timeout_s=timeout_s, retries=retries, on_wait=on_wait
+        ) as client,
     ):
         yield Context(client, progress)
 
 
 @contextmanager
 def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
-    if (host or os.environ.get("SWANLAB_API_HOST", "")).strip() != SANDBOX:
+    if not is_sandbox(host, os.environ):
         yield load_settings(host, api_key, environ=os.environ, cwd=current_folder())
         return
     try:
         from swanlab_export.sandbox import Sandbox
     except ImportError:
-        raise UsageError(
-            f"{argument('host', 'sandbox')} needs Flask: pip install 'swanlab-export[sandbox]'"
-        ) from None
+        raise UsageError(f"{argument('host', SANDBOX)} needs Flask: pip install flask") from None
     with Sandbox() as sandbox:
         yield Settings(sandbox.url, sandbox.url, api_key or sandbox.api_key)
+
+
+class Api(Generic[F]):
+    """A connection to one server; ``connect`` makes one.
+
+    Each call returns a frame of the table that the command of its name prints::
+
+        api.workspace.info                  one workspace
+        api.project.info  .list  .create    projects
+        api.run.list  .filter  .info        runs with configs, and results on request
+        api.run.metrics                     points, sampled or all of them
+        api.run.summary                     latest, min, max, avg, median and std of metrics
+        api.run.series  .columns  .column   keys
+        api.run.medias                      images, audio and so on, with URLs or as files
+        api.run.logs  .export_logs          console logs
+        api.user.info                       who is logged in
+        api.self_hosted.info  .summary  .create_user  .list_users  .list_projects
+                        .list_workspaces    administration of a self-hosted instance
+    """
+
+    def __init__(self, context: Context, output: Output[F], close: Callable[[], object]) -> None:
+        self._close = close
+        self._context = context
+        self.workspace: Workspaces[F] = Workspaces(context, output)
+        self.project: Projects[F] = Projects(context, output)
+        self.run: Runs[F] = Runs(context, output)
+        self.user: Users[F] = Users(context, output)
+        self.self_hosted: SelfHosted[F] = SelfHosted(context, output)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Api({self._context.client.settings.host!r})"
+
+    def __reduce__(self) -> Any:
+        # A copy would need the key, which must not get into files or other processes.
+        raise TypeError("a connection cannot be pickled: connect again where it is needed")
+
+    def close(self) -> None:
+        """Close the connections, and the sandbox where there is one."""
+        self._close()
+
+    @overload
+    def using(self, frame: Literal["pandas"]) -> Api[pd.DataFrame]: ...
+    @overload
+    def using(self, frame: Literal["arrow"]) -> Api[pa.Table]: ...
+    @overload
+    def using(self, frame: Literal["polars"]) -> Api[pl.DataFrame]: ...
+    @overload
+    def using(self, frame: Literal["batches"]) -> Api[Iterator[pa.RecordBatch]]: ...
+    @overload
+    def using(self, *, save: str | os.PathLike[str], log_scale: bool = ...) -> Api[Path]: ...
+    def using(
+        self,
+        frame: str | None = None,
+        *,
+        save: str | os.PathLike[str] | None = None,
+        log_scale: bool = False,
+    ) -> Api[Any]:
+        """The same connection, whose calls return something else.
+
+        Args:
+            frame: The kind of frame that calls return, as in ``connect``.
+            save: Calls write their table to this file instead, and return its path. The extension
+                gives the format; ``.png``, ``.svg`` and ``.pdf`` draw metrics.
+            log_scale: Pictures have a logarithmic axis.
+
+        Raises:
+            UsageError: The kind of frame or the extension is unknown.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.using("arrow").user.info()["username"].to_pylist()
+        ['ada']
+        """
+        if (frame is None) == (save is None):
+            raise UsageError(f"give one of {argument('frame')} and {argument('save')}")
+        output: Output[Any] = (
+            FrameOutput(frame or "") if save is None else FileOutput(save, log_scale=log_scale)
+        )
+        return Api(self._context, output, self._close)

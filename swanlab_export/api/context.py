@@ -1,17 +1,23 @@
-"""What every command works with, and what every command gives back."""
+"""What every command works with, and what it returns."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.progress import Progress
+from swanlab_export.tables import RestartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from swanlab_export.client import Client
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
+
+
+_Used = TypeVar("_Used")
 
 
 def _now_ms() -> int:
@@ -20,7 +26,7 @@ def _now_ms() -> int:
 
 @dataclass(frozen=True)
 class Context:
-    """A server to ask, somebody to report progress to, and a clock."""
+    """A server to ask, a place to report progress to, and a clock."""
 
     client: Client
     progress: Progress = field(default_factory=Progress)
@@ -31,53 +37,46 @@ class Context:
         """Where the web pages of this server are."""
         return self.client.settings.web_host
 
+    def source(self, command: str, path: object = "", **options: Any) -> dict[str, Any]:
+        """Describe a call for the metadata of files; options that were not given are left out."""
+        given = {
+            name: value
+            for name, value in options.items()
+            # Not by equality: 0 is a step.
+            if not (value is None or value is False or value in ("", [], ()))
+        }
+        return {
+            "host": self.client.settings.host,
+            "command": command,
+            "path": str(path),
+            "options": given,
+            "fetched_at_ms": self.now_ms(),
+        }
+
 
 @dataclass(frozen=True)
-class Answer:
-    """What the server said, and how to turn it into a table.
+class Result:
+    """What a resource method returns; either the table or the raw response is asked for, once.
 
     Args:
-        wire: The server's answer; an iterator where it is a list, read once.
-        normalize: Makes the table out of it.
-        source: What was asked for: the command, its path and options. Never a secret.
-        raw: Turns ``wire`` into what ``--raw`` prints, where that is not ``wire`` itself.
-        notes: What the reader should know besides; may grow until the last row has come.
-        failures: Parts that were left out because they failed; may grow until then, too.
+        table: Makes the table.
+        raw: Gives what the server sent, as ``--raw`` prints it.
+        source: Where the data came from: host, command, path, options, time. Never a secret. It goes
+            into the metadata of files and is never read back.
     """
 
-    wire: Any
-    normalize: Callable[[Any], Table]
-    source: Mapping[str, Any] = field(default_factory=dict)
-    raw: Callable[[Any], Any] | None = None
-    notes: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    table: Callable[[], Table]
+    raw: Callable[[], Any]
+    source: Mapping[str, Any]
 
-    def to_table(self) -> Table:
-        """Normalize the answer."""
-        table = self.normalize(self.wire).with_source(self.source)
-        self.notes[:0] = table.notes
-        table.notes, table.failures = self.notes, self.failures
-        return table
+    def use_table(self, use: Callable[[Table], _Used], report: Report) -> _Used:
+        """Hand the table to ``use``, a second time where its rows turn out to need another order.
 
-    def to_raw(self) -> Any:
-        """Give what the server said, unflattened."""
-        if self.raw is not None:
-            return self.raw(self.wire)
-        return list(self.wire) if isinstance(self.wire, Iterator) else self.wire
-
-
-def _says_nothing(value: Any) -> bool:
-    # Not by equality: 0 is a step.
-    return value is None or value is False or value in ("", [])
-
-
-def source_of(context: Context, command: str, path: object = "", **options: Any) -> dict[str, Any]:
-    """Describe a call for a table's metadata; options that say nothing are left out."""
-    said = {name: value for name, value in options.items() if not _says_nothing(value)}
-    return {
-        "host": context.client.settings.host,
-        "command": command,
-        "path": str(path),
-        "options": said,
-        "fetched_at_ms": context.now_ms(),
-    }
+        Only for a ``use`` that may start again, as the writer of a file may. The second table is in
+        order from its first row on.
+        """
+        try:
+            return use(self.table())
+        except RestartError:
+            report.forget_odd_values()
+            return use(self.table())

@@ -1,14 +1,17 @@
-"""Administration of a self-hosted instance: for its root user, while the licence is valid."""
+"""``api.self_hosted``: administration of an instance, for its root user."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.api.context import Answer, Context, source_of
-from swanlab_export.api.paging import Paging, list_answer
-from swanlab_export.api.resolve import identity
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.resource import F, Resource
+from swanlab_export.endpoints import projects, users, workspaces
 from swanlab_export.endpoints import self_hosted as endpoint
-from swanlab_export.errors import AuthenticationError, UsageError, argument
+from swanlab_export.errors import AuthenticationError, UsageError
+from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.entities import (
     normalize_instance,
     normalize_projects,
@@ -16,143 +19,268 @@ from swanlab_export.normalizers.entities import (
     normalize_users,
     normalize_workspaces,
 )
-from swanlab_export.pagination import Pages
-from swanlab_export.refs import escape, parse_workspace
+from swanlab_export.refs import parse_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from swanlab_export.client import Request
+    from swanlab_export.report import Report
+    from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
 
 
-def info(context: Context) -> Answer:
-    """Licence of the instance and your role in it."""
-    return Answer(
-        endpoint.fetch_instance(context.client),
-        normalize_instance,
-        source_of(context, "self-hosted info"),
-    )
+class SelfHosted(Resource[F]):
+    """Administration of a self-hosted instance, for its root user.
 
-
-def summary(context: Context) -> Answer:
-    """Totals of the instance."""
-    check_root(context)
-    return Answer(
-        endpoint.fetch_usage(context.client),
-        normalize_usage,
-        source_of(context, "self-hosted summary"),
-    )
-
-
-def create_user(context: Context, username: str, password: str) -> Answer:
-    """Create a user; never repeated, so never created twice."""
-    for name, value in (("username", username), ("password", password)):
-        if not value.strip():
-            raise UsageError(f"{argument(name)} is empty")
-    if not username.isprintable():
-        raise UsageError(f"{argument('username')} {escape(username)} holds control characters")
-    check_root(context)
-    wire = endpoint.create_user(context.client, username, password)
-
-    return Answer(
-        {"username": username} | _without_secret(wire, password),
-        lambda user: normalize_users([user], is_single=True),
-        source_of(context, "self-hosted create-user", username),
-    )
-
-
-def _without_secret(wire: Any, secret: str) -> Any:
-    """Leave out, at any depth, what a server that echoes the request would get into a table."""
-    if isinstance(wire, list):
-        return [_without_secret(each, secret) for each in wire]
-    if not isinstance(wire, dict):
-        return "•••" if isinstance(wire, str) and secret in wire else wire
-    kept = {name: value for name, value in wire.items() if name not in {"users", "password"}}
-    return {name: _without_secret(value, secret) for name, value in kept.items()}
-
-
-def list_users(context: Context, paging: Paging) -> Answer:
-    """All users, one row each."""
-    return _list(context, "list-users", paging, endpoint.users_page, normalize_users, "username")
-
-
-def list_projects(
-    context: Context,
-    paging: Paging,
-    *,
-    search: str | None = None,
-    creator: str | None = None,
-    workspace: str | None = None,
-) -> Answer:
-    """All projects of all workspaces, one row each."""
-    if workspace is not None:
-        workspace = parse_workspace(workspace).workspace
-    return _list(
-        context,
-        "list-projects",
-        paging,
-        lambda page, size: endpoint.projects_page(
-            page, size, search=search, creator=creator, workspace=workspace
-        ),
-        lambda wire: normalize_projects(wire, context.web_host),
-        "cuid",
-        search=search,
-        creator=creator,
-        workspace=workspace,
-    )
-
-
-def list_workspaces(context: Context, paging: Paging, *, search: str | None = None) -> Answer:
-    """All workspaces, one row each."""
-    return _list(
-        context,
-        "list-workspaces",
-        paging,
-        lambda page, size: endpoint.workspaces_page(page, size, search=search),
-        normalize_workspaces,
-        "username",
-        search=search,
-    )
-
-
-def check_root(context: Context) -> None:
-    """Say plainly why the server would refuse: licence first, then role.
-
-    Raises:
-        AuthenticationError: The licence has expired, or who is logged in is not root.
+    All but ``info`` raise AuthenticationError where the licence has expired or you are not root;
+    the message says which.
     """
-    wire = endpoint.fetch_instance(context.client)
-    instance = wire if isinstance(wire, dict) else {}
-    host = context.client.settings.host
-    if instance.get("expired"):
-        raise AuthenticationError(f"the licence of {host} has expired")
-    if not instance.get("root"):
-        username = context.client.login().username
-        raise AuthenticationError(f"{escape(username)} is not the root user of {host}")
+
+    def info(self) -> F:
+        """Licence of the instance, its seats, and whether you are root; one row.
+
+        Raises:
+            AuthenticationError: The server refuses the key.
+
+        Source: ``GET /self_hosted/info``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.self_hosted.info()["seats"].tolist()
+        [20]
+        """
+        report = self._output.begin(schemas.INSTANCE)
+        payload = endpoint.fetch_instance(self._context.client)
+        result = Result(
+            lambda: normalize_instance(payload, report),
+            lambda: payload,
+            self._context.source("self-hosted info"),
+        )
+        return self._output.deliver(result, report)
+
+    def summary(self) -> F:
+        """Totals of the instance; one row, with the columns that the server sends.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
+
+        Source: ``GET /self_hosted/summary``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     list(api.self_hosted.summary().columns)
+        ['experiments', 'groups', 'projects', 'users']
+        """
+        report = self._output.begin(schemas.USAGE)
+        self._check_root()
+        payload = endpoint.fetch_usage(self._context.client)
+        result = Result(
+            lambda: normalize_usage(payload, report),
+            lambda: payload,
+            self._context.source("self-hosted summary"),
+        )
+        return self._output.deliver(result, report)
+
+    def create_user(self, username: str, password: str) -> F:
+        """Create a user, sent once and never repeated; one row, without the password.
+
+        Args:
+            username: Name of the new user.
+            password: Password of the new user; it is in no table, message or log.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
+            UncertainError: It failed after the user may have been created.
+
+        Source: ``POST /self_hosted/users``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.self_hosted.create_user("dora", "correct horse")["username"].item()
+        'dora'
+        """
+        for name, value in (("username", username), ("password", password)):
+            if not value.strip():
+                raise UsageError(f"{argument(name)} is empty")
+        if not username.isprintable():
+            raise UsageError(f"{argument('username')} {quote(username)} has control characters")
+        report = self._output.begin(schemas.USERS, is_final=True)
+        self._check_root()
+        payload = endpoint.create_user(self._context.client, username, password)
+        user = {"username": username} | _without_secret(payload, password)
+        result = Result(
+            lambda: normalize_users([user], report, is_single=True),
+            lambda: user,
+            self._context.source("self-hosted create-user", username),
+        )
+        return self._output.deliver(result, report)
+
+    def list_users(
+        self,
+        *,
+        all: bool | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+    ) -> F:
+        """All users; one row each.
+
+        Args:
+            all: Every user; the default unless a page is asked for.
+            page: Only this page, from 1.
+            page_size: Rows per page.
+            limit: Only the first so many users.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
+
+        Source: ``GET /self_hosted/users``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     list(api.self_hosted.list_users()["username"])
+        ['ada', 'bob', 'chen', 'zoe']
+        """
+        return self._list(
+            "users",
+            schemas.USERS,
+            Paging.parse(all, page, page_size, limit),
+            endpoint.users_page,
+            users.identify,
+            normalize_users,
+        )
+
+    def list_projects(
+        self,
+        *,
+        all: bool | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+        search: str | None = None,
+        creator: str | None = None,
+        workspace: str | None = None,
+    ) -> F:
+        """All projects of all workspaces; one row each.
+
+        Args:
+            all: Every project; the default unless a page is asked for.
+            page: Only this page, from 1.
+            page_size: Rows per page.
+            limit: Only the first so many projects.
+            search: Only projects whose name contains this.
+            creator: Only projects that this user created.
+            workspace: Only projects of this workspace.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
+
+        Source: ``GET /self_hosted/projects``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     len(api.self_hosted.list_projects())
+        5
+        """
+        options = {
+            "search": search,
+            "creator": creator,
+            "workspace": None if workspace is None else parse_workspace(workspace).workspace,
+        }
+        return self._list(
+            "projects",
+            schemas.PROJECTS,
+            Paging.parse(all, page, page_size, limit),
+            lambda page, size: endpoint.projects_page(page, size, **options),
+            projects.identify,
+            lambda payload, report: normalize_projects(payload, report, self._context.web_host),
+            **options,
+        )
+
+    def list_workspaces(
+        self,
+        *,
+        all: bool | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+        search: str | None = None,
+    ) -> F:
+        """All workspaces, of teams and people; one row each.
+
+        Args:
+            all: Every workspace; the default unless a page is asked for.
+            page: Only this page, from 1.
+            page_size: Rows per page.
+            limit: Only the first so many workspaces.
+            search: Only workspaces whose name contains this.
+
+        Raises:
+            AuthenticationError: The licence has expired, or you are not root.
+
+        Source: ``GET /self_hosted/groups``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     len(api.self_hosted.list_workspaces(search="ada"))
+        2
+        """
+        return self._list(
+            "workspaces",
+            schemas.WORKSPACES,
+            Paging.parse(all, page, page_size, limit),
+            lambda page, size: endpoint.workspaces_page(page, size, search=search),
+            workspaces.identify,
+            normalize_workspaces,
+            search=search,
+        )
+
+    def _list(
+        self,
+        title: str,
+        table: TableSchema,
+        paging: Paging,
+        build: Callable[[int, int], Request],
+        identify: Callable[[Any], Any],
+        normalize: Callable[[Iterable[Any], Report], Table],
+        **options: Any,
+    ) -> F:
+        report = self._output.begin(table)
+        self._check_root()
+        result = list_result(
+            self._context,
+            report,
+            paging,
+            build,
+            identify,
+            title,
+            lambda payload: normalize(payload, report),
+            self._context.source(f"self-hosted list-{title}", **paging.options(), **options),
+        )
+        return self._output.deliver(result, report)
+
+    def _check_root(self) -> None:
+        """Say plainly why the server would refuse: licence first, then role.
+
+        Raises:
+            AuthenticationError: The licence has expired, or who is logged in is not root.
+        """
+        client = self._context.client
+        payload = endpoint.fetch_instance(client)
+        instance = payload if isinstance(payload, dict) else {}
+        if instance.get("expired"):
+            raise AuthenticationError(f"the licence of {client.settings.host} has expired")
+        if not instance.get("root"):
+            username = quote(client.login().username)
+            raise AuthenticationError(f"{username} is not the root user of {client.settings.host}")
 
 
-def _list(
-    context: Context,
-    command: str,
-    paging: Paging,
-    build: Callable[[int, int], Request],
-    normalize: Callable[[Iterable[Any]], Table],
-    identity_field: str,
-    **options: Any,
-) -> Answer:
-    page, size = paging.check()
-    check_root(context)
-    what = command.removeprefix("list-")
-    pages = Pages(
-        context.client,
-        build,
-        identity(identity_field),
-        page=page,
-        size=size,
-        is_full=paging.full,
-        title=what,
-        progress=context.progress,
-    )
-    source = source_of(context, f"self-hosted {command}", "", **paging.options(), **options)
-    return list_answer(pages, normalize, source, what)
+def _without_secret(payload: Any, secret: str) -> Any:
+    """Leave out, at any depth, a password that the server repeats."""
+    if isinstance(payload, list):
+        return [_without_secret(each, secret) for each in payload]
+    if not isinstance(payload, dict):
+        return "•••" if isinstance(payload, str) and secret in payload else payload
+    kept = {name: value for name, value in payload.items() if name not in {"users", "password"}}
+    return {name: _without_secret(value, secret) for name, value in kept.items()}

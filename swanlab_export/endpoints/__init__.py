@@ -1,4 +1,6 @@
-"""What the server offers, one module per noun: each ``fetch_*`` is one request and no logic.
+"""What the server offers, one module per resource.
 
-Wire names stay in here and in ``normalizers``. The facts are those of the official client 0.10.
+A ``fetch_*`` or ``create_*`` is one request, a ``*_page`` builds the request for one page, and a
+``read_*`` reads a payload by the server's own names, which stay in here and in ``normalizers``.
+The facts are those of the official client 0.10.
 """

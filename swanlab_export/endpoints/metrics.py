@@ -1,18 +1,92 @@
-"""Metric data: sampled points, full exports, media, and the files behind them."""
+"""Metric data: keys, summaries, sampled points, full exports and their files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
+from swanlab_export.errors import ServerError
+from swanlab_export.messages import quote
+from swanlab_export.normalizers.values import as_int, as_list, as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from swanlab_export.endpoints.run import RunSource
+    from swanlab_export.endpoints.runs import RunSource
 
-COLUMNS_MAX = 16
-SAMPLE_MAX = 1500
+_KEYS_PER_PAGE = 2000
+
+
+def keys_page(sources: Sequence[RunSource], metric_type: str, cursor: str) -> Request:
+    """Ask for the keys behind ``cursor``: ``POST /house/metrics/{scalar,media}/keys``."""
+    experiments = [source.origin() for source in sources]
+    body = {"experiments": experiments, "limit": _KEYS_PER_PAGE, "cursor": cursor}
+    return Request("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
+
+
+def read_keys(payload: Mapping[str, Any]) -> list[str]:
+    """Read the keys of a page."""
+    return _read_names(payload.get("keys"), "a list of keys")
+
+
+def fetch_availability(
+    client: Client, sources: Sequence[RunSource], keys: Sequence[str], metric_type: str = "SCALAR"
+) -> Any:
+    """Fetch which runs have which keys: ``POST /house/metrics/{scalar,media}/availability``."""
+    body = {"keys": list(keys), "experiments": [source.origin() for source in sources]}
+    path = f"/house/metrics/{metric_type.lower()}/availability"
+    return client.send(Request("POST", path, body=body))
+
+
+def read_availability(
+    payload: Any, sources: Sequence[RunSource], keys: Sequence[str]
+) -> dict[str, set[str]]:
+    """Read for each key the ids of the runs that have it; a clone has what its original has."""
+    by_key = {} if payload is None else as_object(payload, "runs by key")
+    ids = {key: set(_read_names(by_key.get(key), "a list of run ids")) for key in keys}
+    return {
+        key: {s.run_id for s in sources if ids[key] & {s.run_id, s.root_run_id} - {""}}
+        for key in keys
+    }
+
+
+def fetch_summaries(
+    client: Client, sources: Sequence[RunSource], keys: Sequence[str] | None
+) -> Any:
+    """Fetch the summaries of many runs at once: ``POST /house/metrics/summaries``."""
+    body: dict[str, Any] = {"experiments": [source.run() for source in sources]}
+    if keys is not None:
+        body["keys"] = list(keys)
+    return client.send(Request("POST", "/house/metrics/summaries", body=body))
+
+
+def read_summaries(
+    payload: Any, sources: Sequence[RunSource], keys: Sequence[str] | None
+) -> dict[str, Mapping[str, Any]]:
+    """Read the summary of each run by its id; a run that the server left out is not in it.
+
+    Only ``keys`` are read, in their order; None means all. A null is a run without data.
+    """
+    by_id = {} if payload is None else as_object(payload, "summaries by run")
+    found: dict[str, Mapping[str, Any]] = {}
+    for source in sources:
+        if source.run_id in by_id:
+            payload = by_id[source.run_id]
+            summary = {} if payload is None else as_object(payload, "the summary of a run")
+            wanted = summary if keys is None else [key for key in keys if key in summary]
+            found[source.run_id] = {key: summary[key] for key in wanted}
+    return found
+
+
+def read_latest_steps(summary: Mapping[str, Any]) -> dict[str, int]:
+    """Read the latest step of each key, where the summary has one.
+
+    Raises:
+        ServerError: A step is no integer, so that nothing can be checked against it.
+    """
+    items = {key: as_object(item, "a summary") for key, item in summary.items() if item}
+    steps = {key: item.get("step") for key, item in items.items()}
+    return {key: _read_step(step) for key, step in steps.items() if step is not None}
 
 
 def fetch_sample(
@@ -48,25 +122,16 @@ def fetch_export(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
     return client.send(Request("POST", "/house/metrics/scalar/export", body=body))
 
 
-def fetch_media_step(
-    client: Client, source: RunSource, keys: Sequence[str], step: int | None
-) -> Any:
-    """Fetch the media of one step: ``POST /house/metrics/media``."""
-    body = _media_body(source, keys)
-    if step is not None:
-        body["step"] = step
-    return client.send(Request("POST", "/house/metrics/media", body=body))
+def read_export_path(payload: Any, what: str) -> str:
+    """Read where on the server an export was written to.
 
-
-def fetch_media(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
-    """Fetch the media of all steps: ``POST /house/metrics/f_media``."""
-    return client.send(Request("POST", "/house/metrics/f_media", body=_media_body(source, keys)))
-
-
-def fetch_media_urls(client: Client, source: RunSource, paths: Sequence[str]) -> Any:
-    """Have media files presigned: ``POST /resources/presigned/get``."""
-    body = {"prefix": f"{source.project_id}/{source.run_id}", "paths": list(paths)}
-    return client.send(Request("POST", "/resources/presigned/get", body=body))
+    Raises:
+        ServerError: The payload does not say; the message names ``what``.
+    """
+    path = payload.get("cosKey") if isinstance(payload, dict) else None
+    if not isinstance(path, str) or not path:
+        raise ServerError(f"the server wrote {what}, but does not say where it is")
+    return path
 
 
 def fetch_file_urls(client: Client, paths: Sequence[str]) -> Any:
@@ -74,6 +139,34 @@ def fetch_file_urls(client: Client, paths: Sequence[str]) -> Any:
     return client.send(Request("POST", "/files/presigned/get", body={"paths": list(paths)}))
 
 
-def _media_body(source: RunSource, keys: Sequence[str]) -> dict[str, Any]:
-    columns = [source.column(key) for key in keys]
-    return {"projectId": source.project_id, "columns": columns}
+def read_urls(payload: Any, count: int) -> list[str]:
+    """Read ``count`` presigned URLs.
+
+    Raises:
+        ServerError: There are fewer or more, or they are not text.
+    """
+    found = as_list(as_object(payload or {}, "presigned URLs").get("urls"), "a list of URLs")
+    urls = [url for url in found if isinstance(url, str)]
+    if len(urls) != count or len(found) != count:
+        raise ServerError(f"{count} files were to be presigned, {len(urls)} URLs came")
+    return urls
+
+
+def label_run(run_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload with the id of its run, for raw output about several runs."""
+    return {"experimentId": run_id, **payload}
+
+
+def _read_step(step: Any) -> int:
+    try:
+        return as_int(step)
+    except (TypeError, ValueError, OverflowError):
+        raise ServerError(f"the server sent {quote(str(step))} as the latest step") from None
+
+
+def _read_names(payload: Any, what: str) -> list[str]:
+    """Read a list of keys or ids; nulls in it are left out."""
+    found = [each for each in as_list(payload, what) if each is not None]
+    if not all(isinstance(each, str) for each in found):
+        raise ServerError(f"the server sent {what} with something else than text in it")
+    return found

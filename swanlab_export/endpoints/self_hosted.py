@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swanlab_export.client import Client, Request
-
-if TYPE_CHECKING:
-    from swanlab_export.client.request import Parameters
 
 
 def fetch_instance(client: Client) -> Any:
@@ -38,9 +35,9 @@ def projects_page(
 ) -> Request:
     """Ask for a page of all projects: ``GET /self_hosted/projects``."""
     wanted = (("search", search), ("creator", creator), ("group", workspace))
-    extra = tuple((name, value) for name, value in wanted if value)
-    params: Parameters = (("page", page), ("size", size), *extra)
-    return Request("GET", "/self_hosted/projects", params=params)
+    params: list[tuple[str, str | int]] = [("page", page), ("size", size)]
+    params += [(name, value) for name, value in wanted if value]
+    return Request("GET", "/self_hosted/projects", params=tuple(params))
 
 
 def workspaces_page(page: int, size: int, *, search: str | None) -> Request:

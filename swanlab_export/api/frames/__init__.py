@@ -1,1 +1,0 @@
-"""Frames of pandas, polars and Arrow: from tables, to tables, to files and back."""

@@ -1,0 +1,117 @@
+"""What calls return in Python: frames, or the path of a file; and how their reports become warnings."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export.errors import SwanlabExportWarning, UsageError
+from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
+from swanlab_export.frames import check_frame, to_frame
+from swanlab_export.messages import argument
+from swanlab_export.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swanlab_export.api.context import Result
+    from swanlab_export.files import Saved
+    from swanlab_export.schemas import TableSchema
+    from swanlab_export.tables import Table
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+class FrameOutput:
+    """Calls return frames of one kind.
+
+    Raises:
+        UsageError: The kind is unknown or its library is not installed.
+    """
+
+    def __init__(self, kind: str) -> None:
+        check_frame(kind)
+        self._kind = kind
+        self.can_restart = kind != "batches"
+
+    def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
+        """Make the report of a call; every table fits into every kind of frame."""
+        del table, is_final
+        return Report()
+
+    def deliver(self, result: Result, report: Report) -> Any:
+        """Return the table as a frame."""
+        frame = result.use_table(lambda table: to_frame(table, self._kind, result.source), report)
+        if self._kind == "batches":
+            return _then_show(frame, report)
+        show_report(report)
+        return frame
+
+
+class FileOutput:
+    """Calls write their table to one file, and return its path.
+
+    Args:
+        save: The file; its extension gives the format. Pictures are of metrics only.
+        log_scale: Pictures have a logarithmic axis.
+
+    Raises:
+        UsageError: The extension is unknown, or nothing can be written there.
+    """
+
+    def __init__(self, save: str | PathLike[str], *, log_scale: bool = False) -> None:
+        self._target = parse_target(fspath(save), PICTURES)
+        self.can_restart = True
+        self._log_scale = log_scale
+        if log_scale and self._target.format != "plot":
+            raise UsageError(f"{argument('log_scale')} is for pictures: see {argument('save')}")
+
+    def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
+        """Refuse a picture of anything but metrics, before any request."""
+        del is_final
+        if self._target.format == "plot":
+            # Only a plot needs what draws.
+            from swanlab_export.plot import check_plottable
+
+            check_plottable(table)
+        return Report()
+
+    def deliver(self, result: Result, report: Report) -> Path:
+        """Write the table and return the path."""
+        saved = result.use_table(lambda table: self._write(table, result.source, report), report)
+        show_report(report)
+        return saved.path
+
+    def _write(self, table: Table, source: Mapping[str, Any], report: Report) -> Saved:
+        if self._target.format != "plot":
+            return write_table(table, self._target, source)
+        from swanlab_export.plot import draw_picture
+
+        extension = self._target.path.suffix
+        picture = draw_picture(table, extension, report, is_log_scale=self._log_scale)
+        return write_chunks([picture], self._target)
+
+
+def _then_show(batches: Any, report: Report) -> Any:
+    """Yield batches, and show the report when the last one has been read."""
+    yield from batches
+    show_report(report)
+
+
+def show_report(report: Report) -> None:
+    """Warn of what a report holds, in the name of the line that called this package."""
+    for text in [*report.all_warnings(), *report.hints, *map(str, report.failures)]:
+        show_warning(text)
+
+
+def show_warning(text: str) -> None:
+    """Warn in the name of the line that called this package."""
+    depth = 2
+    frame = sys._getframe(1)  # noqa: SLF001  what the warnings module does, too
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(text, SwanlabExportWarning, stacklevel=depth)

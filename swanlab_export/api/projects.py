@@ -1,0 +1,149 @@
+"""``api.project``: what holds runs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.resource import F, Resource, check_choice
+from swanlab_export.endpoints import projects as endpoint
+from swanlab_export.errors import UsageError
+from swanlab_export.limits import PROJECT_SORTS, VISIBILITIES
+from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.entities import normalize_projects
+from swanlab_export.refs import WorkspaceRef, parse_project, parse_workspace
+
+if TYPE_CHECKING:
+    from swanlab_export.api.context import Context
+
+_NAME = re.compile(r"[0-9a-zA-Z\-_.+]{1,100}", re.ASCII)
+
+
+class Projects(Resource[F]):
+    """Projects: what holds runs."""
+
+    def info(self, path: str) -> F:
+        """One project, with counts, labels and times (UTC); one row.
+
+        Args:
+            path: workspace/project, or the URL of its web page.
+
+        Raises:
+            NotFoundError: There is no such project.
+
+        Source: ``GET /project/{workspace}/{project}``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.project.info("ada-lab/digits")["count.experiments"].tolist()
+        [16]
+        """
+        ref = parse_project(path)
+        report = self._output.begin(schemas.PROJECTS)
+        payload = endpoint.fetch_project(self._context.client, ref)
+        result = Result(
+            lambda: normalize_projects([payload], report, self._context.web_host, is_single=True),
+            lambda: payload,
+            self._context.source("project info", ref),
+        )
+        return self._output.deliver(result, report)
+
+    def list(
+        self,
+        workspace: str | None = None,
+        *,
+        all: bool | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+        search: str | None = None,
+        sort: str | None = None,
+    ) -> F:
+        """Projects of a workspace; one row each.
+
+        Args:
+            workspace: The workspace; your own by default.
+            all: Every project; the default unless a page is asked for.
+            page: Only this page, from 1.
+            page_size: Rows per page.
+            limit: Only the first so many projects.
+            search: Only projects whose name contains this.
+            sort: ``"create"`` or ``"name"``.
+
+        Raises:
+            NotFoundError: There is no such workspace.
+            IncompleteError: Fewer projects came than were announced.
+
+        Source: ``GET /project/{workspace}``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     sorted(api.project.list("ada-lab")["name"])
+        ['digits', 'empty', 'sweep']
+        """
+        paging = Paging.parse(all, page, page_size, limit)
+        sort = None if sort is None else check_choice("sort", sort, PROJECT_SORTS)
+        named = None if workspace is None else parse_workspace(workspace)
+        report = self._output.begin(schemas.PROJECTS)
+        ref = named or _own_workspace(self._context)
+        result = list_result(
+            self._context,
+            report,
+            paging,
+            lambda page, size: endpoint.projects_page(ref, page, size, search=search, sort=sort),
+            endpoint.identify,
+            "projects",
+            lambda payload: normalize_projects(payload, report, self._context.web_host),
+            self._context.source("project list", ref, **paging.options(), search=search, sort=sort),
+        )
+        return self._output.deliver(result, report)
+
+    def create(
+        self,
+        name: str,
+        *,
+        visibility: str = "PRIVATE",
+        description: str | None = None,
+        workspace: str | None = None,
+    ) -> F:
+        """Create a project, sent once and never repeated; one row.
+
+        Args:
+            name: 1 to 100 of ``0-9 a-z A-Z - _ . +``.
+            visibility: PUBLIC or PRIVATE.
+            description: What it is about.
+            workspace: The workspace; your own by default.
+
+        Raises:
+            UncertainError: It failed after it may have been created.
+
+        Source: ``POST /project``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.project.create("fresh", workspace="ada-lab")["path"].item()
+        'ada-lab/fresh'
+        """
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{argument('name')} is 1 to 100 of 0-9 a-z A-Z - _ . +, not {quote(name)}"
+            )
+        visibility = check_choice("visibility", visibility, VISIBILITIES)
+        named = None if workspace is None else parse_workspace(workspace)
+        report = self._output.begin(schemas.PROJECTS, is_final=True)
+        ref = named or _own_workspace(self._context)
+        payload = endpoint.create_project(self._context.client, ref, name, visibility, description)
+        result = Result(
+            lambda: normalize_projects([payload], report, self._context.web_host, is_single=True),
+            lambda: payload,
+            self._context.source("project create", f"{ref}/{name}"),
+        )
+        return self._output.deliver(result, report)
+
+
+def _own_workspace(context: Context) -> WorkspaceRef:
+    """The workspace of who is logged in."""
+    return WorkspaceRef(context.client.login().username)

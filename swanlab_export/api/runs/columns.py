@@ -1,0 +1,222 @@
+"""``api.run``: which keys and columns a run has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.resource import F, Resource, check_choice
+from swanlab_export.api.runs.find import find_run
+from swanlab_export.api.runs.keys import fetch_keys
+from swanlab_export.endpoints import runs as endpoint
+from swanlab_export.errors import NotFoundError, UsageError
+from swanlab_export.limits import COLUMN_CLASSES, COLUMN_TYPES, METRIC_TYPES, PAGE_SIZES
+from swanlab_export.messages import argument, command, quote
+from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_series
+from swanlab_export.pagination import Pages
+from swanlab_export.refs import parse_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from swanlab_export.client import Request
+
+
+class RunColumns(Resource[F]):
+    """Keys and columns of runs."""
+
+    def series(
+        self,
+        path: str,
+        *,
+        metric_type: str = "SCALAR",
+        metric_class: str | None = "CUSTOM",
+        search: str | None = None,
+    ) -> F:
+        """Keys that a run has; one row each.
+
+        Args:
+            path: The run.
+            metric_type: SCALAR or MEDIA.
+            metric_class: CUSTOM (logged by the user), SYSTEM, or None for both.
+            search: Only keys that contain this.
+
+        Raises:
+            NotFoundError: There is no such run.
+
+        Source: ``POST /house/metrics/{scalar,media}/keys``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     found = api.run.series("ada-lab/digits/diverged", search="val/")
+        >>> found["key"].tolist()
+        ['val/acc', 'val/loss']
+        """
+        ref = parse_run(path)
+        metric_type = check_choice("metric_type", metric_type, METRIC_TYPES)
+        metric_class = _check_class("metric_class", metric_class)
+        report = self._output.begin(schemas.SERIES)
+        run = find_run(self._context, ref, report)
+        keys = [
+            key
+            for key in fetch_keys(self._context.client, [run.source], metric_type)
+            if (metric_class is None or key_class(key, metric_type) == metric_class)
+            and (search is None or search.lower() in key.lower())
+        ]
+        result = Result(
+            lambda: normalize_series(keys, report, run.run_id, metric_type),
+            lambda: keys,
+            self._context.source(
+                "run series",
+                ref,
+                metric_type=metric_type,
+                metric_class=metric_class,
+                search=search,
+            ),
+        )
+        return self._output.deliver(result, report)
+
+    def columns(
+        self,
+        path: str,
+        *,
+        column_class: str | None = "CUSTOM",
+        column_type: str | None = None,
+        search: str | None = None,
+        all: bool | None = None,
+        page: int | None = None,
+        page_size: int | None = None,
+        limit: int | None = None,
+    ) -> F:
+        """Columns of a run, with the type of their data; one row per key.
+
+        Args:
+            path: The run.
+            column_class: CUSTOM (logged by the user), SYSTEM, or None for both.
+            column_type: Only columns of FLOAT, STRING, IMAGE and so on.
+            search: Only columns whose name contains this.
+            all: Every column; the default unless a page is asked for.
+            page: Only this page, from 1.
+            page_size: Rows per page.
+            limit: Only the first so many columns.
+
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: Fewer columns came than were announced.
+
+        Source: ``GET /experiment/{id}/column``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     found = api.run.columns("ada-lab/digits/mlp-adam", column_type="IMAGE")
+        >>> found["key"].tolist()
+        ['val/wrong digits', 'val/confusion']
+        """
+        ref = parse_run(path)
+        paging = Paging.parse(all, page, page_size, limit)
+        column_class = _check_class("column_class", column_class)
+        column_type = _check_type(column_type)
+        report = self._output.begin(schemas.COLUMNS)
+        run_id = find_run(self._context, ref, report).run_id
+        wanted = {"search": search, "column_class": column_class, "column_type": column_type}
+        result = list_result(
+            self._context,
+            report,
+            paging,
+            _pages_of(run_id, search, column_class, column_type),
+            endpoint.identify_column,
+            "columns",
+            lambda payload: normalize_columns(payload, report, run_id),
+            self._context.source("run columns", ref, **paging.options(), **wanted),
+        )
+        return self._output.deliver(result, report)
+
+    def column(
+        self,
+        path: str,
+        key: str,
+        *,
+        column_class: str | None = "CUSTOM",
+        column_type: str | None = None,
+    ) -> F:
+        """One column: the one whose key is exactly ``key``, else the first match; one row.
+
+        Args:
+            path: The run.
+            key: The key, or a part of a column's name.
+            column_class: CUSTOM (logged by the user), SYSTEM, or None for both.
+            column_type: Only a column of FLOAT, STRING, IMAGE and so on.
+
+        Raises:
+            NotFoundError: Nothing matches.
+
+        Source: ``GET /experiment/{id}/column``. The server searches names, and the name of a
+        column can differ from its key: where no match has this key, all columns are read.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.run.column("ada-lab/digits/diverged", "loss")["name"].item()
+        'loss'
+        """
+        ref = parse_run(path)
+        if not key.strip():
+            raise UsageError(f"{argument('key')} is empty")
+        column_class = _check_class("column_class", column_class)
+        column_type = _check_type(column_type)
+        report = self._output.begin(schemas.COLUMNS)
+        run_id = find_run(self._context, ref, report).run_id
+
+        def read(search: str | None) -> list[Any]:
+            pages = Pages(
+                self._context.client,
+                _pages_of(run_id, search, column_class, column_type),
+                endpoint.identify_column,
+                page=1,
+                size=PAGE_SIZES[-1],
+                all=True,
+                title="columns",
+                progress=self._context.progress,
+                report=report,
+            )
+            return list(pages)
+
+        found = read(key)
+        exact = _of_key(found, key) or _of_key(read(None), key)
+        if exact is None and not found:
+            wanted = " ".join(filter(None, (column_class, column_type)))
+            see = command("run columns")
+            raise NotFoundError(f"{ref} has no {wanted} column {quote(key)}; see {see}")
+        if exact is None:
+            first = f"this is the first of {len(found)} matches"
+            report.warn(f"no column is exactly {quote(key)}: {first}")
+        payload = exact or found[0]
+        result = Result(
+            lambda: normalize_columns([payload], report, run_id, is_single=True),
+            lambda: payload,
+            self._context.source(
+                "run column", ref, key=key, column_class=column_class, column_type=column_type
+            ),
+        )
+        return self._output.deliver(result, report)
+
+
+def _pages_of(
+    run_id: str, search: str | None, column_class: str | None, column_type: str | None
+) -> Callable[[int, int], Request]:
+    return lambda page, size: endpoint.columns_page(
+        run_id, page, size, search=search, column_class=column_class, column_type=column_type
+    )
+
+
+def _of_key(columns: Iterable[Any], key: str) -> Any:
+    return next((each for each in columns if endpoint.read_column_key(each) == key), None)
+
+
+def _check_class(name: str, given: str | None) -> str | None:
+    return None if given is None else check_choice(name, given, COLUMN_CLASSES)
+
+
+def _check_type(given: str | None) -> str | None:
+    return None if given is None else check_choice("column_type", given, COLUMN_TYPES)

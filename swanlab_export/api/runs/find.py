@@ -1,0 +1,252 @@
+"""From paths, or from a project and rules, to runs that exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from swanlab_export.api.runs.filters import Where, parse_where
+from swanlab_export.endpoints import projects as project_endpoint
+from swanlab_export.endpoints import runs as endpoint
+from swanlab_export.endpoints.filters import Rule, filter_payload
+from swanlab_export.errors import (
+    IncompleteError,
+    NotFoundError,
+    SwanlabExportError,
+    UsageError,
+)
+from swanlab_export.limits import PAGE_SIZES
+from swanlab_export.messages import argument
+from swanlab_export.normalizers.runs import flatten_groups
+from swanlab_export.pagination import Pages
+from swanlab_export.refs import ProjectRef, RunRef, parse_project, parse_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from swanlab_export.api.context import Context
+    from swanlab_export.client import Client
+    from swanlab_export.endpoints.runs import RunSource
+    from swanlab_export.report import Report
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs a call is about: named ones, or those of a project that pass all rules."""
+
+    refs: tuple[RunRef, ...] = ()
+    project: ProjectRef | None = None
+    rules: tuple[Rule, ...] = ()
+
+    @classmethod
+    def parse(cls, paths: Sequence[str], project: str | None, where: Where) -> Self:
+        """Check the arguments that say which runs are meant.
+
+        Raises:
+            UsageError: No run is named, or in two ways.
+        """
+        if bool(paths) == bool(project):
+            raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
+        if project:
+            return cls(project=parse_project(project), rules=parse_where(where))
+        if where is not None:
+            raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
+        return cls(refs=tuple(parse_run(path) for path in dict.fromkeys(paths)))
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.refs)) or str(self.project)
+
+    def options(self) -> dict[str, Any]:
+        """Describe it for a table's source."""
+        return {"project": self.project and str(self.project), "where": describe(self.rules)}
+
+
+def describe(rules: Sequence[Rule]) -> list[dict[str, Any]]:
+    """Describe rules for a table's source, in a form that ``where=`` accepts again."""
+    return [filter_payload(rule) for rule in rules]
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that exists: its path, its payload, and how data requests name it."""
+
+    ref: RunRef
+    payload: Any
+    source: RunSource
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.source.run_id
+
+    @property
+    def name(self) -> str:
+        """What people call the run; its id where it has no name."""
+        return endpoint.read_run_name(self.payload) or self.run_id
+
+
+class Outcome:
+    """Decides what it means for a call over several runs that one of them fails.
+
+    Args:
+        total: How many runs the call is about.
+        partial: Runs that fail are left out.
+        report: Gets those that are.
+    """
+
+    def __init__(self, total: int, *, partial: bool, report: Report) -> None:
+        self._total = total
+        self._partial = partial
+        self._report = report
+        self._failed: set[RunRef] = set()
+
+    def fail(self, ref: RunRef, error: SwanlabExportError) -> None:
+        """Leave out a run that failed.
+
+        Raises:
+            SwanlabExportError: It is the only run, no run may be left out, or none remains: a
+                table without a single run must not replace a good one.
+        """
+        if self._total == 1:
+            raise error
+        if ref in self._failed:
+            return
+        self._failed.add(ref)
+        if not self._partial or len(self._failed) == self._total:
+            raise IncompleteError(f"{ref}: {error.message}") from error
+        self._report.fail(ref, error)
+
+    def has_failed(self, ref: RunRef) -> bool:
+        """Say whether a run has failed so far."""
+        return ref in self._failed
+
+
+def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
+    """Fetch a run and, concurrently, the project that it is in."""
+    return _find_named(context, [ref], partial=False, report=report)[0]
+
+
+def find_runs(context: Context, wanted: Wanted, *, partial: bool, report: Report) -> list[FoundRun]:
+    """Fetch the runs that are wanted, each once, in order.
+
+    Raises:
+        NotFoundError: None of the named runs exists; names all.
+        IncompleteError: One of several cannot be fetched, and may not be left out.
+    """
+    if wanted.project is None:
+        return _find_named(context, wanted.refs, partial=partial, report=report)
+    return _find_in_project(context, wanted.project, wanted.rules, report)
+
+
+def _find_named(
+    context: Context, refs: Sequence[RunRef], *, partial: bool, report: Report
+) -> list[FoundRun]:
+    """Fetch runs by their paths, and each of their projects once, all concurrently."""
+    projects = list(dict.fromkeys(ref.project for ref in refs))
+    context.client.login()
+    found: list[FoundRun] = []
+    ids: dict[ProjectRef, str] = {}
+    errors: dict[RunRef, SwanlabExportError] = {}
+    for ref, payload in _fetch_all(context.client, [*projects, *refs]):
+        try:
+            if isinstance(payload, SwanlabExportError):
+                raise payload
+            if isinstance(ref, ProjectRef):
+                ids[ref] = project_endpoint.read_project_id(payload)
+            elif ref.project in ids:
+                source = endpoint.read_source(payload, ids[ref.project])
+                found.append(FoundRun(ref, payload, source))
+        except SwanlabExportError as error:
+            for each in refs:
+                if ref in {each, each.project}:
+                    errors.setdefault(each, error)
+            # Whether all runs are missing shows at the end; any other failure ends the call here.
+            is_missing = isinstance(error, NotFoundError)
+            if len(errors) == len(refs) or not (partial or is_missing):
+                break
+    _check_found(refs, errors, partial=partial, report=report)
+    return _distinct(found)
+
+
+def _check_found(
+    refs: Sequence[RunRef],
+    errors: dict[RunRef, SwanlabExportError],
+    *,
+    partial: bool,
+    report: Report,
+) -> None:
+    are_missing = all(isinstance(error, NotFoundError) for error in errors.values())
+    if len(errors) == len(refs) > 1 and are_missing:
+        named = "; ".join(f"{ref}: {error.message}" for ref, error in errors.items())
+        raise NotFoundError(f"none of the {len(refs)} runs exists: {named}")
+    outcome = Outcome(len(refs), partial=partial, report=report)
+    for ref, error in errors.items():
+        outcome.fail(ref, error)
+
+
+def _fetch_all(
+    client: Client, refs: Sequence[RunRef | ProjectRef]
+) -> Iterator[tuple[RunRef | ProjectRef, Any]]:
+    """Fetch runs and projects concurrently; yield each with its payload, or its error."""
+
+    def fetch(ref: RunRef | ProjectRef) -> Any:
+        try:
+            if isinstance(ref, RunRef):
+                return endpoint.fetch_run(client, ref)
+            return project_endpoint.fetch_project(client, ref)
+        except SwanlabExportError as error:
+            return error
+
+    return zip(refs, client.map(fetch, refs), strict=True)
+
+
+def _find_in_project(
+    context: Context, ref: ProjectRef, rules: Sequence[Rule], report: Report
+) -> list[FoundRun]:
+    """Fetch the runs of a project, or those that pass all rules."""
+    client = context.client
+    project = client.submit(lambda: project_endpoint.fetch_project(client, ref))
+    payloads: Iterable[Any]
+    try:
+        if rules:
+            payloads = flatten_groups(endpoint.fetch_filtered_runs(client, ref, rules))
+        else:
+            payloads = list(_all_runs(context, ref, report))
+    except SwanlabExportError:
+        project()  # that there is no such project says more than that it has no runs
+        raise
+    project_id = project_endpoint.read_project_id(project())
+    sources = ((run, endpoint.read_source(run, project_id)) for run in payloads)
+    return _distinct(FoundRun(RunRef(ref, source.run_id), run, source) for run, source in sources)
+
+
+def _all_runs(context: Context, ref: ProjectRef, report: Report) -> Pages:
+    return Pages(
+        context.client,
+        lambda page, size: endpoint.runs_page(ref, page, size),
+        endpoint.identify,
+        page=1,
+        size=PAGE_SIZES[-1],
+        all=True,
+        title="runs",
+        progress=context.progress,
+        report=report,
+    )
+
+
+def _distinct(runs: Iterable[FoundRun]) -> list[FoundRun]:
+    """Keep each run once: an id and a slug may name the same one."""
+    found: dict[str, FoundRun] = {}
+    for run in runs:
+        found.setdefault(run.run_id, run)
+    return list(found.values())
+
+
+def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Cut a stream into lists of at most ``size``."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

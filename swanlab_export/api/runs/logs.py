@@ -1,0 +1,244 @@
+"""``api.run.logs`` and ``api.run.export_logs``: console logs, by line and as a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.resource import F, Resource, check_choice
+from swanlab_export.api.runs.downloads import open_download, presign
+from swanlab_export.api.runs.find import find_run
+from swanlab_export.endpoints import logs as endpoint
+from swanlab_export.endpoints.metrics import read_export_path
+from swanlab_export.errors import ServerError, UsageError
+from swanlab_export.files import parse_target, write_chunks
+from swanlab_export.limits import LOG_EXPORT_LINES_MAX, LOG_LEVELS, LOG_SHARD_LINES
+from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.details import normalize_logs
+from swanlab_export.normalizers.rows import build_table
+from swanlab_export.pagination import fetch_log_shards
+from swanlab_export.refs import parse_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from swanlab_export.api.context import Context
+    from swanlab_export.api.runs.find import FoundRun
+    from swanlab_export.files import Target
+    from swanlab_export.report import Report
+
+# No log is longer, and each 500,000 lines cost an export.
+_LINES_MAX = 100_000_000
+
+
+class RunLogs(Resource[F]):
+    """Console logs."""
+
+    def logs(
+        self,
+        path: str,
+        *,
+        offset: int | None = None,
+        level: str = "INFO",
+        ignore_timestamp: bool = False,
+        all: bool | None = None,
+    ) -> F:
+        """Lines of the console log; one row each.
+
+        Args:
+            path: The run.
+            offset: Only this shard of 1000 lines, from 0.
+            level: DEBUG, INFO, WARN or ERROR: the lowest that is wanted.
+            ignore_timestamp: Leave out the timestamp column.
+            all: Every shard; the default unless ``offset`` is given.
+
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: Fewer lines came than were announced.
+
+        Source: ``GET /house/metrics/log``. All shards are read at the lowest level, at which the
+        announced count is that of all lines, and the level is chosen afterwards.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     lines = api.run.logs("ada-lab/digits/diverged", level="ERROR")
+        >>> lines["tag"].unique().tolist()
+        ['train']
+        """
+        ref = parse_run(path)
+        if offset is not None and not 0 <= offset <= _LINES_MAX:
+            raise UsageError(f"{argument('offset')} is from 0 to {_LINES_MAX}")
+        if all and offset:
+            raise UsageError(f"{argument('offset')} and {argument('all', True)} exclude each other")
+        level = check_choice("level", level, LOG_LEVELS)
+        shard = None if all or (all is None and offset is None) else offset or 0
+        report = self._output.begin(schemas.LOGS)
+        run = find_run(self._context, ref, report)
+        if shard is None:
+            shards = _fetch_shards(self._context, run)
+        else:
+            shards = iter([_fetch_shard(self._context, run, shard, level)])
+
+        def lines() -> Iterator[Any]:
+            for payload in shards:
+                yield from _at_level(endpoint.read_lines(payload), level)
+                if shard is not None:
+                    _report_rest(payload, shard, report)
+
+        result = Result(
+            lambda: normalize_logs(lines(), report, run.run_id, has_timestamp=not ignore_timestamp),
+            lambda: list(shards),
+            self._context.source(
+                "run logs",
+                ref,
+                offset=shard,
+                level=level,
+                all=shard is None,
+                ignore_timestamp=ignore_timestamp,
+            ),
+        )
+        return self._output.deliver(result, report)
+
+    def export_logs(
+        self,
+        path: str,
+        *,
+        start: int = 0,
+        rows: int = LOG_EXPORT_LINES_MAX,
+        save: str | PathLike[str] | None = None,
+    ) -> F:
+        """The console log as files on the server, with their URLs; one row per 500,000 lines.
+
+        Args:
+            path: The run.
+            start: The first line, from 0.
+            rows: Lines at most.
+            save: Download the log itself to this ``.log`` file (also ``.log.gz``, ``.log.zst``),
+                whole or not at all. Then the column rows counts the lines that came.
+
+        Raises:
+            NotFoundError: There is no such run.
+            IncompleteError: The file did not arrive whole; then it is not kept.
+
+        Source: ``POST /house/metrics/log/export``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.run.export_logs("ada-lab/digits/diverged", rows=10)["rows"].tolist()
+        [10]
+        """
+        ref = parse_run(path)
+        if not 0 <= start <= _LINES_MAX:
+            raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
+        if not 1 <= rows <= _LINES_MAX:
+            raise UsageError(f"{argument('rows')} is from 1 to {_LINES_MAX}")
+        target = None if save is None else _parse_log_target(fspath(save))
+        report = self._output.begin(schemas.LOG_EXPORTS, is_final=target is not None)
+        run = find_run(self._context, ref, report)
+        pieces = _export_pieces(self._context, run, start, rows)
+        if target is None:
+            exported = list(pieces)
+        else:
+            exported = []
+            write_chunks(_chunks(self._context, pieces, exported), target)
+        made = [
+            {"run_id": run.run_id, "start": piece.start, "rows": piece.rows, "url": piece.url}
+            for piece in exported
+        ]
+        result = Result(
+            lambda: build_table(schemas.LOG_EXPORTS, made, report),
+            lambda: made,
+            self._context.source("run export-logs", ref, start=start, rows=rows),
+        )
+        return self._output.deliver(result, report)
+
+
+def _fetch_shard(context: Context, run: FoundRun, shard: int, level: str) -> dict[str, Any]:
+    payload = context.client.send(endpoint.logs_page(run.source, shard, level))
+    if not isinstance(payload, dict):
+        kind = type(payload).__name__
+        raise ServerError(f"the server sent a {kind} where log lines were expected")
+    return payload
+
+
+def _fetch_shards(context: Context, run: FoundRun) -> Iterator[dict[str, Any]]:
+    with context.progress.bar("log", total=None, unit="lines") as bar:
+        for payload in fetch_log_shards(
+            context.client,
+            lambda shard: endpoint.logs_page(run.source, shard, LOG_LEVELS[0]),
+            size=LOG_SHARD_LINES,
+        ):
+            bar.add(len(endpoint.read_lines(payload)))
+            yield payload
+
+
+def _at_level(lines: Iterable[Any], level: str) -> Iterator[Any]:
+    """Choose lines at ``level`` or above; a line of an unknown level is one of them."""
+    wanted = LOG_LEVELS[LOG_LEVELS.index(level) :]
+    for line in lines:
+        found = endpoint.read_level(line)
+        if found in wanted or found not in LOG_LEVELS:
+            yield line
+
+
+def _report_rest(payload: dict[str, Any], shard: int, report: Report) -> None:
+    """Say that a shard is a part of a log, or behind its end."""
+    count = endpoint.read_count(payload)
+    if count > LOG_SHARD_LINES:
+        rest = f"{argument('all', True)} fetches the rest"
+        report.hint(f"shard {shard} of a log of {count} lines; {rest}")
+    elif shard and not endpoint.read_lines(payload):
+        report.warn(f"shard {shard} is behind the end of a log of {count} lines")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a log that one export can contain, and where it can be downloaded."""
+
+    start: int
+    rows: int
+    path: str
+    url: str
+
+
+def _parse_log_target(save: str) -> Target:
+    target = parse_target(save, {".log": "log"})
+    if target.format != "log":
+        raise UsageError(f"{argument('save')} {quote(save)}: a log is saved as a .log file")
+    return target
+
+
+def _export_pieces(context: Context, run: FoundRun, start: int, rows: int) -> Iterator[_Piece]:
+    """Have a log written to files on the server, of at most 500,000 lines each, in order."""
+    for first in range(start, start + rows, LOG_EXPORT_LINES_MAX):
+        count = min(LOG_EXPORT_LINES_MAX, start + rows - first)
+        payload = endpoint.fetch_log_export(context.client, run.source, first, count)
+        file = read_export_path(payload, f"the log of {run.ref}")
+        yield _Piece(first, count, file, presign(context.client, [file])[0])
+
+
+def _chunks(context: Context, pieces: Iterable[_Piece], saved: list[_Piece]) -> Iterator[bytes]:
+    """Yield the bytes of the log itself, piece after piece, until a piece has no line.
+
+    ``saved`` gathers the pieces that have any, with the lines that came.
+    """
+    with context.progress.bar("log", total=None, unit="B") as bar:
+        ends_line = True
+        for piece in pieces:
+            lines = size_bytes = 0
+            for chunk in filter(
+                None, open_download(context.client, piece.path, "the log", piece.url)
+            ):
+                if not size_bytes and not ends_line:
+                    yield b"\n"  # a line of one piece must not go on in the next
+                size_bytes += len(chunk)
+                lines += chunk.count(b"\n")
+                ends_line = chunk.endswith(b"\n")
+                bar.add(len(chunk))
+                yield chunk
+            if not size_bytes:
+                return
+            saved.append(replace(piece, rows=lines + (not ends_line)))

@@ -1,0 +1,149 @@
+"""``api.run.medias``: what was logged at a step or at all steps, and the files themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.resource import F, Resource
+from swanlab_export.api.runs.find import find_run, in_batches
+from swanlab_export.api.runs.keys import find_having, match_keys
+from swanlab_export.endpoints import medias as endpoint
+from swanlab_export.endpoints.metrics import read_urls
+from swanlab_export.errors import UsageError
+from swanlab_export.files.folder import FolderWriter
+from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.details import normalize_medias
+from swanlab_export.refs import parse_run
+from swanlab_export.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from swanlab_export.api.context import Context
+    from swanlab_export.api.runs.find import FoundRun
+    from swanlab_export.normalizers.details import MediaItem
+
+_URLS_PER_REQUEST = 200
+
+
+class RunMedias(Resource[F]):
+    """Images, audio and other media."""
+
+    def medias(
+        self,
+        path: str,
+        *,
+        keys: str | Sequence[str],
+        step: int | None = None,
+        all: bool = False,
+        download: str | PathLike[str] | None = None,
+    ) -> F:
+        """Images, audio and other media; one row per key, step and item.
+
+        Args:
+            path: The run.
+            keys: Media keys, or patterns.
+            step: The step to look at, 0 by default.
+            all: Every step instead.
+            download: Fetch the files into this folder too, all or none; adds the columns file
+                and size_bytes (bytes).
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such key; names the closest ones.
+            IncompleteError: A file did not arrive whole; then none is kept.
+
+        Source: ``POST /house/metrics/media`` or ``…/f_media``; URLs of
+        ``POST /resources/presigned/get``, which expire.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     images = api.run.medias("ada-lab/digits/mlp-adam", keys="val/*", all=True)
+        >>> images["step"].tolist()[:2]
+        [43, 219]
+        """
+        ref = parse_run(path)
+        patterns = schemas.parse_names(keys, "keys")
+        if step is not None and not 0 <= step < 2**63:
+            raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")
+        if all and step:
+            raise UsageError(f"{argument('step')} and {argument('all', True)} exclude each other")
+        folder = None if download is None else FolderWriter(Path(fspath(download)))
+        report = self._output.begin(
+            schemas.MEDIAS if folder is None else _WITH_FILES, is_final=folder is not None
+        )
+        context, client = self._context, self._context.client
+        run = find_run(context, ref, report)
+        found = match_keys(client, [run], patterns, "MEDIA")
+        find_having(client, [run], found, "MEDIA")
+        if all:
+            payload = endpoint.fetch_media(client, run.source, found)
+            items = list(endpoint.read_media(payload, found, report))
+        else:
+            payload = endpoint.fetch_media_step(client, run.source, found, step or 0)
+            items = list(endpoint.read_media_step(payload, found, report))
+            if not items:
+                steps = ", ".join(map(str, endpoint.read_steps(payload)[:10]))
+                only_at = f", only at {steps}" if steps else ""
+                report.warn(f"nothing was logged at step {step or 0}{only_at}")
+
+        def table() -> Table:
+            signed = _add_urls(context, run, items)
+            made = normalize_medias(signed, report, run.run_id)
+            return made if folder is None else _download(context, run, made, folder)
+
+        at_step = None if all else step or 0
+        source = context.source("run medias", ref, keys=patterns, step=at_step, all=all)
+        return self._output.deliver(Result(table, lambda: payload, source), report)
+
+
+_WITH_FILES = replace(schemas.MEDIAS, columns=(*schemas.MEDIAS.columns, *schemas.MEDIA_FILES))
+
+
+def _add_urls(context: Context, run: FoundRun, items: Sequence[MediaItem]) -> Iterator[MediaItem]:
+    """Presign the files, a few hundred at a time; an item that is a text has none."""
+    for some in in_batches(items, _URLS_PER_REQUEST):
+        paths = [known["path"] for known, _ in some if known["path"] is not None]
+        urls = iter(_presign(context, run, paths) if paths else [])
+        for known, more in some:
+            yield known | {"url": None if known["path"] is None else next(urls)}, more
+
+
+def _presign(context: Context, run: FoundRun, paths: list[str]) -> list[str]:
+    payload = endpoint.fetch_media_urls(context.client, run.source, paths)
+    return read_urls(payload, len(paths))
+
+
+def _download(context: Context, run: FoundRun, table: Table, folder: FolderWriter) -> Table:
+    """Fetch every file concurrently; the folder gets them when the last one is whole."""
+    rows = table.to_arrow()
+    items = rows.select(["key", "path", "url"]).to_pylist()
+    file_rows = [row for row, item in enumerate(items) if item["path"] is not None]
+    names = folder.plan_names([(items[row]["key"] or "", items[row]["path"]) for row in file_rows])
+
+    def fetch(file: tuple[int, str]) -> tuple[str, int]:
+        row, name = file
+        path, first = items[row]["path"], iter([items[row]["url"]])
+        chunks = context.client.download(
+            lambda: next(first, None) or _presign(context, run, [path])[0],
+            f"the file {quote(path)} of {run.ref}",
+        )
+        return folder.write(name, chunks)
+
+    saved: list[tuple[str | None, int | None]] = [(None, None)] * len(items)
+    files = list(zip(file_rows, names, strict=True))
+    with folder, context.progress.bar("files", total=len(files), unit="files") as bar:
+        for row, found in zip(file_rows, context.client.map(fetch, files), strict=True):
+            bar.add(1)
+            saved[row] = found
+        folder.commit()
+    for i, column in enumerate(schemas.MEDIA_FILES):
+        values = pa.array([each[i] for each in saved], column.arrow_type)
+        rows = rows.append_column(column.field(), values)
+    return Table(table.name, rows.schema, rows.to_batches())

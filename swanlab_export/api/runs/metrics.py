@@ -1,0 +1,174 @@
+"""``api.run.metrics``: points of one run or many, sampled or in full, long or wide."""
+
+from __future__ import annotations
+
+from functools import partial as bind
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+
+from swanlab_export.api.context import Result
+from swanlab_export.api.outputs import FileOutput
+from swanlab_export.api.resource import F, Output, Resource, flat
+from swanlab_export.api.runs import export
+from swanlab_export.api.runs import sample as sampling
+from swanlab_export.api.runs.find import Wanted, find_runs
+from swanlab_export.api.runs.plan import Query, resolve
+from swanlab_export.api.runs.ranges import Range
+from swanlab_export.limits import SAMPLE_MAX
+from swanlab_export.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from os import PathLike
+    from pathlib import Path
+
+    from swanlab_export.api.runs.filters import Where
+
+
+class MetricsOptions(TypedDict, total=False):
+    """The arguments of ``metrics`` that do not decide what it returns."""
+
+    project: str | None
+    where: Where
+    all: bool
+    sample: int
+    x_axis: str
+    range_type: str | None
+    range_start: float | datetime | None
+    range_end: float | datetime | None
+    range_head: int | None
+    range_tail: int | None
+    range_last: int | None
+    layout: Literal["long", "wide"]
+    ignore_timestamp: bool
+    partial: bool
+
+
+class RunMetrics(Resource[F]):
+    """Points of metrics."""
+
+    @overload
+    def metrics(
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        save: None = ...,
+        **options: Unpack[MetricsOptions],
+    ) -> F: ...
+    @overload
+    def metrics(
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        save: str | PathLike[str],
+        log_scale: bool = ...,
+        **options: Unpack[MetricsOptions],
+    ) -> Path: ...
+    def metrics(
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        save: str | PathLike[str] | None = None,
+        log_scale: bool = False,
+        project: str | None = None,
+        where: Where = None,
+        all: bool = False,
+        sample: int = SAMPLE_MAX,
+        x_axis: str = "step",
+        range_type: str | None = None,
+        range_start: float | datetime | None = None,
+        range_end: float | datetime | None = None,
+        range_head: int | None = None,
+        range_tail: int | None = None,
+        range_last: int | None = None,
+        layout: Literal["long", "wide"] = "long",
+        ignore_timestamp: bool = False,
+        partial: bool = False,
+    ) -> F | Path:
+        """Points of metrics; one row per run, key and step, sorted so.
+
+        Args:
+            paths: Runs, workspace/project/run or web pages, one by one or in lists; or give
+                ``project``.
+            keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
+            save: Write to this file instead, and return its path. The extension gives the format;
+                ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run.
+            log_scale: Pictures have a logarithmic axis.
+            project: All runs of a project.
+            where: Only runs that pass; see ``filter``.
+            all: Every point, instead of a sample; a range gives every point in it, too.
+            sample: Points per key at most, up to 1500.
+            x_axis: ``"step"``, ``"time"``, ``"relative_time"``, or a key, as column ``x``.
+            range_type: What start and end are: ``"step"``, ``"timestamp"`` (Unix ms, UTC) or
+                ``"custom"`` (values of the x axis).
+            range_start: The first, inclusive; a time makes it a range of timestamps.
+            range_end: The last, inclusive.
+            range_head: The first so many points of each key.
+            range_tail: The last so many points of each key.
+            range_last: Points of the last so many ms.
+            layout: ``"long"``, or ``"wide"``: one row per run and step, one column per key.
+            ignore_timestamp: Leave out the timestamp column.
+            partial: Leave out runs that fail, and say which.
+
+        Returns:
+            run_id, key, step, value, timestamp (UTC), and x on another axis than the step.
+
+        Raises:
+            NotFoundError: There is no such run, or no run has a key; names the closest ones.
+            IncompleteError: Less arrived than was announced, or one of several runs failed.
+
+        Source: ``POST /house/metrics/scalar``, or the CSV of ``…/scalar/export``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     points = api.run.metrics("ada-lab/digits/diverged", keys="loss", all=True)
+        >>> len(points)
+        440
+        """
+        wanted = Wanted.parse(flat(paths), project, where)
+        bounds = Range.parse(range_type, range_start, range_end, range_head, range_tail, range_last)
+        query = Query.parse(
+            keys,
+            bounds,
+            all=all,
+            sample=sample,
+            x_axis=x_axis,
+            layout=layout,
+            has_timestamp=not ignore_timestamp,
+            partial=partial,
+            now_ms=self._context.now_ms(),
+        )
+        output: Output[Any] = (
+            self._output if save is None else FileOutput(save, log_scale=log_scale)
+        )
+        report = output.begin(query.declared())
+        context = self._context
+        runs = find_runs(context, wanted, partial=partial, report=report)
+        plan = resolve(context, query, runs, bind(export.announced_steps, context.client), report)
+        fetch_raw = export.fetch_raw_exports if query.is_full else sampling.fetch_raw_samples
+        options = query.options() | {"range": None if bounds is None else str(bounds)}
+        attempts = count()
+
+        def table() -> Table:
+            if query.is_full:
+                can_restart = output.can_restart and next(attempts) == 0
+                batches = export.exported_batches(context, plan, can_restart=can_restart)
+            else:
+                batches = sampling.sampled_batches(context, plan)
+            return Table(
+                "metrics",
+                plan.layout.schema,
+                batches,
+                run_names={run.run_id: run.name for run in runs},
+                x_axis=query.x_axis,
+                keys=plan.keys,
+            )
+
+        result = Result(
+            table,
+            lambda: fetch_raw(context, plan),
+            context.source("run metrics", wanted, **options, **wanted.options()),
+        )
+        delivered: F | Path = output.deliver(result, report)
+        return delivered

@@ -1,0 +1,189 @@
+"""What ``run metrics`` was asked for: checked first, then resolved to runs and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from swanlab_export import schemas
+from swanlab_export.api.resource import check_choice
+from swanlab_export.api.runs.find import Outcome
+from swanlab_export.api.runs.keys import find_having, match_keys, warn_of_missing
+from swanlab_export.api.runs.ranges import check_x_axis
+from swanlab_export.errors import UsageError
+from swanlab_export.limits import LAYOUTS, SAMPLE_MAX, X_AXES
+from swanlab_export.messages import argument
+from swanlab_export.normalizers.metrics import Layout
+from swanlab_export.normalizers.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from swanlab_export.api.context import Context
+    from swanlab_export.api.runs.find import FoundRun
+    from swanlab_export.api.runs.ranges import Range
+    from swanlab_export.report import Report
+    from swanlab_export.schemas import TableSchema
+
+Steps = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which points are wanted, and in which form; nothing of it needs a request."""
+
+    patterns: list[str]
+    is_full: bool
+    sample: int
+    x_axis: str
+    selection: Selection
+    layout: str
+    has_timestamp: bool
+    partial: bool
+
+    @classmethod
+    def parse(
+        cls,
+        keys: str | Sequence[str],
+        bounds: Range | None,
+        *,
+        all: bool,
+        sample: int,
+        x_axis: str,
+        layout: str,
+        has_timestamp: bool,
+        partial: bool,
+        now_ms: int,
+    ) -> Self:
+        """Check the arguments.
+
+        Raises:
+            UsageError: One of them has no meaning, or two exclude each other.
+        """
+        patterns = schemas.parse_names(keys, "keys")
+        is_full = all or bounds is not None
+        reason = argument("all") if all else "a range"
+        check_x_axis(x_axis, is_sampled=not is_full, reason=reason)
+        layout = check_choice("layout", layout, LAYOUTS)
+        if sample < 1:
+            raise UsageError(f"{argument('sample')} must be at least 1")
+        selection = Selection() if bounds is None else bounds.select(x_axis, now_ms)
+        return cls(
+            patterns,
+            is_full,
+            min(sample, SAMPLE_MAX),
+            x_axis,
+            selection,
+            layout,
+            has_timestamp,
+            partial,
+        )
+
+    @property
+    def x_key(self) -> str | None:
+        """The key that is the x axis, None where the axis is step or time."""
+        return None if self.x_axis in X_AXES else self.x_axis
+
+    @property
+    def x_type(self) -> pa.DataType | None:
+        """The type of the column ``x``, None where the axis is the step."""
+        if self.x_axis == "step":
+            return None
+        return schemas.TIME if self.x_axis == "time" else schemas.FLOAT
+
+    def declared(self) -> TableSchema:
+        """The declared columns of the table; a wide one has a column per key besides."""
+        run_id, key, step, value, timestamp = schemas.METRICS.columns
+        x = schemas.X_TIME if self.x_axis == "time" else schemas.X
+        if self.layout == "wide":
+            axis = step if self.x_type is None else x
+            grain = "one row per run and step"
+            return replace(schemas.METRICS, grain=grain, columns=(run_id, axis), is_closed=False)
+        columns = [run_id, key, step, value]
+        if self.has_timestamp:
+            columns.append(timestamp)
+        if self.x_type is not None:
+            columns.append(x)
+        return replace(schemas.METRICS, columns=tuple(columns))
+
+    def options(self) -> dict[str, Any]:
+        """Describe it for the table's source."""
+        return {
+            "keys": self.patterns,
+            "all": self.is_full,
+            "sample": None if self.is_full else self.sample,
+            "x_axis": self.x_axis,
+            "layout": self.layout,
+            "ignore_timestamp": not self.has_timestamp,
+            "partial": self.partial,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A query with the runs and keys that it means: from here on only data are fetched."""
+
+    query: Query
+    runs: list[FoundRun]
+    keys: list[str]
+    having: dict[str, set[str]]
+    announced: Callable[[], Steps]  # run → key → its latest step
+    layout: Layout
+    report: Report
+
+    def outcome(self) -> Outcome:
+        """Decides what it means that a run fails."""
+        return Outcome(len(self.runs), partial=self.query.partial, report=self.report)
+
+    def keys_of(self, run: FoundRun) -> list[str]:
+        """The keys that this run has, in the order asked for."""
+        return [key for key in self.keys if run.run_id in self.having[key]]
+
+
+def resolve(
+    context: Context,
+    query: Query,
+    runs: list[FoundRun],
+    find_steps: Callable[[list[FoundRun], list[str]], Steps],
+    report: Report,
+) -> Plan:
+    """Find the keys that are meant, and which runs have them.
+
+    Args:
+        context: The server.
+        query: What was asked for.
+        runs: The runs that it is about.
+        find_steps: Fetches the latest steps that the server announces.
+        report: Gets warnings.
+
+    Raises:
+        NotFoundError: No run has a key; names the closest ones.
+    """
+    client = context.client
+    keys = match_keys(client, runs, query.patterns, "SCALAR")
+    # Before any export is begun: what the export of a run that goes on then contains beyond the
+    # announced steps is no contradiction, while the other way round it would look cut.
+    announced = client.submit(lambda: find_steps(runs, keys)) if query.is_full else dict
+    x_key = query.x_key
+    asked = keys if x_key is None else list(dict.fromkeys([*keys, x_key]))
+    having = find_having(client, runs, asked, "SCALAR")
+    if x_key is not None:
+        having = {key: having[key] & having[x_key] for key in keys}
+    layout = Layout(
+        tuple(run.run_id for run in runs),
+        tuple(keys),
+        query.x_type,
+        is_wide=query.layout == "wide",
+        has_timestamp=query.has_timestamp,
+    )
+    warn_of_missing(having, len(runs), report, x_key)
+    for warning in layout.warnings():
+        report.warn(warning)
+    return Plan(query, runs, keys, having, announced, layout, report)
+
+
+def chunks_of(keys: Sequence[str], size: int) -> list[list[str]]:
+    """Cut keys into as many as one request takes."""
+    return [list(keys[i : i + size]) for i in range(0, len(keys), size)]

@@ -1,0 +1,54 @@
+"""The summaries of many runs: few requests, and a word about runs that have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swanlab_export.api.runs.find import in_batches
+from swanlab_export.endpoints import metrics as endpoint
+from swanlab_export.limits import RUNS_PER_REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from swanlab_export.client import Client
+    from swanlab_export.endpoints.runs import RunSource
+    from swanlab_export.report import Report
+
+_Run = TypeVar("_Run")
+
+
+def join_summaries(
+    client: Client,
+    runs: Iterable[tuple[_Run, RunSource]],
+    choose_keys: Callable[[list[RunSource]], Sequence[str] | None],
+    report: Report,
+) -> Iterator[tuple[_Run, Mapping[str, Any]]]:
+    """Yield each run with its summary, one request for a few hundred runs, concurrently.
+
+    Args:
+        client: The server.
+        runs: Whatever stands for a run, and how data requests name it.
+        choose_keys: The keys that are wanted of some runs; None means all.
+        report: Gets a warning that counts the runs that the server left out.
+    """
+
+    def fetch(
+        some: list[tuple[_Run, RunSource]],
+    ) -> list[tuple[_Run, Mapping[str, Any] | None]]:
+        sources = [source for _, source in some]
+        keys = choose_keys(sources)
+        if keys is not None and not keys:
+            return [(run, {}) for run, _ in some]
+        payload = endpoint.fetch_summaries(client, sources, keys)
+        by_id = endpoint.read_summaries(payload, sources, keys)
+        return [(run, by_id.get(source.run_id)) for run, source in some]
+
+    count = missing = 0
+    for pairs in client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
+        for run, summary in pairs:
+            count += 1
+            missing += summary is None
+            yield run, summary or {}
+    if missing:
+        report.warn(f"{missing} of {count} runs have no summary")

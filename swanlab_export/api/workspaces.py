@@ -1,0 +1,40 @@
+"""``api.workspace``: teams and people that hold projects."""
+
+from __future__ import annotations
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.api.resource import F, Resource
+from swanlab_export.endpoints import workspaces as endpoint
+from swanlab_export.normalizers.entities import normalize_workspaces
+from swanlab_export.refs import parse_workspace
+
+
+class Workspaces(Resource[F]):
+    """Workspaces: teams and people that hold projects."""
+
+    def info(self, username: str) -> F:
+        """One workspace, with its profile and your role in it; one row.
+
+        Args:
+            username: Its name in paths, or the URL of its web page.
+
+        Raises:
+            NotFoundError: There is no such workspace.
+
+        Source: ``GET /group/{username}``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.workspace.info("ada-lab")["type"].item()
+        'TEAM'
+        """
+        ref = parse_workspace(username)
+        report = self._output.begin(schemas.WORKSPACES)
+        payload = endpoint.fetch_workspace(self._context.client, ref)
+        result = Result(
+            lambda: normalize_workspaces([payload], report, is_single=True),
+            lambda: payload,
+            self._context.source("workspace info", ref),
+        )
+        return self._output.deliver(result, report)

@@ -1,0 +1,126 @@
+"""Runs: their records and columns, and how data requests name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export.client import Client, Request
+from swanlab_export.endpoints.filters import filter_payload
+from swanlab_export.endpoints.items import check_same, identify_by
+from swanlab_export.errors import ServerError
+from swanlab_export.messages import quote
+from swanlab_export.normalizers.values import as_time_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swanlab_export.endpoints.filters import Rule
+    from swanlab_export.refs import ProjectRef, RunRef
+
+identify = identify_by("cuid")
+identify_column = identify_by("key")
+
+
+@dataclass(frozen=True)
+class RunSource:
+    """A run as data requests name it; a clone carries the ids of the run that holds its data.
+
+    ``created_at_s`` bounds the server's search, and makes it fast; without it the run is found, too.
+    """
+
+    run_id: str
+    project_id: str
+    created_at_s: int | None = None
+    root_run_id: str = ""
+    root_project_id: str = ""
+
+    def bound(self) -> dict[str, int]:
+        """The creation time in Unix seconds, where it is known."""
+        return {} if self.created_at_s is None else {"createdAt": self.created_at_s}
+
+    def root_ids(self) -> dict[str, str]:
+        """The ids of the original, where this is a clone."""
+        ids = {"rootProId": self.root_project_id, "rootExpId": self.root_run_id}
+        return {name: value for name, value in ids.items() if value}
+
+    def column(self, key: str) -> dict[str, Any]:
+        """Name one column of the run."""
+        return {"experimentId": self.run_id, "key": key} | self.bound() | self.root_ids()
+
+    def run(self) -> dict[str, Any]:
+        """Name the run, with its root ids beside its own."""
+        ids = {"projectId": self.project_id, "experimentId": self.run_id}
+        return ids | self.bound() | self.root_ids()
+
+    def origin(self) -> dict[str, Any]:
+        """Name the run that holds the data: the original of a clone, else the run itself."""
+        return {
+            "projectId": self.root_project_id or self.project_id,
+            "experimentId": self.root_run_id or self.run_id,
+        } | self.bound()
+
+
+def fetch_run(client: Client, ref: RunRef) -> Any:
+    """Fetch one run with its full profile: ``GET /project/{ws}/{project}/runs/{id or slug}``."""
+    payload = client.send(Request("GET", f"/project/{ref.url_path}"))
+    check_same(payload, ["cuid", "slug"], ref.run, "run")
+    return payload
+
+
+def read_source(payload: Any, project_id: str) -> RunSource:
+    """Read from a run what data requests need to name it.
+
+    Raises:
+        ServerError: It has no id, or ids that are none.
+    """
+    if not isinstance(payload, dict) or not isinstance(payload.get("cuid"), str):
+        raise ServerError("the server sent a run without an id")
+    roots = [payload.get(name) or "" for name in ("rootExpId", "rootProId")]
+    if not all(isinstance(root, str) for root in roots):
+        raise ServerError(f"run {quote(payload['cuid'])} has root ids that are not text")
+    try:
+        created_at_s = as_time_ms(payload.get("createdAt")) // 1000
+    except (TypeError, ValueError, OverflowError):
+        created_at_s = None
+    return RunSource(payload["cuid"], project_id, created_at_s, *roots)
+
+
+def read_run_name(payload: Any) -> str | None:
+    """Read what people call a run; None where it has no name."""
+    found = payload.get("name") or payload.get("slug")
+    return found if isinstance(found, str) else None
+
+
+def runs_page(ref: ProjectRef, page: int, size: int) -> Request:
+    """Ask for a page of runs: ``GET /project/{ws}/{project}/runs``."""
+    params = (("page", page), ("size", size))
+    return Request("GET", f"/project/{ref.url_path}/runs", params=params)
+
+
+def fetch_filtered_runs(client: Client, ref: ProjectRef, rules: Sequence[Rule]) -> Any:
+    """Fetch the runs that pass all rules: ``POST /project/{ws}/{project}/runs/shows``."""
+    filters = [{**filter_payload(rule), "active": True} for rule in rules]
+    body = {"filters": filters, "groups": [], "sorts": []}
+    return client.send(Request("POST", f"/project/{ref.url_path}/runs/shows", body=body))
+
+
+def columns_page(
+    run_id: str,
+    page: int,
+    size: int,
+    *,
+    search: str | None,
+    column_class: str | None,
+    column_type: str | None,
+) -> Request:
+    """Ask for a page of a run's columns: ``GET /experiment/{id}/column``."""
+    wanted = (("search", search), ("class", column_class), ("type", column_type))
+    params: list[tuple[str, str | int]] = [("page", page), ("size", size)]
+    params += [(name, value) for name, value in wanted if value]
+    return Request("GET", f"/experiment/{run_id}/column", params=tuple(params))
+
+
+def read_column_key(payload: Any) -> Any:
+    """Read the key of a column."""
+    return payload.get("key") if isinstance(payload, dict) else None
