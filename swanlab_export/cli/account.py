@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from swanlab_export.cli.execute import reporting, say
-from swanlab_export.errors import AuthenticationError, UsageError, argument
-from swanlab_export.refs import escape
+from swanlab_export.cli.output import boundary, say
+from swanlab_export.errors import AuthenticationError, UsageError
+from swanlab_export.messages import argument, quote
 
 _DEBUG = click.option("--debug", is_flag=True, help="Show the trace of an error.")
 _LOCAL = click.option(
@@ -34,20 +34,20 @@ def login(
     host: str | None, api_key: str | None, relogin: bool, is_local: bool, debug: bool
 ) -> None:
     """Check a key with the server, and keep it where the official client keeps it."""
-    with reporting(debug):
+    with boundary(debug=debug):
         from swanlab_export.client import Client
+        from swanlab_export.files.atomic import write_atomically
         from swanlab_export.settings import (
             current_folder,
             format_login,
             load_settings,
             netrc_path,
         )
-        from swanlab_export.writers.publish import publish
 
         path = netrc_path(os.environ, current_folder(), is_local=is_local)
         if path.exists() and not relogin:
             raise UsageError(
-                f"{escape(str(path))} holds a login; {argument('relogin')} replaces it"
+                f"{quote(str(path))} has a login already; {argument('relogin')} replaces it"
             )
         key = api_key or _read_key()
         settings = load_settings(host, key, environ=os.environ, cwd=current_folder())
@@ -57,7 +57,7 @@ def login(
         if is_local:
             # As the official client does: the key must not get into a repository.
             (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
-        with publish(path, mode=0o600) as part:
+        with write_atomically(path, mode=0o600) as part:
             part.write_text(format_login(settings), encoding="ascii")
         say(f"logged in to {settings.host} as {username}; the key is in {path}")
 
@@ -67,37 +67,37 @@ def login(
 @_LOCAL
 @_DEBUG
 def logout(force: bool, is_local: bool, debug: bool) -> None:
-    """Forget the key."""
-    with reporting(debug):
+    """Remove the key from the login file."""
+    with boundary(debug=debug):
         from swanlab_export.settings import current_folder, netrc_path
 
         path = netrc_path(os.environ, current_folder(), is_local=is_local)
         if not path.exists():
-            raise AuthenticationError(f"there is no login in {escape(str(path))}")
-        if not force and not click.confirm(f"Forget the key in {path}?", err=True):
+            raise AuthenticationError(f"there is no login in {quote(str(path))}")
+        if not force and not click.confirm(f"Remove the key in {path}?", err=True):
             say("nothing was changed")
             return
         path.unlink()
-        say(f"logged out: {path} is gone")
+        say(f"logged out: {path} was removed")
 
 
 @click.command()
 @_LOCAL
 @_DEBUG
 def verify(is_local: bool, debug: bool) -> None:
-    """Check that the key is accepted, and say by whom and for whom."""
-    with reporting(debug):
+    """Check that the server accepts the key, and say whose it is."""
+    with boundary(debug=debug):
         from swanlab_export.client import Client
         from swanlab_export.settings import current_folder, load_settings, netrc_path
 
         path = netrc_path(os.environ, current_folder(), is_local=True)
         if is_local and not path.exists():
-            raise AuthenticationError(f"there is no login in {escape(str(path))}")
+            raise AuthenticationError(f"there is no login in {quote(str(path))}")
         settings = load_settings(None, None, environ=os.environ, cwd=current_folder())
         for warning in settings.warnings:
             say(f"warning: {warning}")
         with Client(settings) as client:
-            say(f"{settings.host} knows the key as {client.login().username}")
+            say(f"{settings.host} accepts the key, which belongs to {client.login().username}")
 
 
 def _read_key() -> str:

@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from swanlab_export import __title__, __version__
+from swanlab_export._version import __title__, __version__
+from swanlab_export.cli.commands import Group, program_name
+from swanlab_export.cli.output import PROCESS
 from swanlab_export.errors import EXIT_INTERRUPTED
 
 _API = {
@@ -23,19 +25,21 @@ _API = {
     "self-hosted": "Administration of a self-hosted instance.",
 }
 _OWN = {
-    "api": "Get data out: every answer a typed table.",
+    "api": "Get data out: every response as a typed table.",
     "sandbox": "A local SwanLab server with real sample data.",
-    "login": "Log in, and keep the key where the official client keeps it.",
-    "logout": "Forget the key.",
+    "login": "Log in, and save the key where the official client saves it.",
+    "logout": "Remove the key from the login file.",
     "verify": "Check that the key is accepted.",
+    "help": "Environment variables, exit codes, formats and filters explained.",
+    "completion": "Print a script that lets the shell complete commands and options.",
 }
-_NEED_NUMPY = ("plot", ".png", ".svg", ".pdf", "sandbox")
 # The module that holds each top-level command, where it is not of the same name.
 _MODULES = {"login": "account", "logout": "account", "verify": "account"}
+_NAMES = {"help": "help_"}
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' one-line help without importing them."""
+class LazyGroup(Group):
+    """A group that lists its commands without importing them."""
 
     def __init__(self, *args: Any, summaries: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +57,7 @@ class LazyGroup(click.Group):
             return None
         name = _MODULES.get(cmd_name, cmd_name).replace("-", "_")
         module = importlib.import_module(f"swanlab_export.cli.{name}")
-        found = getattr(module, cmd_name.replace("-", "_"))
+        found = getattr(module, _NAMES.get(cmd_name, cmd_name.replace("-", "_")))
         assert isinstance(found, click.Command)
         return found
 
@@ -76,12 +80,17 @@ class _Root(LazyGroup):
 
         return official_command(cmd_name)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show a command that works without an account."""
+        with formatter.section("Without an account"):
+            words = "api run list ada-lab/digits --host sandbox --format table"
+            formatter.write_text(f"{program_name(ctx)} {words}")
+
 
 @click.group(
     cls=_Root,
     summaries=_OWN,
     context_settings={"max_content_width": 100},
-    epilog="Without an account: swanlab api run list ada-lab/digits --host sandbox --format table",
 )
 @click.version_option(__version__, "-v", "--version", prog_name=__title__)
 def root() -> None:
@@ -93,7 +102,7 @@ def root() -> None:
 
 @click.group(cls=LazyGroup, summaries=_API)
 def api() -> None:
-    """Get data out: every answer a typed table.
+    """Get data out: every response as a typed table.
 
     JSON on stdout, or a file by the extension of --save: .parquet, .csv, .json and more.
     """
@@ -101,11 +110,10 @@ def api() -> None:
 
 def main() -> None:
     """Run the program."""
-    # A command streams once and ends: Arrow's own allocator, which keeps what was freed for later,
-    # gains nothing here and holds 25 MB. Arrow reads this when it is loaded.
+    # A command streams once and ends: Arrow's own allocator, which keeps freed memory for later,
+    # gains nothing here and costs 25 MB. Arrow reads this when it is loaded.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    _keep_out_numpy()
-    # A stream that whoever started us has closed: nothing is said, but what should be printed fails.
+    # A stream that was closed before we started: messages are lost, but printing data fails.
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     if sys.stderr is None:
@@ -120,7 +128,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     try:
-        root()
+        root(obj=PROCESS, windows_expand_args=False)
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
@@ -130,28 +138,14 @@ def main() -> None:
         _end(1)
 
 
-def _keep_out_numpy() -> None:
-    """Let pyarrow find that there is neither numpy nor pandas, unless something needs them.
-
-    pyarrow imports them where they are installed, only to know their types, which takes longer than
-    all else in a short command. Only plots need them, and the sandbox.
-    """
-    words = [*sys.argv, os.environ.get("SWANLAB_API_HOST", "")]
-    is_needed = any(word.lower().endswith(_NEED_NUMPY) for word in words)
-    if sys.argv[1:2] == ["api"] and not is_needed:
-        for name in ("numpy", "pandas"):
-            # What an import of it stops at.
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-
-
 def _end(exit_code: int) -> NoReturn:
-    """End without what Python does at its end: everything is written and said.
+    """End without Python's own finalization: everything is written.
 
-    Taking down Arrow's modules takes a fifth of a short command's time; and after an error,
-    threads that still wait for the server would hold up the exit until they time out.
+    Unloading Arrow's modules takes a fifth of a short command's time; and after an error, threads
+    that still wait for the server would delay the exit until they time out.
     """
-    atexit._run_exitfuncs()  # noqa: SLF001  what libraries have asked for is done all the same
-    with suppress(OSError):  # said before, or nobody listens
+    atexit._run_exitfuncs()  # noqa: SLF001  handlers of libraries still run
+    with suppress(OSError):  # reported before, or nobody reads it
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(exit_code)

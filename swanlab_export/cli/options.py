@@ -1,4 +1,4 @@
-"""Options that every command shares, and how arguments are spelled on the command line."""
+"""Options that every command shares, and how arguments are written on the command line."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from swanlab_export.errors import Spelling
+from swanlab_export.cli.commands import SharedOption
+from swanlab_export.limits import (
+    JOBS,
+    PAGE_SIZE,
+    PAGE_SIZES,
+    RETRIES,
+    TEXT_FORMATS,
+    TIMEOUT_S,
+)
+from swanlab_export.messages import Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMATS = ("json", "jsonl", "csv", "tsv", "table")
-PAGE_SIZES = ("10", "12", "15", "20", "24", "27", "50", "100")
 # Arguments whose option is not just their name with hyphens.
-_SPELLED = {
-    "full": "--all",
+_OPTION_NAMES = {
     "path": "PATH",
     "page": "--page_num",
-    "size": "--page_size",
+    "page_size": "--page_size",
     "where": "--filter_query",
     "column_class": "--class",
     "column_type": "--type",
@@ -30,7 +37,7 @@ _SPELLED = {
 
 
 @dataclass(frozen=True)
-class Common:
+class Shared:
     """The options that every command takes."""
 
     host: str | None
@@ -46,26 +53,26 @@ class Common:
     debug: bool
 
 
-def spell_option(name: str, value: str = "") -> str:
-    """Spell an argument as the command line does.
+def option_name(name: str, value: str = "") -> str:
+    """Write an argument as the command line does.
 
-    >>> spell_option("range_head"), spell_option("full", "True"), spell_option("host", "sandbox")
+    >>> option_name("range_head"), option_name("all", "True"), option_name("host", "sandbox")
     ('--range-head', '--all', '--host sandbox')
     """
-    option = _SPELLED.get(name) or "--" + name.replace("_", "-")
+    option = _OPTION_NAMES.get(name) or "--" + name.replace("_", "-")
     return option if value in {"", "True"} else f"{option} {value}"
 
 
-SPELLING = Spelling(spell_option, "`{}`".format)
+COMMAND_LINE = Interface(option_name, "`{}`".format)
 
 
-def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command; they reach it as one ``common`` argument."""
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a command; they reach it as one ``shared`` argument."""
 
     @functools.wraps(command)
     def gathered(*args: Any, **kwargs: Any) -> Any:
-        shared = {field.name: kwargs.pop(field.name) for field in fields(Common)}
-        return command(*args, common=Common(**shared), **kwargs)
+        given = {field.name: kwargs.pop(field.name) for field in fields(Shared)}
+        return command(*args, shared=Shared(**given), **kwargs)
 
     for option in reversed(_OPTIONS):
         gathered = option(gathered)
@@ -73,10 +80,21 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add page number, page size and ``--all``."""
+    """Add page number, page size and ``--all``; they reach it as one ``paging`` argument."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any, all: bool, page: int | None, page_size: str | None, **kwargs: Any
+    ) -> Any:
+        if all:
+            paging: dict[str, Any] = {"all": True, "page": None if page == 1 else page}
+        else:
+            paging = {"page": 1 if page is None else page, "page_size": int(page_size or PAGE_SIZE)}
+        return command(*args, paging=paging, **kwargs)
+
     for option in reversed(_PAGING):
-        command = option(command)
-    return command
+        gathered = option(gathered)
+    return gathered
 
 
 def filter_option(*, is_required: bool = False) -> Callable[..., Any]:
@@ -100,68 +118,75 @@ _PAGING = (
         "--page-num",
         "page",
         type=int,
-        default=1,
-        show_default=True,
-        help="Page number.",
+        help="Page number.  [default: 1]",
     ),
     click.option(
         "-s",
         "--page_size",
         "--page-size",
-        "size",
-        type=click.Choice(PAGE_SIZES),
-        default="20",
-        show_default=True,
-        help="Rows per page.",
+        "page_size",
+        type=click.Choice([str(size) for size in PAGE_SIZES]),
+        help=f"Rows per page.  [default: {PAGE_SIZE}]",
     ),
-    click.option("--all", "full", is_flag=True, help="Every page, fetched side by side."),
+    click.option("--all", is_flag=True, help="Every page, fetched concurrently."),
 )
 
+
+def _shared(*names: str, **options: Any) -> Callable[..., Any]:
+    return click.option(*names, cls=SharedOption, **options)
+
+
 _OPTIONS = (
-    click.option("-h", "--host", metavar="URL", help="Server; `sandbox` starts one here."),
-    click.option(
+    _shared(
+        "-h",
+        "--host",
+        metavar="URL",
+        help="Server; `sandbox` starts one here.  [env var: SWANLAB_API_HOST; default: that of the login]",
+    ),
+    _shared(
         "-k",
         "--api-key",
         "--api_key",
         "api_key",
         metavar="KEY",
-        help="API key; better in SWANLAB_API_KEY or `swanlab login`.",
+        help="API key; better not here.  [env var: SWANLAB_API_KEY; default: that of the login]",
     ),
-    click.option(
+    _shared(
         "--save",
         is_flag=False,
         flag_value="",
         metavar="[NAME]",
+        shell_complete=lambda _, __, incomplete: [CompletionItem(incomplete, type="file")],
         help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather "
-        "(text also .gz .zst). Without a name, one is made up.",
+        "(text also .gz .zst). Without NAME, the file is named after the command and the time.",
     ),
-    click.option(
+    _shared(
         "--format",
         "output_format",
-        type=click.Choice([*FORMATS, "plot"]),
+        type=click.Choice([*TEXT_FORMATS, "table", "plot"]),
         default=None,
-        help="What to print.  [default: json]",
+        help="What to print.  [env var: SWANLAB_EXPORT_FORMAT; default: json]",
     ),
-    click.option("--raw", is_flag=True, help="Print what the server said, unflattened."),
-    click.option("--fields", metavar="A,B,…", help="Only these columns, in this order."),
-    click.option(
-        "--jobs", type=int, default=8, show_default=True, help="Requests in flight at most."
+    _shared("--raw", is_flag=True, help="Print what the server sent, as it is."),
+    _shared("--fields", metavar="A,B,…", help="Only these columns, in this order."),
+    _shared(
+        "--jobs", type=int, default=JOBS, show_default=True, help="Requests in flight at most."
     ),
-    click.option(
+    _shared(
         "--timeout",
         type=float,
-        default=30.0,
+        default=TIMEOUT_S,
         show_default=True,
         metavar="SECONDS",
         help="How long to wait for the server's next bytes.",
     ),
-    click.option(
+    _shared(
         "--retries",
         type=int,
-        default=5,
+        default=RETRIES,
         show_default=True,
-        help="How often to repeat what failed in passing.",
+        help="How often a request is repeated after a transient failure.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="No progress bars, hints or summary."),
-    click.option("--debug", is_flag=True, help="Show the trace of an error."),
+    _shared("-q", "--quiet", is_flag=True, help="No progress bars and no hints."),
+    _shared("--debug", is_flag=True, help="Show the trace of an error."),
 )

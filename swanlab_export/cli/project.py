@@ -2,77 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from swanlab_export.cli.execute import execute
-from swanlab_export.cli.options import Common, common_options, paging_options
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.options import Shared, paging_options, shared_options
+from swanlab_export.cli.output import connected
+from swanlab_export.limits import PROJECT_SORTS, VISIBILITIES
 
 
-@click.group()
+@click.group(cls=Group)
 def project() -> None:
     """Projects: what holds runs."""
 
 
-@project.command()
+@project.command(example="api project info ada-lab/digits --host sandbox --format table")
 @click.argument("path")
-@common_options
-def info(path: str, common: Common) -> None:
+@shared_options
+def info(path: str, shared: Shared) -> None:
     """One project, by PATH: workspace/project or its web page."""
-    from swanlab_export.api import project as api
+    with connected(shared, f"project-{path}") as api:
+        api.project.info(path)
 
-    execute(common, lambda context: api.info(context, path), name=f"project-{path}")
 
-
-@project.command("list")
+@project.command("list", example="api project list --workspace ada-lab --all --host sandbox")
 @click.option("-w", "--workspace", metavar="USERNAME", help="Workspace.  [default: your own]")
-@click.option("--search", metavar="TEXT", help="Only projects whose name holds TEXT.")
-@click.option("--sort", type=click.Choice(["create", "name"]), help="Order of the list.")
+@click.option("--search", metavar="TEXT", help="Only projects whose name contains TEXT.")
+@click.option("--sort", type=click.Choice(PROJECT_SORTS), help="Order of the list.")
 @paging_options
-@common_options
+@shared_options
 def list_(
     workspace: str | None,
     search: str | None,
     sort: str | None,
-    page: int,
-    size: str,
-    full: bool,
-    common: Common,
+    paging: dict[str, Any],
+    shared: Shared,
 ) -> None:
     """Projects of a workspace, one row each."""
-    from swanlab_export.api import project as api
-    from swanlab_export.api.paging import Paging
-
-    paging = Paging(page, int(size), full)
-    execute(
-        common,
-        lambda context: api.list_projects(context, workspace, paging, search=search, sort=sort),
-        name=f"projects-{workspace or ''}",
-    )
+    with connected(shared, f"projects-{workspace or ''}") as api:
+        api.project.list(workspace, search=search, sort=sort, **paging)
 
 
-@project.command()
+@project.command(example="api project create --name fresh --workspace ada-lab --host sandbox")
 @click.option("-n", "--name", required=True, help="1 to 100 of 0-9 a-z A-Z - _ . +")
 @click.option(
     "-v",
     "--visibility",
-    type=click.Choice(["PUBLIC", "PRIVATE"], case_sensitive=False),
+    type=click.Choice(VISIBILITIES, case_sensitive=False),
     default="PRIVATE",
     show_default=True,
     help="Who can see it.",
 )
 @click.option("-d", "--description", metavar="TEXT", help="What it is about.")
 @click.option("-w", "--workspace", metavar="USERNAME", help="Workspace.  [default: your own]")
-@common_options
+@shared_options
 def create(
-    name: str, visibility: str, description: str | None, workspace: str | None, common: Common
+    name: str, visibility: str, description: str | None, workspace: str | None, shared: Shared
 ) -> None:
     """Create a project; sent once, never repeated."""
-    from swanlab_export.api import project as api
-
-    execute(
-        common,
-        lambda context: api.create(
-            context, name, visibility=visibility, description=description, workspace=workspace
-        ),
-        name=f"project-{name}",
-    )
+    with connected(shared, f"project-{name}") as api:
+        api.project.create(
+            name, visibility=visibility, description=description, workspace=workspace
+        )

@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
-from swanlab_export.cli.execute import reporting
-from swanlab_export.errors import UsageError, argument
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.output import boundary
+from swanlab_export.errors import UsageError
+from swanlab_export.limits import GENERATIONS
+from swanlab_export.messages import argument
 
 
-@click.group()
+@click.group(cls=Group)
 def sandbox() -> None:
     """A local SwanLab server with real sample data."""
 
@@ -24,23 +27,32 @@ def sandbox() -> None:
     metavar="DIR",
     help="Data to serve, laid out as sample_data is.",
 )
+@click.option(
+    "--generation",
+    type=click.Choice(GENERATIONS),
+    default=GENERATIONS[-1],
+    show_default=True,
+    help="Release of the self-hosted server whose endpoints are served.",
+)
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="See `sandbox faults`.")
 @click.option("--debug", is_flag=True, help="Show the trace of an error.")
-def serve(port: int, data: Path | None, faults: tuple[str, ...], debug: bool) -> None:
+def serve(
+    port: int, data: Path | None, generation: str, faults: tuple[str, ...], debug: bool
+) -> None:
     """Serve until Ctrl-C; prints the URL, a key and commands to try."""
-    with reporting(debug):
+    with boundary(debug=debug):
         server = _import_sandbox()
         try:
             chosen = server.parse_faults(list(faults))
         except ValueError as error:
             raise UsageError(f"{argument('fault')}: {error}") from None
-        server.serve(port, data, chosen, click.echo)
+        server.serve(port, data, chosen, click.echo, generation=generation)
 
 
 @sandbox.command()
 def faults() -> None:
     """List the faults that can be switched on."""
-    with reporting(False):
+    with boundary(debug=False):
         click.echo(_import_sandbox().fault_help())
 
 
@@ -48,5 +60,5 @@ def _import_sandbox() -> Any:
     try:
         from swanlab_export import sandbox as server
     except ImportError:
-        raise UsageError("the sandbox needs Flask: pip install 'swanlab-export[sandbox]'") from None
+        raise UsageError("the sandbox needs Flask: pip install flask") from None
     return server

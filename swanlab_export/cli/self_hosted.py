@@ -3,104 +3,90 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
-from swanlab_export.cli.execute import execute
-from swanlab_export.cli.options import Common, common_options, paging_options
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.options import Shared, paging_options, shared_options
+from swanlab_export.cli.output import connected
 
 
-@click.group("self-hosted")
+@click.group("self-hosted", cls=Group)
 def self_hosted() -> None:
     """Administration of a self-hosted instance, for its root user."""
 
 
-@self_hosted.command()
-@common_options
-def info(common: Common) -> None:
+@self_hosted.command(example="api self-hosted info --host sandbox")
+@shared_options
+def info(shared: Shared) -> None:
     """Licence of the instance and your role in it."""
-    from swanlab_export.api import self_hosted as api
+    with connected(shared, "instance") as api:
+        api.self_hosted.info()
 
-    execute(common, api.info, name="instance")
 
-
-@self_hosted.command()
-@common_options
-def summary(common: Common) -> None:
+@self_hosted.command(example="api self-hosted summary --host sandbox")
+@shared_options
+def summary(shared: Shared) -> None:
     """Totals of the instance."""
-    from swanlab_export.api import self_hosted as api
+    with connected(shared, "usage") as api:
+        api.self_hosted.summary()
 
-    execute(common, api.summary, name="usage")
 
-
-@self_hosted.command("create-user")
+@self_hosted.command(
+    "create-user",
+    example="api self-hosted create-user --username dora --password 'correct horse' --host sandbox",
+)
 @click.option("-u", "--username", required=True, help="Name of the new user.")
 @click.option("-p", "--password", help="Better left out: asked for, or read from standard input.")
-@common_options
-def create_user(username: str, password: str | None, common: Common) -> None:
+@shared_options
+def create_user(username: str, password: str | None, shared: Shared) -> None:
     """Create a user; sent once, never repeated."""
-    from swanlab_export.api import self_hosted as api
+    with connected(shared, "user") as api:
+        secret = _read_password() if password is None else password
+        api.self_hosted.create_user(username, secret)
 
-    secret = _read_password() if password is None else password
-    execute(common, lambda context: api.create_user(context, username, secret), name="user")
 
-
-@self_hosted.command("list-users")
+@self_hosted.command("list-users", example="api self-hosted list-users --all --host sandbox")
 @paging_options
-@common_options
-def list_users(page: int, size: str, full: bool, common: Common) -> None:
+@shared_options
+def list_users(paging: dict[str, Any], shared: Shared) -> None:
     """All users, one row each."""
-    from swanlab_export.api import self_hosted as api
-    from swanlab_export.api.paging import Paging
-
-    paging = Paging(page, int(size), full)
-    execute(common, lambda context: api.list_users(context, paging), name="users")
+    with connected(shared, "users") as api:
+        api.self_hosted.list_users(**paging)
 
 
-@self_hosted.command("list-projects")
-@click.option("--search", metavar="TEXT", help="Only projects whose name holds TEXT.")
-@click.option("--creator", metavar="USERNAME", help="Only projects that this user made.")
+@self_hosted.command(
+    "list-projects",
+    example="api self-hosted list-projects --all --host sandbox --save projects.csv",
+)
+@click.option("--search", metavar="TEXT", help="Only projects whose name contains TEXT.")
+@click.option("--creator", metavar="USERNAME", help="Only projects that this user created.")
 @click.option("--workspace", metavar="USERNAME", help="Only projects of this workspace.")
 @paging_options
-@common_options
+@shared_options
 def list_projects(
     search: str | None,
     creator: str | None,
     workspace: str | None,
-    page: int,
-    size: str,
-    full: bool,
-    common: Common,
+    paging: dict[str, Any],
+    shared: Shared,
 ) -> None:
     """All projects of all workspaces, one row each."""
-    from swanlab_export.api import self_hosted as api
-    from swanlab_export.api.paging import Paging
-
-    paging = Paging(page, int(size), full)
-    execute(
-        common,
-        lambda context: api.list_projects(
-            context, paging, search=search, creator=creator, workspace=workspace
-        ),
-        name="projects",
-    )
+    with connected(shared, "projects") as api:
+        api.self_hosted.list_projects(search=search, creator=creator, workspace=workspace, **paging)
 
 
-@self_hosted.command("list-workspaces")
-@click.option("--search", metavar="TEXT", help="Only workspaces whose name holds TEXT.")
+@self_hosted.command(
+    "list-workspaces", example="api self-hosted list-workspaces --all --host sandbox"
+)
+@click.option("--search", metavar="TEXT", help="Only workspaces whose name contains TEXT.")
 @paging_options
-@common_options
-def list_workspaces(search: str | None, page: int, size: str, full: bool, common: Common) -> None:
+@shared_options
+def list_workspaces(search: str | None, paging: dict[str, Any], shared: Shared) -> None:
     """All workspaces, one row each."""
-    from swanlab_export.api import self_hosted as api
-    from swanlab_export.api.paging import Paging
-
-    paging = Paging(page, int(size), full)
-    execute(
-        common,
-        lambda context: api.list_workspaces(context, paging, search=search),
-        name="workspaces",
-    )
+    with connected(shared, "workspaces") as api:
+        api.self_hosted.list_workspaces(search=search, **paging)
 
 
 def _read_password() -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from swanlab_export.cli.execute import execute
-from swanlab_export.cli.options import Common, common_options
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.options import Shared, shared_options
+from swanlab_export.cli.output import connected
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """Who is logged in."""
 
 
-@user.command()
-@common_options
-def info(common: Common) -> None:
+@user.command(example="api user info --host sandbox")
+@shared_options
+def info(shared: Shared) -> None:
     """Name and profile of who is logged in."""
-    from swanlab_export.api import user as api
-
-    execute(common, api.info, name="user")
+    with connected(shared, "user") as api:
+        api.user.info()

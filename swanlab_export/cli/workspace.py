@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import click
 
-from swanlab_export.cli.execute import execute
-from swanlab_export.cli.options import Common, common_options
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.options import Shared, shared_options
+from swanlab_export.cli.output import connected
 
 
-@click.group()
+@click.group(cls=Group)
 def workspace() -> None:
     """Workspaces: teams and people that hold projects."""
 
 
-@workspace.command()
+@workspace.command(example="api workspace info ada-lab --host sandbox")
 @click.argument("username")
-@common_options
-def info(username: str, common: Common) -> None:
+@shared_options
+def info(username: str, shared: Shared) -> None:
     """One workspace, with its profile and your role in it."""
-    from swanlab_export.api import workspace as api
-
-    execute(common, lambda context: api.info(context, username), name=f"workspace-{username}")
+    with connected(shared, f"workspace-{username}") as api:
+        api.workspace.info(username)

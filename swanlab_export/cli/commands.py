@@ -1,0 +1,114 @@
+"""Commands and groups that list near misses, group their options and show an example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from swanlab_export.messages import closest
+
+# Options that other programs have, and how ours are called.
+_ELSEWHERE = {
+    "--json": "--format json",
+    "--csv": "--format csv or --save NAME.csv",
+    "--table": "--format table",
+    "--parquet": "--save NAME.parquet",
+    "--output": "--save NAME",
+    "--out": "--save NAME",
+    "--file": "--save NAME",
+    "--columns": "--fields A,B",
+    "--token": "--api-key",
+    "--key": "--keys",
+    "--page": "--page_num",
+    "--limit": "--page_size",
+    "--filter": "--filter_query",
+    "--where": "--filter_query",
+    "--verbose": "--debug",
+    "--yes": "--force",
+}
+
+
+def program_name(context: click.Context) -> str:
+    """The program as the user called it: ``swanlab`` or ``swanlab-export``."""
+    return context.find_root().info_name or "swanlab-export"
+
+
+class Command(click.Command):
+    """A command whose own options come before the shared ones.
+
+    Args:
+        example: Words that run on the sandbox, without the name of the program.
+    """
+
+    def __init__(self, *args: Any, example: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.example = example
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and say what is meant by an option that does not exist."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            ours = _ELSEWHERE.get(error.option_name)
+            known = [name for param in self.params for name in param.opts]
+            if ours is not None and ours.split()[0] in known:
+                raise click.UsageError(
+                    f"No such option: {error.option_name}. See {ours}.", ctx
+                ) from None
+            raise
+        except click.BadOptionUsage as error:
+            if error.option_name in {"-h", "--host"}:
+                message = f"{error.message} It is the server; help is --help."
+                raise click.BadOptionUsage(error.option_name, message, ctx) from None
+            raise
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options of this command, then those that every command has."""
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                (shared if isinstance(param, SharedOption) else own).append(record)
+        for title, records in (("Options", own), ("Shared options", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, with the program as the user called it."""
+        if self.example:
+            with formatter.section("Example"):
+                formatter.write_text(f"{program_name(ctx)} {self.example}")
+
+
+class SharedOption(click.Option):
+    """An option that every command has; help lists it after the command's own."""
+
+
+class Group(click.Group):
+    """A group that suggests commands for a name that does not exist."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
+        super().__init__(*args, **options)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or suggest similar ones."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            known = self.list_commands(ctx)
+            if not args or args[0].startswith("-"):
+                raise
+            names = ", ".join(closest(args[0], known, 3))
+            message = f"No such command '{args[0]}'. Did you mean one of: {names}?"
+            raise click.UsageError(message, error.ctx) from None
+
+
+Group.group_class = Group

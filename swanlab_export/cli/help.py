@@ -1,0 +1,93 @@
+"""``swanlab-export help``: what is the same for all commands."""
+
+from __future__ import annotations
+
+import click
+
+from swanlab_export.cli.commands import Command
+from swanlab_export.errors import (
+    AuthenticationError,
+    IncompleteError,
+    NotFoundError,
+    SwanlabExportError,
+    UnavailableError,
+    UsageError,
+)
+
+_ENVIRONMENT = """\
+SWANLAB_API_KEY        API key, where --api-key is not given
+SWANLAB_API_HOST       server, where --host is not given; "sandbox" starts one here
+SWANLAB_WEB_HOST       host of web pages, for the url columns
+SWANLAB_ROOT           folder of the login file, instead of ~/.swanlab
+SWANLAB_SAVE_DIR       the same, older name
+SWANLAB_EXPORT_FORMAT  what commands print, where --format is not given: json, jsonl, csv, tsv, table
+HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+                       proxies; servers on this machine are asked directly
+REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
+                       certificates of a private CA
+TMPDIR                 folder for temporary data of large exports
+COLUMNS                width of tables, where no terminal tells it
+
+A key is looked for in this order: --api-key, SWANLAB_API_KEY, ./.swanlab/.netrc, the login file of
+`login`. The key of a login file is used only for the host that the file names."""
+
+_EXIT_CODES = f"""\
+0    the result is complete
+{SwanlabExportError.exit_code}    the server refused, or the result could not be written
+{UsageError.exit_code}    an argument is wrong; nothing was sent
+{AuthenticationError.exit_code}    no key, a wrong key, or a key without the right to do this
+{NotFoundError.exit_code}    no such workspace, project, run or key
+{IncompleteError.exit_code}    less came than was announced, or a part failed; no file is written without --partial
+{UnavailableError.exit_code}    the server cannot be reached or is failing: worth trying later
+129  the terminal was closed
+130  interrupted (Ctrl-C)
+143  terminated
+
+A reader that closes the pipe early, such as head, is not an error."""
+
+_FORMATS = """\
+--format json          an object for one entity, an array with one record per line for lists (default)
+--format jsonl         one record per line
+--format csv, tsv      missing values are empty cells, NaN and infinities are NaN, inf, -inf
+--format table         for reading in a terminal
+--format plot          metrics as a chart in the terminal
+--raw                  what the server sent
+
+--save NAME            a file by its extension: .parquet .feather .arrow .csv .tsv .json .jsonl;
+                       text formats also with .gz or .zst; metrics also .png .svg .pdf
+                       A file appears complete or not at all.
+
+Times are UTC: ISO 8601 with Z in text, timestamp[ms, UTC] in Parquet and Feather.
+Parquet and Feather files carry pandas types: pd.read_parquet needs no options."""
+
+_FILTERS = """\
+-f 'NAME OPERATOR VALUE', several are combined with AND.
+
+NAME       state, name, description, group, job_type, labels, show, created_at, updated_at,
+           finished_at, ...; config.KEY for the configuration, summary.KEY for the latest value
+OPERATOR   =  !=  >=  <=  >  <  in  not in   as usual; values of in are separated by commas
+           ~  !~                             contains, does not contain
+
+state=FINISHED                      'state in CRASHED,ABORTED'
+'config.lr>=0.001'                  'summary.val/acc>0.9'
+'created_at>=2026-03-01T00:00:00Z'  name~baseline
+
+Also a JSON array of the server's own rules, or a file that holds one:
+[{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]"""
+
+TOPICS = {
+    "environment": _ENVIRONMENT,
+    "exit-codes": _EXIT_CODES,
+    "formats": _FORMATS,
+    "filters": _FILTERS,
+}
+
+
+@click.command("help", cls=Command)
+@click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
+def help_(topic: str | None) -> None:
+    """Explain what all commands share: environment, exit-codes, formats, filters."""
+    if topic is None:
+        click.echo(f"Topics: {', '.join(TOPICS)}. Each command explains itself with --help.")
+    else:
+        click.echo(TOPICS[topic])

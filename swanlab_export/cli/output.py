@@ -1,0 +1,395 @@
+"""One command from its options to its output: the only printer, the only place that exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import traceback
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from swanlab_export import messages
+from swanlab_export.cli.options import COMMAND_LINE
+from swanlab_export.errors import IncompleteError, OutputError, SwanlabExportError, UsageError
+from swanlab_export.limits import PICTURES, TEXT_FORMATS
+from swanlab_export.messages import argument, printable, quote
+from swanlab_export.report import Report
+from swanlab_export.settings import is_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from swanlab_export.api.connect import Api
+    from swanlab_export.api.context import Result
+    from swanlab_export.cli.options import Shared
+    from swanlab_export.files import Saved, Target
+    from swanlab_export.schemas import TableSchema
+    from swanlab_export.tables import Table
+
+_NAME_BYTES_MAX = 150
+# A list with more columns than this is hard to read as JSON in a terminal.
+_COLUMNS_EASY_TO_READ = 8
+_HINTS_SHOWN = 5
+
+# Ctrl-C, a request to end, and a terminal that is closed; Windows lacks the last.
+_SIGNALS = {
+    getattr(signal, name): text
+    for name, text in (("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up"))
+    if hasattr(signal, name)
+}
+
+
+class _InterruptedError(BaseException):
+    """A signal arrived; unwinds everything, so that no temporary file stays."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.text = _SIGNALS[signal.Signals(number)]
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def connected(
+    shared: Shared,
+    name: str,
+    *,
+    extra_formats: Mapping[str, str] | None = None,
+    is_log_scale: bool = False,
+) -> Iterator[Api[None]]:
+    """Connect to the server that the options name; what calls return is printed or saved.
+
+    Args:
+        shared: The shared options.
+        name: What a ``--save`` without a name calls the file, without extension.
+        extra_formats: Further extensions that this command can save, with their formats.
+        is_log_scale: Plots have a logarithmic axis.
+    """
+    with boundary(debug=shared.debug):
+        if click.get_current_context().find_root().obj is PROCESS:
+            _keep_out_numpy(is_needed=_is_plot(shared) or is_sandbox(shared.host, os.environ))
+        output = CommandOutput(shared, name, extra_formats or {}, is_log_scale=is_log_scale)
+        from swanlab_export.api.connect import Api, open_context
+        from swanlab_export.progress import Progress, TqdmProgress
+
+        shows_progress = sys.stderr.isatty() and not shared.quiet
+        with open_context(
+            shared.host,
+            shared.api_key,
+            progress=TqdmProgress() if shows_progress else Progress(),
+            jobs=shared.jobs,
+            timeout_s=shared.timeout,
+            retries=shared.retries,
+            on_wait=None if shared.quiet else say,
+        ) as context:
+            for warning in context.client.settings.warnings:
+                say(f"warning: {warning}")
+            yield Api(context, output, context.client.close)
+            output.show_report()
+
+
+# The object of the root context where the command owns its process, so that it may change what
+# can be imported; in tests and other programs it does not.
+PROCESS = object()
+
+
+def _is_plot(shared: Shared) -> bool:
+    """Say whether the command draws, without importing anything."""
+    extension = PurePath(shared.save or "").suffix.lower()
+    return shared.output_format == "plot" or extension in PICTURES
+
+
+def _keep_out_numpy(*, is_needed: bool) -> None:
+    """Let pyarrow find neither numpy nor pandas, unless this command needs them.
+
+    pyarrow imports them where they are installed, only to know their types, and that takes longer
+    than everything else in a short command.
+    """
+    if not is_needed:
+        for name in ("numpy", "pandas"):
+            # An import stops at None.
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def _printed_format(shared: Shared) -> str:
+    """The format to print: ``--format``, else SWANLAB_EXPORT_FORMAT, else JSON.
+
+    Raises:
+        UsageError: The variable names no format.
+    """
+    if shared.output_format is not None:
+        return shared.output_format
+    named = os.environ.get("SWANLAB_EXPORT_FORMAT", "").strip()
+    formats = (*TEXT_FORMATS, "table")
+    if named and named not in formats:
+        known = ", ".join(formats)
+        raise UsageError(f"SWANLAB_EXPORT_FORMAT is one of {known}, not {quote(named)}")
+    return named or "json"
+
+
+class CommandOutput:
+    """Prints or saves the table of one command.
+
+    Raises:
+        UsageError: Options about output exclude each other, or nothing can be written there.
+    """
+
+    def __init__(
+        self, shared: Shared, name: str, extra_formats: Mapping[str, str], *, is_log_scale: bool
+    ) -> None:
+        self._shared = shared
+        self._report = Report()
+        self._is_log_scale = is_log_scale
+        self._target = _target(shared, name, extra_formats)
+        self._is_plot = _is_plot(shared)
+        self._format = _printed_format(shared)
+        if shared.output_format == "plot" and "plot" not in extra_formats.values():
+            raise UsageError(f"{argument('format')} plot is for run metrics")
+        if is_log_scale and not self._is_plot:
+            raise UsageError(f"{argument('log_scale')} is for plots")
+
+    def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
+        """Check ``--fields`` and plots against the declared table, before any request."""
+        fields = self._shared.fields
+        if fields is not None:
+            table.check_fields(fields, is_final=is_final)
+        if self._is_plot:
+            from swanlab_export.plot import check_plottable
+
+            check_plottable(table, fields, is_picture=self._target is not None)
+        return self._report
+
+    def deliver(self, result: Result, report: Report) -> None:
+        """Print or save the table, or with ``--raw`` what the server sent."""
+        if self._shared.raw:
+            self._write_raw(result.raw())
+        elif self._target is not None and self._target.format == "log":
+            size_bytes = self._target.path.stat().st_size
+            self._say_saved(f"{self._target.path} ({size_bytes:,} bytes)")
+        else:
+            result.use_table(lambda table: self._write(table, result.source, report), report)
+        sys.stdout.flush()
+
+    def show_report(self) -> None:
+        """Say what else there is to know; an incomplete table is an error."""
+        _say_some("warning", self._report.all_warnings())
+        if not self._shared.quiet:
+            _say_some("hint", self._report.hints)
+        failures = self._report.failures
+        for failure in failures:
+            say(f"failed: {failure}")
+        if failures:
+            raise IncompleteError(
+                f"{len(failures)} of what was asked for failed, and was left out: see above"
+            )
+
+    @property
+    def can_restart(self) -> bool:
+        """Files can be written again from the start; what is printed cannot be taken back."""
+        return self._target is not None
+
+    def _write(self, table: Table, source: Mapping[str, Any], report: Report) -> None:
+        if self._shared.fields is not None:
+            table = table.select(self._shared.fields)
+        if self._target is not None:
+            self._save(table, self._target, source, report)
+        else:
+            self._print(table)
+
+    def _save(
+        self, table: Table, target: Target, source: Mapping[str, Any], report: Report
+    ) -> None:
+        from swanlab_export import files
+
+        if target.format != "plot":
+            saved = files.write_table(table, target, source)
+        else:
+            from swanlab_export.plot import draw_picture
+
+            picture = draw_picture(
+                table, target.path.suffix, report, is_log_scale=self._is_log_scale
+            )
+            saved = files.write_chunks([picture], target)
+        self._say_saved(_describe(saved))
+
+    def _print(self, table: Table) -> None:
+        if self._format == "table":
+            from swanlab_export.render.terminal import write_terminal
+
+            write_terminal(
+                table,
+                sys.stdout,
+                width=_terminal_width(),
+                is_tty=sys.stdout.isatty(),
+                is_chosen=self._shared.fields is not None,
+            )
+        elif self._format == "plot":
+            from swanlab_export.plot import print_plot
+
+            print_plot(table, sys.stdout, self._report, is_log_scale=self._is_log_scale)
+        else:
+            from swanlab_export import files
+
+            files.write_text(table, sys.stdout.buffer, self._format)
+            is_wide_list = len(table.schema) > _COLUMNS_EASY_TO_READ and not table.is_single
+            if sys.stdout.isatty() and is_wide_list:
+                self._report.hint(f"{argument('format', 'table')} is easier to read")
+
+    def _write_raw(self, payload: Any) -> None:
+        response = {"ok": True, "errmsg": "", "data": payload}
+        # Not orjson, which takes no integers beyond 64 bits.
+        text = json.dumps(response, default=str, ensure_ascii=False, indent=2).encode() + b"\n"
+        if self._target is None:
+            sys.stdout.buffer.write(text)
+            return
+        from swanlab_export import files
+
+        self._say_saved(_describe(files.write_chunks([text], self._target)))
+
+    def _say_saved(self, text: str) -> None:
+        if not self._shared.quiet:
+            say(f"saved {text}")
+
+
+@contextmanager
+def boundary(*, debug: bool) -> Iterator[None]:
+    """Turn every error into one line on stderr and an exit code."""
+    try:
+        with _interruptible(), _command_line_words():
+            try:
+                yield
+            except SwanlabExportError as error:
+                _fail(error, debug=debug)
+            except BrokenPipeError:
+                # The reader has had enough. Python would complain when it flushes stdout at its end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except OSError as error:
+                _fail(OutputError(f"{error.strerror or error}"), debug=debug)
+            except (click.ClickException, click.Abort, click.exceptions.Exit):
+                raise
+            except Exception as error:  # noqa: BLE001  a bug is one line, too
+                _fail(
+                    SwanlabExportError(f"unexpected {type(error).__name__}: {quote(str(error))}"),
+                    debug=debug,
+                )
+    except _InterruptedError as interrupt:
+        _leave(interrupt)
+
+
+@contextmanager
+def _command_line_words() -> Iterator[None]:
+    """Let messages name arguments and commands as the command line writes them."""
+    token = messages.interface.set(COMMAND_LINE)
+    try:
+        yield
+    finally:
+        messages.interface.reset(token)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let signals unwind the block, as errors do."""
+    old: dict[signal.Signals, Any] = {}
+    try:
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                old[number] = signal.signal(number, _interrupt)
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def say(message: str) -> None:
+    """Print a line on stderr; that nobody reads it is no failure."""
+    # Names, hints and trace ids come from a server, and a terminal would obey what is in them.
+    shown = "".join(c if c.isprintable() or c == "\n" else printable(c) for c in message)
+    with suppress(OSError):
+        click.echo(shown, err=True)
+
+
+def _say_some(kind: str, texts: Sequence[str]) -> None:
+    """Print the first few of many lines of a kind, and count the rest."""
+    for text in texts[:_HINTS_SHOWN]:
+        say(f"{kind}: {text}")
+    if len(texts) > _HINTS_SHOWN:
+        say(f"{kind}: and {len(texts) - _HINTS_SHOWN} more")
+
+
+def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    trace_id = f" (trace id {error.trace_id})" if error.trace_id else ""
+    say(f"error: {error.message}{trace_id}")
+    sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, _frame: Any) -> NoReturn:
+    """Unwind at the first signal; a second one ends the program at once."""
+    for each in _SIGNALS:
+        signal.signal(each, lambda number, _: _leave(_InterruptedError(number)))
+    raise _InterruptedError(number)
+
+
+def _leave(interrupt: _InterruptedError) -> NoReturn:
+    """End at once: threads that still wait for the server would hold up a normal exit."""
+    from swanlab_export.files.atomic import remove_leftovers
+
+    try:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        remove_leftovers()
+        say(interrupt.text)
+    finally:
+        os._exit(interrupt.exit_code)
+
+
+def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | None:
+    """Check where the output goes, before any request."""
+    if shared.raw and (shared.output_format not in {None, "json"} or shared.fields):
+        raise UsageError(
+            f"{argument('raw')} prints what the server sent: no {argument('format')} or "
+            f"{argument('fields')}"
+        )
+    if shared.save is None:
+        return None
+    from swanlab_export.files import parse_target
+
+    if shared.output_format is not None:
+        raise UsageError(
+            f"{argument('save')} goes by the extension: leave out {argument('format')}"
+        )
+    target = parse_target(shared.save or _default_name(name), extra)
+    if shared.raw and target.format != "json":
+        raise UsageError(f"{argument('raw')} saves as .json only")
+    if shared.fields and target.format == "log":
+        raise UsageError(f"{argument('fields')} chooses columns, and a .log file has none")
+    return target
+
+
+def _default_name(name: str) -> str:
+    """Name a file after what it holds and the time, so that none replaces another."""
+    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-")
+    kept = plain.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
+    return f"{kept}-{datetime.now():%Y%m%d-%H%M%S-%f}.json"  # noqa: DTZ005  local time, for people
+
+
+def _terminal_width() -> int:
+    """The width of the terminal, also where stdout goes through a pager."""
+    given = os.environ.get("COLUMNS", "")
+    widths = [int(given)] if given.isascii() and given.isdigit() else []
+    for stream in (1, 2, 0):
+        with suppress(OSError):
+            widths.append(os.get_terminal_size(stream).columns)
+    return next(filter(None, widths), 120)
+
+
+def _describe(saved: Saved) -> str:
+    shape = f"{saved.rows:,} rows × {saved.columns} columns, " if saved.columns else ""
+    return f"{saved.path} ({shape}{saved.size_bytes:,} bytes)"

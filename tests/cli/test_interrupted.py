@@ -1,0 +1,166 @@
+"""Stopped at any moment: the old file or the new one, whole, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from swanlab_export.sandbox import Sandbox, parse_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+METRICS = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss,acc", "--all"]
+LIST = ["run", "list", "ada-lab/sweep", "--all"]
+MEDIA = ["run", "medias", "ada-lab/digits/mlp-long", "--keys", "val/confusion", "--all"]
+# From the program's first line on, while it still imports; and from its first request on.
+EARLY_S = (0.0, 0.02, 0.05, 0.1, 0.2)
+RANDOM = random.Random(7)
+LATE_S = tuple(round(RANDOM.uniform(0.0, 0.6), 3) for _ in range(12))
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+# Python itself, before any line of ours, ends as it likes: so the program says when it begins.
+PROGRAM = "print('begun', flush=True); from swanlab_export.cli import main; main()"
+
+
+@pytest.fixture
+def server() -> Iterator[Sandbox]:
+    """A server of its own, that takes its time, so that there is something to interrupt."""
+    with Sandbox(faults=parse_faults(["latency=40ms"])) as sandbox:
+        yield sandbox
+
+
+def start(server: Sandbox, folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a command that saves to ``out.parquet``; returns when its first line has run."""
+    access = ["--host", server.url, "--api-key", server.api_key, "-q"]
+    command = [sys.executable, "-c", PROGRAM, "api", *words, "--save", "out.parquet"]
+    # A process that is killed at random moments leaves broken coverage data.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    process = subprocess.Popen(
+        [*command, *access],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def wait_for_request(server: Sandbox) -> None:
+    """Wait until the command has asked the server something."""
+    deadline = time.monotonic() + 30
+    while not server.requests:
+        assert time.monotonic() < deadline, "no request came"
+        time.sleep(0.001)
+
+
+def is_old(out: Path) -> bool:
+    """Insist on one file and nothing else: the old one, or the new one and that whole."""
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    return out.read_bytes() == b"old" or pq.read_metadata(out).num_rows < 100
+
+
+@SIGNALS
+@pytest.mark.parametrize("moment_s", EARLY_S)
+def test_a_signal_while_it_starts(
+    number: signal.Signals, code: int, moment_s: float, server: Sandbox, tmp_path: Path
+) -> None:
+    """Nothing is begun, and whoever started it learns that it was interrupted."""
+    out = tmp_path / "out.parquet"
+    out.write_bytes(b"old")
+    process = start(server, tmp_path, *LIST)
+    time.sleep(moment_s)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    # Before ``main`` has taken over, the signal ends Python: a shell makes the same code of it.
+    assert process.returncode in ({code, -number} if is_old(out) else {0, code, -number}), said
+
+
+@SIGNALS
+@pytest.mark.parametrize("moment_s", LATE_S)
+@pytest.mark.parametrize("words", [METRICS, LIST], ids=["metrics", "list"])
+def test_a_signal_at_any_moment(
+    words: list[str],
+    number: signal.Signals,
+    code: int,
+    moment_s: float,
+    server: Sandbox,
+    tmp_path: Path,
+) -> None:
+    """Ctrl-C and SIGTERM leave the old file, or came too late and the new one is whole."""
+    out = tmp_path / "out.parquet"
+    out.write_bytes(b"old")
+    process = start(server, tmp_path, *words)
+    wait_for_request(server)
+    time.sleep(moment_s)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    # Once the new file is there, the signal came too late, and may meet Python tidying up.
+    assert process.returncode in ({code} if is_old(out) else {0, code, -number}), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("moment_s", LATE_S[:4])
+def test_an_interrupted_download_leaves_no_files(
+    moment_s: float, server: Sandbox, tmp_path: Path
+) -> None:
+    """Media come all or none, and the folder keeps what was in it."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    process = start(server, tmp_path, *MEDIA, "--download", "media")
+    wait_for_request(server)
+    time.sleep(moment_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    left = sorted(path.name for path in folder.rglob("*") if path.is_file())
+    if process.returncode == 0:
+        assert len(left) == 7
+    else:
+        assert process.returncode == 130, said
+        assert left == ["mine.txt"]
+        assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (METRICS, "'out.parquet' cannot be written: the file would be larger than is allowed"),
+        (
+            ["run", "list", "synthetic/list2000", "--all"],
+            "the temporary folder cannot be written to",
+        ),
+    ],
+    ids=["target", "waiting rows"],
+)
+def test_no_room(words: list[str], said: str, tmp_path: Path) -> None:
+    """Where nothing more can be written, the message says where, and the old file stays."""
+    (tmp_path / "out.parquet").write_bytes(b"old")
+    limit = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
+        "from swanlab_export.cli import main; main()"
+    )
+    with Sandbox(synthetic=True) as server:
+        access = ["--host", server.url, "--api-key", server.api_key, "--save", "out.parquet"]
+        done = subprocess.run(
+            [sys.executable, "-c", limit, "api", *words, *access],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert said in done.stderr
+    assert (tmp_path / "out.parquet").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
