@@ -4,6 +4,7 @@ It imports nothing of the rest of the package, so it cannot share its mistakes.
 """
 
 from swanlab_export.sandbox.faults import Faults, fault_help, parse_faults
+from swanlab_export.sandbox.generations import GENERATIONS
 from swanlab_export.sandbox.server import Sandbox, serve
 
-__all__ = ["Faults", "Sandbox", "fault_help", "parse_faults", "serve"]
+__all__ = ["GENERATIONS", "Faults", "Sandbox", "fault_help", "parse_faults", "serve"]

@@ -1,4 +1,4 @@
-"""What the sandbox serves: recorded runs from files, and what is created while it runs."""
+"""What a sandbox serves: recorded runs from files, and what is created while it runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,25 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Points = dict[str, pa.Array]
+_METRICS = pa.schema(
+    {
+        "run_id": pa.string(),
+        "key": pa.string(),
+        "step": pa.int64(),
+        "value": pa.float64(),
+        "timestamp": pa.int64(),
+    }
+)
+_LOGS = pa.schema(
+    {
+        "run_id": pa.string(),
+        "epoch": pa.int64(),
+        "level": pa.string(),
+        "tag": pa.string(),
+        "message": pa.string(),
+        "timestamp": pa.int64(),
+    }
+)
 
 
 def default_folder() -> Path:
@@ -34,8 +53,32 @@ class Data:
         self.columns: list[dict[str, Any]] = self._lines("columns.jsonl")
         self.media: list[dict[str, Any]] = self._lines("media.jsonl")
         self.run_by_id = {run["cuid"]: run for run in self.runs}
+        self._created: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
         self._table = cache(self._read_table)
         self._slice = cache(self._read_slice)
+
+    def reset(self) -> None:
+        """Remove the users and projects that were created."""
+        with self.lock:
+            for items, created in self._created:
+                items.remove(created)
+            self._created.clear()
+
+    def add_user(self, user: dict[str, Any]) -> bool:
+        """Create a user; False if the name is taken."""
+        with self.lock:
+            return self.user(user["username"]) is None and self._add(self.users, user)
+
+    def add_project(self, project: dict[str, Any]) -> bool:
+        """Create a project; False if the name is taken."""
+        with self.lock:
+            found = self.project(project["workspace"], project["name"])
+            return found is None and self._add(self.projects, project)
+
+    def _add(self, items: list[dict[str, Any]], created: dict[str, Any]) -> bool:
+        items.append(created)
+        self._created.append((items, created))
+        return True
 
     def user(self, username: str) -> dict[str, Any] | None:
         """Find a user."""
@@ -115,19 +158,7 @@ class Data:
                 for f in table.schema
             ]
             return table.cast(pa.schema(plain))
-        text, whole = pa.string(), pa.int64()
-        if kind == "metrics":
-            fields = {
-                "run_id": text,
-                "key": text,
-                "step": whole,
-                "value": pa.float64(),
-                "timestamp": whole,
-            }
-        else:
-            fields = {"run_id": text, "epoch": whole, "level": text, "tag": text, "message": text}
-            fields["timestamp"] = whole
-        return pa.schema(list(fields.items())).empty_table()
+        return (_METRICS if kind == "metrics" else _LOGS).empty_table()
 
     def _json(self, name: str) -> Any:
         return json.loads((self._folder / name).read_text(encoding="utf-8"))

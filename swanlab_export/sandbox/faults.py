@@ -1,4 +1,4 @@
-"""Faults that can be switched on, to see how a client behaves.
+"""Faults and older habits of servers that can be switched on, to see how a client behaves.
 
 Every fault takes effect on requests whose path matches ``where`` and at most ``times`` times.
 """
@@ -10,27 +10,31 @@ import threading
 from dataclasses import dataclass, field
 
 _HELP = {
-    "latency": "latency=50ms: wait before every answer",
-    "429": "429=N: every Nth answer is 429, with Retry-After",
-    "500": "500=N (also 502, 503, 504): every Nth answer is that status",
+    "latency": "latency=50ms: wait before every response",
+    "429": "429=N: every Nth response is 429, with Retry-After",
+    "500": "500=N (also 502, 503, 504): every Nth response has that status",
     "reset": "reset=N: every Nth connection is reset",
-    "html": "html=N: every Nth answer is a page of HTML with status 200",
-    "empty": "empty=N: every Nth answer is empty with status 200",
-    "hang": "hang=N: every Nth request is never answered",
-    "redirect": "redirect=N: every Nth answer redirects to another host",
+    "html": "html=N: every Nth response is a page of HTML with status 200",
+    "empty": "empty=N: every Nth response is empty with status 200",
+    "hang": "hang=N: every Nth request gets no response",
+    "redirect": "redirect=N: every Nth response redirects to another host",
     "forget": "forget=N: sessions are forgotten every N requests",
     "cut": "cut=length|chunked|neither: downloads end half-way",
     "expire": "expire=N: every Nth download URL has expired",
-    "unframed": "unframed=1: downloads have neither a length nor chunks",
+    "nolength": "nolength=1: downloads have neither a content length nor chunks",
     "gzip": "gzip=1: downloads are compressed",
-    "noranges": "noranges=1: downloads cannot be taken up where they broke",
+    "noranges": "noranges=1: downloads cannot be resumed",
+    "relative-presign": "relative-presign=1: a presigned URL is a path on the API host",
+    "no-timestamps": "no-timestamps=1: sampled points come without their times",
+    "shard-count": "shard-count=1: the count of a log shard is that of its own lines",
+    "strict-operators": "strict-operators=1: the filters GT, LT and NOT_CONTAIN are refused",
     "moving": "moving=grow|shrink: lists change between pages",
     "lenient": "lenient=1: downloads take cookies, which the official client sends",
     "nulls": "nulls=1: every field that may be null is null",
-    "create": "create=500: a create answers 500 after it has created",
-    "licence": "licence=expired: the instance's licence has run out",
+    "create": "create=500: a create responds 500 after it has created",
+    "licence": "licence=expired: the licence of the instance has expired",
     "total": "total=N: lists announce N items more than there are (N may be negative)",
-    "cut-at": "cut-at=0.9: where downloads are cut, of their size",
+    "cut-at": "cut-at=0.9: where downloads are cut, as a part of their size",
     "csv": "csv=reordered|missing|short|text|empty|half: the exported file is odd",
 }
 _STATUSES = ("429", "500", "502", "503", "504")
@@ -42,7 +46,10 @@ _CHOICES = {
     "csv": ("reordered", "missing", "short", "text", "empty", "half"),
 }
 _EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
-_SWITCHES = ("lenient", "unframed", "gzip", "noranges", "nulls")
+_SWITCHES = (
+    *("lenient", "nolength", "gzip", "noranges", "nulls"),
+    *("relative-presign", "no-timestamps", "shard-count", "strict-operators"),
+)
 
 
 @dataclass
@@ -50,14 +57,14 @@ class Faults:
     """What goes wrong; nothing by default.
 
     Attributes:
-        latency_s: Wait before every answer.
+        latency_s: Wait before every response.
         every: Fault name → it hits every Nth request; see ``fault_help``.
         choice: Fault name → which kind of it.
         where: Only requests whose path matches this pattern count.
-        times: Each fault hits at most so often.
+        times: Each fault hits at most this many times.
         retry_after: What 429 says in its Retry-After header.
-        cut_at: Where downloads are cut, of their size.
-        total_off: Lists announce so many items more than there are.
+        cut_at: Where downloads are cut, as a part of their size.
+        total_off: How many items more than there are lists announce.
     """
 
     latency_s: float = 0.0
@@ -73,7 +80,7 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def hits(self, name: str, path: str) -> bool:
-        """Count a request, and say whether the fault ``name`` hits it."""
+        """Count a request; whether the fault ``name`` hits it."""
         period = self.every.get(name)
         if period is None or not self.is_meant(path):
             return False
@@ -82,18 +89,18 @@ class Faults:
             return self._counts[name] % period == 0 and self._spend(name)
 
     def chosen(self, name: str, path: str) -> str:
-        """Say which kind of the fault ``name`` hits a request; empty for none."""
+        """The kind of the fault ``name`` that hits a request; empty for none."""
         if name not in self.choice or not self.is_meant(path):
             return ""
         with self._lock:
             return self.choice[name] if self._spend(name) else ""
 
     def is_meant(self, path: str) -> bool:
-        """Say whether faults take effect on a path."""
+        """Whether faults take effect on a path."""
         return re.search(self.where, path) is not None
 
     def has(self, name: str) -> bool:
-        """Say whether a switch is on."""
+        """Whether a switch is on."""
         return name in self.choice
 
     def _spend(self, name: str) -> bool:

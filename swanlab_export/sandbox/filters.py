@@ -1,33 +1,44 @@
-"""Filters, groups and sorts over runs, as the server answers them."""
+"""Filters, groups and sorts over runs, with the outcome that the server gives."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-OPERATORS = (
-    *("EQ", "NEQ", "GT", "LT", "GTE", "LTE"),
-    *("IN", "NOT IN", "CONTAIN", "NOT_CONTAIN"),
-)
+# Named by the documentation, sent by no client: a server may or may not know them.
+DISPUTED_OPERATORS = frozenset({"GT", "LT", "NOT_CONTAIN"})
+OPERATORS = DISPUTED_OPERATORS | {"EQ", "NEQ", "GTE", "LTE", "IN", "NOT IN", "CONTAIN"}
 _LABELS = "labels"
+_TIMES = ("createdAt", "updatedAt", "finishedAt", "pinnedAt")
+_ZONE = timezone(timedelta(hours=8))
 
 
-def field_of(run: dict[str, Any], rule: dict[str, Any], latest: Callable[[str, str], Any]) -> Any:
-    """What a rule speaks of: a field of the run, a config value or a metric's latest value."""
+def field_of(run: dict[str, Any], rule: dict[str, Any]) -> Any:
+    """The value that a rule names: a field of the run or a config value."""
     key = rule["key"]
-    if rule["type"] == "SCALAR":
-        return latest(run["cuid"], key)
     if rule["type"] == "CONFIG":
         return _config(run, key)
     if key == _LABELS:
         return [label["name"] for label in run.get(_LABELS) or []]
-    return run.get(key)
+    value: Any = run
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
-def passes(value: Any, op: str, wanted: list[str]) -> bool:
-    """Compare as the server does: numbers as numbers, everything else as text."""
+def passes(value: Any, rule: dict[str, Any]) -> bool:
+    """Whether a value passes a filter: numbers as numbers, times as times, the rest as text.
+
+    Raises:
+        ValueError: A time is compared with what is no time.
+    """
+    op, wanted = rule["op"], rule["value"]
+    if rule["type"] == "STABLE" and rule["key"] in _TIMES:
+        value = _milliseconds(value) if value else None
+        wanted = [str(_milliseconds(each.removesuffix("Z"))) for each in wanted]
     if op in {"EQ", "IN"}:
         return any(_equal(value, each) for each in wanted)
     if op in {"NEQ", "NOT IN"}:
@@ -39,14 +50,14 @@ def passes(value: Any, op: str, wanted: list[str]) -> bool:
     return value is not None and all(_ordered(value, op, each) for each in wanted)
 
 
-def group(runs: list[Any], keys: Sequence[Callable[[Any], Any]]) -> Any:
+def group(runs: list[Any], keys: Sequence[Callable[[Any], Any]], show: Callable[[Any], Any]) -> Any:
     """Nest runs into dicts by each key in turn."""
     if not keys:
-        return runs
+        return [show(run) for run in runs]
     parts: dict[str, list[Any]] = {}
     for run in runs:
         parts.setdefault(_text(keys[0](run)), []).append(run)
-    return {name: group(part, keys[1:]) for name, part in parts.items()}
+    return {name: group(part, keys[1:], show) for name, part in parts.items()}
 
 
 def sort_key(value: Any) -> tuple[int, float, str]:
@@ -58,20 +69,28 @@ def sort_key(value: Any) -> tuple[int, float, str]:
     return 2, 0.0, str(value)
 
 
+def _milliseconds(text: str) -> int:
+    """A time without a zone is read as UTC+8, as the server does."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=_ZONE)
+    return round(moment.timestamp() * 1000)
+
+
 def _config(run: dict[str, Any], key: str) -> Any:
     profile = run.get("profile") or {}
     value: Any = profile.get("config") or {}
     if key in value:
-        return _unwrapped(value[key])
+        return _unwrap(value[key])
     for part in key.split("."):
-        value = _unwrapped(value)
+        value = _unwrap(value)
         if not isinstance(value, dict) or part not in value:
             return None
         value = value[part]
-    return _unwrapped(value)
+    return _unwrap(value)
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrap(value: Any) -> Any:
     is_wrapped = isinstance(value, dict) and "value" in value and "sort" in value
     return value["value"] if is_wrapped else value
 

@@ -1,55 +1,54 @@
-"""The second origin: exported files and media, for whoever has a presigned URL."""
+"""Exported files and media, for requests that carry a presigned URL's signature."""
 
 from __future__ import annotations
 
 import gzip
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from flask import Flask, Response, request
+from flask import Response, request
 
 if TYPE_CHECKING:
+    import socket
+
     from swanlab_export.sandbox.data import Data
     from swanlab_export.sandbox.state import State
 
 _PIECE_BYTES = 1 << 20
 
 
-def storage(state: State) -> Flask:
-    """Build the app that serves files."""
-    app = Flask("storage")
-    # A download that breaks off is the handler's business; Flask would add a page that says 500.
-    app.config["PROPAGATE_EXCEPTIONS"] = True
+def send_file(state: State, leak_status: int, name: str) -> Response:
+    """Send a file, or refuse: a storage wants the signature and no credentials beside it."""
+    leaks = request.headers.get("cookie") or request.headers.get("authorization")
+    if leaks and not state.faults.has("lenient"):
+        return _refuse(leak_status, "InvalidArgument")
+    expired = state.faults.hits("expire", request.path)
+    if request.args.get("X-Amz-Signature") != state.signature(name) or expired:
+        return _refuse(403, "AccessDenied")
+    kind, content = state.files.get(name, ("", None))
+    body = _content(state.data, kind, content) if kind else None
+    if body is None:
+        return _refuse(404, "NoSuchKey")
+    if kind == "csv":
+        body = _distort(body, state.faults.chosen("csv", request.path))
+    return _send(state, body, name)
 
-    @lru_cache(maxsize=8)
-    def content(kind: str, what: Any) -> bytes | None:
-        if kind == "csv":
-            return build_csv(state.data, what)
-        if kind == "media":
-            return state.data.media_file(*what)
-        run_id, start, rows = what
-        lines = state.data.log(run_id)[start : start + rows]
-        return "".join(f"{line['message']}\n" for line in lines).encode()
 
-    @app.get("/<path:name>")
-    def file(name: str) -> Response:
-        leaks = request.headers.get("cookie") or request.headers.get("authorization")
-        if leaks and not state.faults.has("lenient"):
-            return Response("<Error>credentials</Error>", 400, mimetype="application/xml")
-        expired = state.faults.hits("expire", request.path)
-        if request.args.get("X-Signature") != state.signature(name) or expired:
-            return Response("<Error>AccessDenied</Error>", 403, mimetype="application/xml")
-        body = content(*state.files[name]) if name in state.files else None
-        if body is None:
-            return Response("<Error>NoSuchKey</Error>", 404, mimetype="application/xml")
-        kind = state.files[name][0]
-        if kind == "csv":
-            body = _odd(body, state.faults.chosen("csv", request.path))
-        return _answer(state, body, name)
+def _refuse(status: int, code: str) -> Response:
+    return Response(f"<Error><Code>{code}</Code></Error>", status, mimetype="application/xml")
 
-    return app
+
+@lru_cache(maxsize=8)
+def _content(data: Data, kind: str, what: Any) -> bytes | None:
+    if kind == "csv":
+        return build_csv(data, what)
+    if kind == "media":
+        return data.media_file(*what)
+    run_id, start, rows = what
+    lines = data.log(run_id)[start : start + rows]
+    return "".join(f"{line['message']}\n" for line in lines).encode()
 
 
 def build_csv(data: Data, columns: tuple[tuple[str, str, str], ...]) -> bytes:
@@ -96,8 +95,8 @@ def _quoted(name: str) -> str:
     return name
 
 
-def _odd(body: bytes, kind: str) -> bytes:
-    """Bend an exported file, where that fault is on; names with commas are not meant for this."""
+def _distort(body: bytes, kind: str) -> bytes:
+    """Distort an exported file, where that fault is on; names must not hold commas."""
     if kind == "empty":
         return b""
     if not kind:
@@ -116,7 +115,7 @@ def _odd(body: bytes, kind: str) -> bytes:
     return b"".join(b",".join(row) + b"\n" for row in rows)
 
 
-def _answer(state: State, body: bytes, name: str) -> Response:
+def _send(state: State, body: bytes, name: str) -> Response:
     tag = f'"{hash(name) & 0xFFFFFFFF:x}-{len(body)}"'
     headers = {"ETag": tag, "Content-Type": "application/octet-stream"}
     status = 200
@@ -132,26 +131,29 @@ def _answer(state: State, body: bytes, name: str) -> Response:
         body, status = body[span[0] : span[1]], 206
     cut = state.faults.chosen("cut", request.path)
     sent = body[: int(len(body) * state.faults.cut_at)] if cut else body
-    if cut == "neither" or state.faults.has("unframed"):
-        _send_unframed(sent, status, headers)
-    answer = Response(_pieces(sent, breaks=bool(cut)), status, headers)
+    if cut == "neither" or state.faults.has("nolength"):
+        connection = request.environ["werkzeug.socket"]
+        send = partial(_send_until_close, connection, sent, status, headers)
+        return Response(iter(send, None), status)
+    response = Response(_pieces(sent, is_cut=bool(cut)), status, headers)
     if cut != "chunked":
-        answer.headers["Content-Length"] = str(len(body))
-    return answer
+        response.headers["Content-Length"] = str(len(body))
+    return response
 
 
-def _pieces(body: bytes, *, breaks: bool) -> Any:
+def _pieces(body: bytes, *, is_cut: bool) -> Any:
     for start in range(0, len(body), _PIECE_BYTES):
         yield body[start : start + _PIECE_BYTES]
-    if breaks:
-        # The server's handler drops the connection, without a last chunk.
+    if is_cut:
+        # The connection is dropped, without a last chunk.
         raise ConnectionAbortedError("cut, as the fault asks")
 
 
-def _send_unframed(body: bytes, status: int, headers: dict[str, str]) -> None:
-    """Answer by hand, with neither a length nor chunks: the end is where the connection closes."""
-    socket = request.environ["werkzeug.socket"]
+def _send_until_close(
+    connection: socket.socket, body: bytes, status: int, headers: dict[str, str]
+) -> bytes:
+    """Send a response with neither a content length nor chunks: the close is its end."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     head = f"HTTP/1.1 {status} OK\r\nConnection: close\r\n" + "".join(lines) + "\r\n"
-    socket.sendall(head.encode() + body)
-    raise ConnectionAbortedError("answered by hand")
+    connection.sendall(head.encode() + body)
+    raise ConnectionAbortedError("the end of this response is the end of its connection")

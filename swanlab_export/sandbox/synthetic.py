@@ -1,4 +1,4 @@
-"""Generated runs of any size, for benchmarks: cheap to make, and made once."""
+"""Generated runs of any size, for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class SyntheticData(Data):
             )
 
     def runs_of(self, project_id: str) -> Sequence[dict[str, Any]]:  # type: ignore[override]
-        """The runs of a project; generated ones are made when they are looked at."""
+        """The runs of a project; generated ones are made when they are read."""
         name = project_id.removeprefix("synthetic-")
         return _Runs(name, _RUNS[name]) if name in _RUNS else super().runs_of(project_id)
 
     def run(self, project_id: str, name: str) -> dict[str, Any] | None:
-        """Find a run; one of ``bench`` comes into being by its name."""
+        """Find a run; one of ``bench`` is generated from its name."""
         if project_id == "synthetic-bench":
             return _run("bench", name) if _SHAPE.fullmatch(name) else None
         if project_id.startswith("synthetic-"):
@@ -84,7 +84,7 @@ class SyntheticData(Data):
 
 
 class _Runs(Sequence[dict[str, Any]]):
-    """A list of runs that exist only while they are looked at."""
+    """A list whose runs are generated when they are read."""
 
     def __init__(self, project: str, count: int) -> None:
         self._project = project

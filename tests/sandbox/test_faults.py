@@ -23,15 +23,15 @@ def _statuses(ada: Caller, count: int, path: str = "/user/profile") -> list[int]
 
 
 def test_latency(sandbox: Sandbox, ada: Caller) -> None:
-    """Every answer waits."""
+    """Every response waits."""
     sandbox.faults = parse_faults(["latency=80ms"])
     start = time.monotonic()
     ada.get("/user/profile")
     assert time.monotonic() - start >= 0.08
 
 
-def test_every_third_answer_is_429(sandbox: Sandbox, ada: Caller) -> None:
-    """The third and the sixth answer ask for a pause, and say for how long."""
+def test_every_third_response_is_429(sandbox: Sandbox, ada: Caller) -> None:
+    """The third and the sixth response ask for a pause, and say for how long."""
     sandbox.faults = parse_faults(["429=3", "retry-after=0.25"])
     assert _statuses(ada, 6) == [200, 200, 429, 200, 200, 429]
     sandbox.faults = parse_faults(["429=1", "retry-after=0.25"])
@@ -40,7 +40,7 @@ def test_every_third_answer_is_429(sandbox: Sandbox, ada: Caller) -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_server_errors(sandbox: Sandbox, ada: Caller, status: int) -> None:
-    """Every second answer is the chosen server error."""
+    """Every second response is the chosen server error."""
     sandbox.faults = parse_faults([f"{status}=2"])
     assert _statuses(ada, 4) == [200, status, 200, status]
 
@@ -59,7 +59,7 @@ def test_faults_keep_to_their_paths(sandbox: Sandbox, ada: Caller) -> None:
 
 
 def test_reset(sandbox: Sandbox, ada: Caller) -> None:
-    """Every second connection is torn down without an answer."""
+    """Every second connection is torn down without an response."""
     sandbox.faults = parse_faults(["reset=2"])
     assert _statuses(ada, 1) == [200]
     with pytest.raises(requests.ConnectionError):
@@ -70,13 +70,13 @@ def test_reset(sandbox: Sandbox, ada: Caller) -> None:
 def test_not_json(sandbox: Sandbox, ada: Caller, fault: str, start: str) -> None:
     """Status 200 with a page of HTML, or with nothing."""
     sandbox.faults = parse_faults([fault])
-    answer = ada.call("GET", "/user/profile")
-    assert answer.status_code == 200
-    assert answer.text[:5] == start
+    response = ada.call("GET", "/user/profile")
+    assert response.status_code == 200
+    assert response.text[:5] == start
 
 
 def test_hang(sandbox: Sandbox, ada: Caller) -> None:
-    """A request that is never answered, and a server that can still be stopped at once."""
+    """A request that gets no response, and a server that can still be stopped at once."""
     sandbox.faults = parse_faults(["hang=1"])
     with pytest.raises(requests.Timeout):
         ada.call("GET", "/user/profile", timeout=0.2)
@@ -85,12 +85,27 @@ def test_hang(sandbox: Sandbox, ada: Caller) -> None:
     assert time.monotonic() - start < 0.2
 
 
+def test_request_without_a_response_is_in_flight_until_its_client_gives_up(
+    sandbox: Sandbox, ada: Caller
+) -> None:
+    """After the client has closed the connection, its request is not counted any more."""
+    sandbox.reset()
+    sandbox.faults = parse_faults(["hang=1", "times=1"])
+    with pytest.raises(requests.Timeout):
+        ada.call("GET", "/user/profile", timeout=0.2)
+    deadline = time.monotonic() + 5
+    while not sandbox.requests[-1].ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ada.get("/user/profile")
+    assert sandbox.max_in_flight == 1
+
+
 def test_redirect_to_another_host(sandbox: Sandbox, ada: Caller) -> None:
-    """The answer points to a host that is not the API's."""
+    """The response points to a host that is not the API's."""
     sandbox.faults = parse_faults(["redirect=1"])
-    answer = ada.call("GET", "/user/profile")
-    assert answer.status_code in {301, 302, 307, 308}
-    assert not answer.headers["Location"].startswith(sandbox.url)
+    response = ada.call("GET", "/user/profile")
+    assert response.status_code in {301, 302, 307, 308}
+    assert not response.headers["Location"].startswith(sandbox.url)
 
 
 def test_sessions_are_forgotten(sandbox: Sandbox, ada: Caller) -> None:
@@ -101,7 +116,7 @@ def test_sessions_are_forgotten(sandbox: Sandbox, ada: Caller) -> None:
 
 @pytest.mark.parametrize("mode", ["length", "chunked", "neither"])
 def test_download_is_cut(sandbox: Sandbox, ada: Caller, mode: str) -> None:
-    """A download ends half-way, in each of the three ways to frame it."""
+    """A download ends half-way, with a length, in chunks, and with neither."""
     whole = ada.export("loss", experimentName="r")
     sandbox.faults = parse_faults([f"cut={mode}", "times=1"])
     head, body = _raw_get(whole.url)
@@ -136,10 +151,10 @@ def test_no_ranges(sandbox: Sandbox, ada: Caller) -> None:
     assert (again.status_code, again.content) == (200, whole.content)
 
 
-def test_unframed_download_is_whole(sandbox: Sandbox, ada: Caller) -> None:
+def test_download_without_a_length_is_whole(sandbox: Sandbox, ada: Caller) -> None:
     """Neither a length nor chunks, and still every byte."""
     whole = ada.export("loss", experimentName="r")
-    sandbox.faults = parse_faults(["unframed=1"])
+    sandbox.faults = parse_faults(["nolength=1"])
     head, body = _raw_get(whole.url)
     assert "content-length" not in head
     assert "transfer-encoding" not in head
@@ -212,7 +227,7 @@ def test_nulls(sandbox: Sandbox, ada: Caller) -> None:
 def test_create_that_fails_after_creating(
     sandbox: Sandbox, ada: Caller, path: str, body: Any, listing: str
 ) -> None:
-    """The answer is 500, and what was asked for is there."""
+    """The response is 500, and what was asked for is there."""
     before = ada.get(listing)["total"]
     sandbox.faults = parse_faults(["create=500"])
     assert ada.call("POST", path, body).status_code == 500
@@ -231,7 +246,7 @@ def test_create_that_fails_after_creating(
     ],
 )
 def test_odd_files(sandbox: Sandbox, ada: Caller, kind: str, check: Any) -> None:
-    """The exported file is bent in each of the known ways."""
+    """The exported file is distorted in each of the known ways."""
     sandbox.faults = parse_faults([f"csv={kind}"])
     assert check(ada.export("loss", "seen", experimentName="r").text.splitlines())
 
@@ -265,7 +280,7 @@ def test_faults_from_the_start(tiny: Path) -> None:
 
 
 def test_wrong_total(sandbox: Sandbox, ada: Caller) -> None:
-    """A list announces more items than there are."""
+    """A list anresourceces more items than there are."""
     sandbox.faults = parse_faults(["total=2"])
     page = ada.get(RUNS, page=1, size=10)
     assert (page["total"], len(page["list"])) == (5, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import subprocess
 import sys
 import threading
@@ -29,32 +30,36 @@ def test_sample_data_is_the_default() -> None:
 
 def test_starts_and_stops_quickly(tiny: Path) -> None:
     """Once imported it starts in well under half a second and stops in a fifth of one."""
-    start = time.monotonic()
-    sandbox = Sandbox(tiny).start()
-    assert time.monotonic() - start < 0.4
-    caller = Caller(sandbox)
-    caller.get("/user/profile")
-    start = time.monotonic()
-    sandbox.stop()
-    assert time.monotonic() - start < 0.2
-    caller.close()
+    starts, stops = [], []
+    for _ in range(3):  # the fastest counts: other processes may take the processor meanwhile
+        start = time.monotonic()
+        sandbox = Sandbox(tiny).start()
+        starts.append(time.monotonic() - start)
+        caller = Caller(sandbox)
+        caller.get("/user/profile")
+        start = time.monotonic()
+        sandbox.stop()
+        stops.append(time.monotonic() - start)
+        caller.close()
+    assert min(starts) < 0.4
+    assert min(stops) < 0.2
 
 
 def test_no_threads_are_left(tiny: Path) -> None:
     """After it was stopped nothing of it runs on."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with Sandbox(tiny) as sandbox:
         caller = Caller(sandbox)
         caller.get("/user/profile")
         caller.close()
-    deadline = time.monotonic() + 1
-    while threading.active_count() > before and time.monotonic() < deadline:
+    deadline = time.monotonic() + 5
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_two_at_a_time(tiny: Path, tmp_path: Path) -> None:
-    """Two sandboxes side by side know nothing of each other."""
+    """Two sandboxes at the same time are independent."""
     with Sandbox(tiny) as one, Sandbox(tiny) as other:
         assert one.url != other.url
         caller = Caller(one)
@@ -79,27 +84,88 @@ def test_requests_are_recorded(sandbox: Sandbox, ada: Caller) -> None:
     """Method, path, query, headers, body, status and times of every request."""
     sandbox.reset_log()
     ada.get("/project/team", page=1, size=20)
-    record = sandbox.requests[-1]
+    (record,) = sandbox.requests
     assert (record.origin, record.method, record.status) == ("api", "GET", 200)
-    assert record.path.endswith("/project/team")
+    assert record.path == "/project/team"
     assert record.query == {"page": "1", "size": "20"}
     assert record.headers["cookie"] == f"sid={ada.sid}"
-    # It is noted after the last byte has gone, when the caller may be further on already.
-    deadline = time.monotonic() + 2
-    while not record.ended and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert record.ended >= record.started
+    assert record.ended >= record.started > 0
     sandbox.reset_log()
     assert sandbox.requests == []
 
 
-def test_most_requests_at_once(sandbox: Sandbox, ada: Caller) -> None:
-    """The highest number of requests being answered at the same time is known."""
+def test_most_requests_at_the_same_time(sandbox: Sandbox, ada: Caller) -> None:
+    """The highest number of requests that were in flight at the same time is known."""
     sandbox.faults = parse_faults(["latency=150ms"])
     sandbox.reset_log()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: ada.get("/user/profile"), range(4)))
     assert sandbox.max_in_flight == 4
+
+
+def test_requests_one_after_the_other_are_never_counted_together(
+    sandbox: Sandbox, ada: Caller
+) -> None:
+    """A request sent once the last byte of a response has come, on any connection, is alone."""
+    host = sandbox.url.removeprefix("http://")
+    connections = [http.client.HTTPConnection(host, timeout=5) for _ in range(2)]
+    sandbox.reset_log()
+    for turn in range(400):
+        connection = connections[turn % 2]
+        path = "/api/project/team/open/runs" if turn % 3 else "/nothing"
+        connection.request("GET", path, headers={"Cookie": f"sid={ada.sid}"})
+        connection.getresponse().read()
+    for connection in connections:
+        connection.close()
+    assert sandbox.max_in_flight == 1
+
+
+def test_request_counts_from_its_first_byte(sandbox: Sandbox, ada: Caller) -> None:
+    """A request that is not complete yet is in flight already."""
+    sandbox.reset_log()
+    with _connect(sandbox.url) as slow:
+        slow.sendall(b"G")
+        deadline = time.monotonic() + 5
+        while not sandbox.max_in_flight and time.monotonic() < deadline:
+            time.sleep(0.01)
+        ada.get("/user/profile")
+    assert sandbox.max_in_flight == 2
+
+
+def test_request_counts_until_its_response_is_sent(sandbox: Sandbox, ada: Caller) -> None:
+    """A download that is not read to its end is in flight; on another origin it counts too."""
+    body = {"projectId": "synthetic-bench", "columns": [{"experimentId": "n400000k1", "key": "k0"}]}
+    with Sandbox(synthetic=True) as big:
+        caller = Caller(big)
+        cos_key = caller.post("/house/metrics/scalar/export", body)["cosKey"]
+        (url,) = caller.post("/files/presigned/get", {"paths": [cos_key]})["urls"]
+        big.reset_log()
+        with _connect(url) as download:
+            path = url.removeprefix(big.storage_url)
+            download.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert download.recv(100).startswith(b"HTTP/1.1 200")
+            caller.get("/user/profile")
+            assert big.max_in_flight == 2
+        caller.close()
+
+
+def test_reset_forgets_what_requests_left_behind(sandbox: Sandbox, ada: Caller) -> None:
+    """After a reset there are no faults, records and created objects; sessions stay."""
+    ada.post("/project", {"name": "fresh", "visibility": "PUBLIC", "username": "team"})
+    ada.post("/self_hosted/users", {"users": [{"username": "dora", "password": "pw"}]})
+    sandbox.faults = parse_faults(["500=1"])
+    sandbox.reset()
+    assert (sandbox.requests, sandbox.leaks, sandbox.max_in_flight) == ([], [], 0)
+    assert ada.call("GET", "/project/team/fresh").status_code == 404
+    assert ada.get("/self_hosted/users", page=1, size=20)["total"] == 3
+    assert ada.get("/project/team", page=1, size=20)["total"] == 2
+    ada.post("/project", {"name": "fresh", "visibility": "PUBLIC", "username": "team"})
+
+
+def _connect(url: str) -> socket.socket:
+    """A plain connection to the server of a URL."""
+    name, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+    return socket.create_connection((name, int(port)), timeout=5)
 
 
 def test_nothing_on_stderr(tiny: Path) -> None:

@@ -1,4 +1,4 @@
-"""A sandbox over a dataset small enough to write its answers down by hand."""
+"""A sandbox over a dataset small enough to write its responses down by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _user(username: str, *, root: bool, name: str | None) -> dict[str, Any]:
     return {
         "username": username,
         "name": name,
-        "api_key": f"key-{username}",
+        "api_key": f"{username}0123456789abcdefghijk"[:21],
         "root": root,
         "profile": PROFILE if root else EMPTY_PROFILE,
     }
@@ -64,7 +64,7 @@ def _project(cuid: str, name: str, visibility: str) -> dict[str, Any]:
 
 
 def run_record(cuid: str, **fields: Any) -> dict[str, Any]:
-    """One run in wire form, with what differs from the plainest run."""
+    """One run as the server sends it, with the fields that differ from the plainest run."""
     plain: dict[str, Any] = {
         "cuid": cuid,
         "slug": None,
@@ -135,8 +135,8 @@ POINTS = [
 LOG = [("INFO", "one"), ("DEBUG", "two"), ("WARN", "three"), ("ERROR", "four")]
 
 
-def write_tiny(folder: Path) -> Path:
-    """Write the tiny dataset, laid out as sample_data is."""
+def write_tiny(folder: Path, runs: list[dict[str, Any]] | None = None) -> Path:
+    """Write the tiny dataset, laid out as sample_data is, or with other runs."""
     spaces = [
         _workspace("ada", "PERSON", {"ada": "OWNER"}),
         _workspace("bob", "PERSON", {"bob": "OWNER"}),
@@ -170,7 +170,7 @@ def write_tiny(folder: Path) -> Path:
             "more": [{"caption": "x"}, None],
         }
     ]
-    for name, lines in (("runs", RUNS), ("columns", columns), ("media", media)):
+    for name, lines in (("runs", runs or RUNS), ("columns", columns), ("media", media)):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     pictures = folder / "media" / "pro1" / "run1"
@@ -225,14 +225,14 @@ class Caller:
 
     def login(self) -> dict[str, Any]:
         """Log in, and keep the session's id."""
-        answer = self._session.post(
+        response = self._session.post(
             f"{self.sandbox.url}/api/login/api_key",
             headers={"authorization": self._key},
             timeout=10,
         )
         self._session.cookies.clear()
-        self.sid = str(answer.json()["sid"])
-        body: dict[str, Any] = answer.json()
+        self.sid = str(response.json()["sid"])
+        body: dict[str, Any] = response.json()
         return body
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
@@ -269,9 +269,9 @@ class Caller:
         """Let the connections go."""
         self._session.close()
 
-    def _good(self, answer: requests.Response) -> Any:
-        assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
-        return answer.json()
+    def _good(self, response: requests.Response) -> Any:
+        assert response.status_code == 200, f"{response.status_code} {response.text[:300]}"
+        return response.json()
 
 
 def column(key: str, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""Sampled points and statistics of scalar keys."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from flask import jsonify
+
+from swanlab_export.sandbox.access import refuse
+from swanlab_export.sandbox.generations import sampled_keys_max
+from swanlab_export.sandbox.references import body_of, columns_of, data_id, number
+from swanlab_export.sandbox.sampling import sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from flask import Response
+
+    from swanlab_export.sandbox.state import State
+
+_SAMPLE_MAX = 1500
+_AXES = ("step", "time")
+_NEW_AXES = ("relative_time",)
+
+
+def sampled_points(state: State) -> Response:
+    """At most ``num`` points of each key; keys that the run lacks are left out."""
+    body = body_of(state)
+    columns = columns_of(body, sampled_keys_max(state.generation))
+    count = body.get("num")
+    if not isinstance(count, int) or not 1 <= count <= _SAMPLE_MAX:
+        refuse(400, f"num must be 1 to {_SAMPLE_MAX}", "Bad_Request")
+    is_old = state.generation == "2.8"
+    axes = _AXES if is_old else _AXES + _NEW_AXES
+    if body.get("xType", "step") not in axes or (is_old and body.get("xKey")):
+        refuse(400, "invalid x axis", "Bad_Request")
+    found = [_sample_of_key(state, body, column, count) for column in columns]
+    # In another order than asked, and without the keys that are not there.
+    response = [each for each in reversed(found) if each is not None]
+    return jsonify(response or (None if state.faults.has("nulls") else []))
+
+
+def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], count: int) -> Any:
+    run_id, key = data_id(state, ref), ref["key"]
+    asked = tuple(map(str, (body.get("xKey"), body.get("xType"), body.get("range"))))
+    name = (run_id, key, count, asked)
+    if name not in state.samples:
+        state.samples[name] = _compute_sample(state, body, run_id, key, count)
+    points = state.samples[name]
+    if points is not None and state.faults.has("no-timestamps"):
+        points = [{"index": point["index"], "data": point["data"]} for point in points]
+    return None if points is None else {"key": key, "metrics": points}
+
+
+def _compute_sample(state: State, body: dict[str, Any], run_id: str, key: str, count: int) -> Any:
+    points = state.data.points(run_id, key)
+    if points is None:
+        return None
+    values, times = points["value"].to_numpy(), points["timestamp"].to_numpy()
+    index = _index(state, body, run_id, points)
+    kept = np.isfinite(values) & np.isfinite(index)
+    if body.get("range") not in (None, [0, 0]):
+        low, high = body["range"]
+        kept &= (index >= low) & (index <= high)
+    index, values, times = index[kept], values[kept], times[kept]
+    if not len(values):
+        return []
+    chosen = sample(index.astype(float), values, count)
+    rows = zip(index[chosen].tolist(), values[chosen].tolist(), times[chosen].tolist(), strict=True)
+    return [{"index": x, "data": y, "timestamp": t} for x, y, t in rows]
+
+
+def _index(state: State, body: dict[str, Any], run_id: str, points: dict[str, pa.Array]) -> Any:
+    """Where the points lie on the x axis; NaN for a step that the column of the axis lacks."""
+    steps, times = points["step"].to_numpy(), points["timestamp"].to_numpy()
+    if x_key := body.get("xKey"):
+        other = state.data.points(run_id, x_key) or {"step": points["step"][:0], "value": steps[:0]}
+        known = dict(zip(other["step"].to_pylist(), other["value"].tolist(), strict=True))
+        return np.array([known.get(step, math.nan) for step in steps.tolist()])
+    if body.get("xType") == "time":
+        return times
+    if body.get("xType") == "relative_time":
+        return (times - times[0]) / 1000
+    return steps
+
+
+def statistics(state: State) -> Response:
+    """Minimum, maximum, mean, median and latest value of each key."""
+    body = body_of(state)
+    axis = "timestamp" if body.get("xType") == "timestamp" else "step"
+    response = []
+    for ref in columns_of(body, sampled_keys_max(state.generation)):
+        points = state.data.points(data_id(state, ref), ref["key"])
+        if points is None:
+            continue
+        found = statistics_of(points, axis, "INF")
+        del found["std"]
+        for name in ("avg", "median"):
+            found[name] = {"index": found["latest"]["index"], "data": found[name]}
+        response.append({"key": ref["key"], **found})
+    return jsonify(response[::-1])
+
+
+def statistics_of(points: dict[str, pa.Array], axis: str, infinity: str) -> dict[str, Any]:
+    """Statistics over the finite values, and the latest value of all."""
+    index, values = points[axis].to_numpy(), points["value"].to_numpy()
+    finite = np.flatnonzero(np.isfinite(values))
+    if not len(finite):
+        low = high = len(values) - 1
+        middle = mean = spread = math.nan
+    else:
+        low, high = finite[values[finite].argmin()], finite[values[finite].argmax()]
+        chosen = values[finite]
+        mean, middle, spread = float(chosen.mean()), float(np.median(chosen)), float(chosen.std())
+
+    def at(position: Any) -> dict[str, Any]:
+        value = number(values[position].item(), infinity)
+        return {"index": index[position].item(), "data": value}
+
+    return {
+        "min": at(low),
+        "max": at(high),
+        "latest": at(-1),
+        "avg": number(mean, infinity),
+        "median": number(middle, infinity),
+        "std": number(spread, infinity),
+    }
