@@ -1,65 +1,197 @@
-"""The rules of the layout, run as code."""
+"""The rules of the layout, run as code. CONTRIBUTING.md states the same levels."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import swanlab_export
-from swanlab_export.sandbox import Sandbox
+from swanlab_export import limits
+
+if TYPE_CHECKING:
+    from swanlab_export.sandbox import Sandbox
 
 PACKAGE = Path(swanlab_export.__file__).parent
 LEVELS = {
-    "errors": 0,
-    "refs": 1,
-    "schemas": 1,
+    "_version": 0,
+    "limits": 0,
+    "messages": 0,
+    "errors": 1,
+    "report": 2,
+    "progress": 2,
+    "refs": 2,
+    "schemas": 2,
     "settings": 2,
-    "progress": 1,
-    "tables": 1,
+    "spool": 2,
+    "tables": 3,
+    "cells": 3,
     "client": 3,
-    "pagination": 4,
+    "files": 4,
+    "frames": 4,
     "normalizers": 4,
-    "writers": 4,
+    "pagination": 4,
+    "plot": 4,
+    "render": 4,
     "endpoints": 5,
     "api": 6,
-    "cli": 7,
+    "cli": 9,
 }
+# Names that only payloads use; ours are run_id, created_at, group and so on.
+PAYLOAD_NAMES = {
+    *("cuid", "experimentId", "experimentName", "projectId", "rootExpId", "rootProId"),
+    *("createdAt", "updatedAt", "finishedAt", "pinnedAt", "cosKey", "cluster", "stdDev", "xKey"),
+    *("xType", "nextCursor", "hasMore", "projectLabels", "_count", "userInfo", "expiredAt"),
+}
+# Lists and the login are protocols of their own, which these two modules implement.
+PROTOCOLS = {"pagination.py": {"nextCursor", "hasMore"}, "client": {"userInfo", "expiredAt"}}
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
-def _imports(path: Path) -> set[str]:
-    """Names of our modules that a file imports, wherever in it."""
+def _tree(file: str) -> ast.Module:
+    return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+
+
+def _imports(file: str) -> set[str]:
+    """Names of our modules that a file imports, anywhere in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.startswith("swanlab_export.")}
+    return {name for name in found if name.partition(".")[0] == "swanlab_export"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=str)
-def test_a_module_imports_only_from_smaller_levels(path: Path) -> None:
-    """Nothing imports sideways or upwards; a package may import its own parts."""
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for name in _imports(path):
-        other = name.split(".")[1]
+def _own(file: str) -> str:
+    return file.partition("/")[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_imports_only_from_smaller_levels(file: str) -> None:
+    """Nothing imports from its own level or above; a package may import its own parts."""
+    own = _own(file)
+    for name in _imports(file):
+        other = ([*name.split("."), ""])[1]
         if own in LEVELS and other in LEVELS and other != own:
-            assert LEVELS[other] < LEVELS[own], f"{path} imports {name}"
+            assert LEVELS[other] < LEVELS[own], f"{file} imports {name}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=str)
-def test_the_sandbox_imports_nothing_of_ours(path: Path) -> None:
+def test_every_module_has_a_level() -> None:
+    """A new module or package needs a place in the layout."""
+    outside = {"__init__", "__main__", "sandbox"}
+    assert {_own(file) for file in FILES} - outside == set(LEVELS)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != "__main__.py"])
+def test_no_module_imports_the_package_root(file: str) -> None:
+    """The public names are for users; inside, every import names its module."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.ImportFrom) and node.module == "swanlab_export":
+            for alias in node.names:
+                part = PACKAGE / alias.name
+                assert part.is_dir() or part.with_suffix(".py").exists(), f"{file}: {alias.name}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_have_no_circles_inside_a_package(file: str) -> None:
+    """A module of a package never imports, over others of it, itself."""
+    graph = {other: _siblings(other) for other in FILES if _own(other) == _own(file)}
+    seen: set[str] = set()
+    open_files = list(graph[file])
+    while open_files:
+        current = open_files.pop()
+        assert current != file, f"{file} imports itself over others"
+        if current not in seen:
+            seen.add(current)
+            open_files.extend(graph[current])
+
+
+def _siblings(file: str) -> set[str]:
+    """Files of the same package that a file imports when it is loaded."""
+    found = set()
+    for node in _tree(file).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("swanlab_export."):
+            modules = [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+            paths = {name.replace(".", "/").removeprefix("swanlab_export/") for name in modules}
+            found |= {f"{path}.py" for path in paths if f"{path}.py" in FILES}
+    return {other for other in found if _own(other) == _own(file) and other != file}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_payload_names_are_in_endpoints_and_normalizers_alone(file: str) -> None:
+    """No other module depends on how the server names its fields."""
+    own = _own(file)
+    if own in {"endpoints", "normalizers", "sandbox"}:
+        return
+    allowed = PROTOCOLS.get(own, set()) | PROTOCOLS.get(file, set())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    names = {
+        node.value
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    }
+    assert not names & (PAYLOAD_NAMES - allowed)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if _own(file) == "normalizers"])
+def test_normalizers_see_no_client(file: str) -> None:
+    """What a command still has to fetch, its api function fetches."""
+    forbidden = ("swanlab_export.client", "swanlab_export.settings", "swanlab_export.pagination")
+    assert not [name for name in _imports(file) if name.startswith(forbidden)]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if _own(file) == "sandbox"])
+def test_the_sandbox_imports_nothing_of_ours(file: str) -> None:
     """The sandbox cannot share our mistakes."""
-    assert all(name.startswith("swanlab_export.sandbox") for name in _imports(path))
+    assert all(name.startswith("swanlab_export.sandbox") for name in _imports(file))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_limits_are_written_once(file: str) -> None:
+    """A number or a list of choices of ``limits`` is not repeated elsewhere."""
+    if file == "limits.py" or _own(file) == "sandbox":
+        return
+    choices = [set(value) for value in vars(limits).values() if isinstance(value, tuple)]
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Tuple | ast.List):
+            values = {each.value for each in node.elts if isinstance(each, ast.Constant)}
+            assert len(values) < 3 or values not in choices, f"{file}:{node.lineno}"
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            assert node.value not in {1500, 500_000}, f"{file}:{node.lineno}"
+
+
+# Words of the field stand in for these; see "Plain words" in CONTRIBUTING.md.
+BANNED = re.compile(
+    r"\b(the wire|wire names|answered with a table|both doors|a noun of|side by side|in passing"
+    r"|drips?|taken up again|spelled? (?:as|out)|whole numbers?|by chance|whoever|made up)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_words_are_plain(file: str) -> None:
+    """Code, comments and messages use standard terms."""
+    text = (PACKAGE / file).read_text(encoding="utf-8")
+    assert not [match[0] for match in BANNED.finditer(text)]
 
 
 def _loaded(*words: str) -> set[str]:
-    """Run the program in a fresh interpreter; returns the modules that it has loaded at its end."""
+    """Run the program in a new interpreter; returns the modules that it has loaded at its end."""
     code = (
         "import atexit, sys;"
         "names = lambda: [name for name, module in sys.modules.items() if module];"
@@ -73,7 +205,9 @@ def _loaded(*words: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["api", "--help"], ["api", "run", "metrics", "--help"]]
+    "words",
+    [["--help"], ["api", "--help"], ["api", "run", "metrics", "--help"]],
+    ids=" ".join,
 )
 def test_help_waits_for_nothing_heavy(words: list[str]) -> None:
     """Help imports neither pandas, pyarrow nor requests."""
@@ -81,10 +215,18 @@ def test_help_waits_for_nothing_heavy(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("extension", ["parquet", "csv", "json"])
-def test_a_command_imports_neither_pandas_nor_numpy(extension: str, tmp_path: Path) -> None:
-    """Only who asks for a DataFrame pays for pandas, and only who draws for numpy."""
+def test_a_command_imports_neither_pandas_nor_numpy(
+    extension: str, server: Sandbox, tmp_path: Path
+) -> None:
+    """Only a DataFrame needs pandas, and only a plot needs numpy."""
     words = ["api", "run", "metrics", "ada-lab/digits/linear", "--keys", "loss", "--all"]
-    with Sandbox() as server:
-        words += ["--host", server.url, "--api-key", server.api_key, "--save"]
-        assert not {"pandas", "numpy"} & _loaded(*words, str(tmp_path / f"loss.{extension}"))
-        assert "numpy" in _loaded(*words, str(tmp_path / "loss.png"))
+    words += ["--host", server.url, "--api-key", server.api_key, "--save"]
+    assert not {"pandas", "numpy"} & _loaded(*words, str(tmp_path / f"loss.{extension}"))
+
+
+def test_a_picture_and_the_sandbox_have_numpy(server: Sandbox, tmp_path: Path) -> None:
+    """What needs numpy is found from the parsed command, however it is written."""
+    words = ["api", "run", "metrics", "ada-lab/digits/linear", "--keys", "loss", "--all"]
+    access = ["--host", server.url, "--api-key", server.api_key]
+    assert "numpy" in _loaded(*words, *access, "--save", str(tmp_path / "loss.PNG"))
+    assert "numpy" in _loaded(*words, "--host", " sandbox ", "--save", str(tmp_path / "l.csv"))

@@ -1,7 +1,8 @@
-"""What the README shows runs, and what exists is in the README."""
+"""What the READMEs show runs, and what exists is in them; CONTRIBUTING says what the code says."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 
 from swanlab_export.cli.main import root
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LINES = [
     line
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -26,7 +28,7 @@ LINES = [
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_of_the_readme_runs(line: str, tmp_path: Path) -> None:
-    """Every command in the README ends well and says something."""
+    """Every command in the README succeeds, and prints or saves a table."""
     words = shlex.split(line)[1:]
     done = subprocess.run(
         [sys.executable, "-m", "swanlab_export", *words],
@@ -36,9 +38,9 @@ def test_a_command_of_the_readme_runs(line: str, tmp_path: Path) -> None:
     assert done.stdout or "saved" in done.stderr
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_python_of_the_readme_runs(block: str, tmp_path: Path) -> None:
-    """Every Python example in the README runs as it stands."""
+def test_python_of_the_readme_runs(tmp_path: Path) -> None:
+    """The Python example in the README runs as it is."""
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -66,7 +68,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def _code(text: str) -> list[str]:
-    """The lines of all code blocks that are no comments."""
+    """The lines of all code blocks, without comments."""
     blocks = re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
     lines = [line.partition("#")[0].rstrip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
@@ -91,9 +93,16 @@ def test_the_chinese_readme_says_the_same() -> None:
     assert all(f"`{command}" in CHINESE for command in commands)
 
 
+def _anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading: lower case, hyphens for spaces, no punctuation."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def test_every_link_of_the_readmes_leads_somewhere() -> None:
-    """Pictures and pages that the READMEs point to exist."""
+    """Pictures, pages and sections that the READMEs point to exist."""
     for text in (README, CHINESE):
+        anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.*)", text, re.MULTILINE)}
+        assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
         links = re.findall(r"\]\(([^)#:]+)\)", text)
         assert len(links) >= 6
         assert [link for link in links if not (ROOT / link).exists()] == []
@@ -112,5 +121,21 @@ def test_the_printed_table_is_what_pandas_prints(tmp_path: Path) -> None:
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    # Some versions of pandas write microseconds, and lay out the columns otherwise.
+    # Some versions of pandas write microseconds, or arrange the columns in another way.
     assert re.sub(r"(\.\d{3})000\+", r"\1+", shown).split() == " ".join(table).split()
+
+
+def test_the_levels_of_contributing_are_those_of_the_code() -> None:
+    """The table of levels in CONTRIBUTING.md is that of ``tests/test_architecture.py``."""
+    tree = ast.parse((ROOT / "tests/test_architecture.py").read_text(encoding="utf-8"))
+    (levels,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS"
+    ]
+    found = {
+        name: int(level)
+        for level, names in re.findall(r"^\| (\d) \| ([^|]+) \|", CONTRIBUTING, re.MULTILINE)
+        for name in re.findall(r"`(\w+)(?:\.py|/)`", names)
+    }
+    assert found == levels

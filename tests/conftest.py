@@ -1,0 +1,65 @@
+"""What all tests share: a private home, a sandbox, a connection and the command line."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import swanlab_export as se
+from swanlab_export.cli.main import root
+from swanlab_export.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+Call = "Callable[..., Result]"
+
+
+@pytest.fixture(autouse=True)
+def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Path:
+    """No test sees the login, the settings or the terminal of whoever runs it."""
+    home: Path = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith("SWANLAB") or name in {"COLUMNS", "LINES", "NO_COLOR", "CLICOLOR"}:
+            monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE", "SWANLAB_SAVE_DIR"):
+        monkeypatch.setenv(name, str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    """One sandbox for all tests of a process, with generated runs beside the sample data."""
+    with Sandbox(synthetic=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def server(running_sandbox: Sandbox) -> Sandbox:
+    """The sandbox, without faults, recorded requests or anything that another test created."""
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def api(server: Sandbox) -> Iterator[se.Api[pa.Table]]:
+    """A connection to the sandbox whose calls return Arrow tables."""
+    with se.connect(host=server.url, api_key=server.api_key, frame="arrow") as connected:
+        yield connected
+
+
+@pytest.fixture
+def call(server: Sandbox) -> Callable[..., Result]:
+    """Run a command of ``swanlab api`` against the sandbox, without retries unless asked for."""
+
+    def run(*words: str, retries: int = 0) -> Result:
+        access = ["--host", server.url, "--api-key", server.api_key, "--retries", str(retries)]
+        return CliRunner().invoke(root, ["api", *words, *access])
+
+    return run

@@ -1,0 +1,148 @@
+"""What the notebooks say, checked against what their cells have computed.
+
+``run_notebooks.py`` calls the function of a notebook in its kernel, before the last cell, which closes
+what the notebook has opened. ``cells`` has the variables of the notebook.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+
+def ten_minutes(cells: SimpleNamespace) -> None:
+    """Check 01-ten-minutes.ipynb."""
+    runs, done, board = cells.runs, cells.done, cells.board
+    assert (len(runs), len(done)) == (16, 11)
+    assert runs["config.lr"].dtype == "float64"
+    assert runs.attrs["command"] == "run list"
+    assert str(cells.table.schema.field("run_id").type) == "string"
+    assert len(cells.loss) == 20_480
+    assert cells.loss["step"].is_monotonic_increasing
+    assert cells.start > 4 * cells.end
+    assert board["slug"][0] == "tanh-deep"
+    assert "mlp-long" in set(board["slug"][1:4])
+    assert board["images"].tolist()[:5] == [357, 356, 356, 356, 350]
+    duration_s = board.set_index("slug")["duration_s"]
+    assert round(duration_s["mlp-long"] / duration_s["tanh-deep"]) == 14
+    pd.testing.assert_frame_equal(pd.read_parquet(cells.folder / "board.parquet"), board)
+    again = cells.api.run.metrics(board["path"], keys=["loss", "val/acc"], all=True)
+    pd.testing.assert_frame_equal(cells.points, again)
+    assert cells.points["run_id"].nunique() == len(board)
+    assert (cells.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def compare_runs(cells: SimpleNamespace) -> None:
+    """Check 02-compare-runs.ipynb."""
+    runs, settings, tied = cells.runs, cells.settings, cells.tied
+    assert (len(runs), len(settings)) == (130, 26)
+    assert (settings["count"] == 5).all()
+    assert settings["mean"].tolist()[:2] == [0.963889, 0.963889]
+    assert tied == settings.index[:5].tolist()
+    optimizers = ("adam-lr0.01", "adam-lr0.03", "momentum-lr0.1", "momentum-lr0.03", "sgd-lr0.3")
+    assert set(tied) == {f"{name}-h32" for name in optimizers}
+    assert settings["behind"].iloc[4:6].round(3).tolist() == [0.012, 0.031]
+    assert settings["noise"].iloc[4:6].round(3).tolist() == [0.017, 0.015]
+    assert settings["noise"][:5].min().round(3) >= 0.010
+    assert settings["noise"][:5].max().round(3) <= 0.017
+    _compare_widths(cells.bands.loc["[32]"], cells.bands.loc["[8]"])
+    seconds = runs["duration_s"]
+    assert seconds.max() - seconds.min() < 0.1
+    assert (round(seconds.mean()), round(seconds.sum() / 60)) == (47, 102)
+    assert len(cells.points) == 130 * 5
+    assert len(cells.cost) == 9
+    assert set(cells.cost["group"][:5]) == set(tied)
+    assert cells.cost["mean"].round().tolist()[:6] == [14, 15, 17, 21, 21, 26]
+    assert set(cells.leaders.index) == set(tied)
+    assert (cells.gaps.min().round(1), cells.gaps.max().round(1)) == (8.8, 8.8)
+    assert round(cells.early["s"].mean()) == 10
+    assert round(cells.early["s"].sum() / 60) == 22
+
+
+def _compare_widths(wide: Any, narrow: Any) -> None:
+    assert (wide["mean"] > narrow["mean"]).all()
+    assert ((wide["std"] < narrow["std"]).sum(), len(wide)) == (12, 13)
+    assert (wide["mean"].groupby("how").max() > 0.95).all()
+    assert narrow["mean"].loc["sgd"].round(2)[[0.3, 1.0]].tolist() == [0.85, 0.33]
+
+
+def backup(cells: SimpleNamespace) -> None:
+    """Check 03-backup.ipynb."""
+    assert cells.history.to_numpy().tolist() == [
+        ["2026-01-10", "tanh-deep", "(none)", "FINISHED"],
+        ["2026-01-12", "mlp-long", "(none)", "RUNNING"],
+        ["2026-01-13", "mlp-long", "RUNNING", "FINISHED"],
+    ]
+    backwards = cells.changes(cells.nights[1], cells.nights[0])
+    assert backwards["is"].tolist() == ["(none)"]
+    types = [str(schema.field("config.seed").type) for schema in cells.schemas]
+    assert types == ["int64"] * 5 + ["string"]
+    assert cells.states.sum(axis=1).tolist() == [2, 3, 3, 4, 4, 16]
+    assert cells.states["RUNNING"].tolist() == [0, 0, 0, 1, 0, 1]
+    assert cells.hours["hours"].to_list() == [0.15, 0.25, 0.25, 0.25, 1.67, 2.09]
+    assert len(cells.seen) == 16
+    assert cells.seen.iloc[3].tolist() == ["mlp-long", "2026-01-12", "2026-01-13"]
+    assert cells.warned == ["15 of 16 runs have val/acc"]
+    assert (cells.source["command"], cells.source["path"]) == ("run metrics", "ada-lab/digits")
+    assert cells.best["slug"].tolist() == ["tanh-deep", "mlp-adam", "mlp-long", "stopped"]
+    _check_failures(cells)
+
+
+def _check_failures(cells: SimpleNamespace) -> None:
+    assert isinstance(cells.cut, str)
+    assert isinstance(cells.short, str)
+    now = cells.contents()
+    assert {name: now[name] for name in cells.before} == cells.before
+    added = set(now) - set(cells.before)
+    assert len(added) == 2, "tonight's list and again.parquet, and no runs.csv"
+    outcomes = list(cells.outcomes.values())
+    assert outcomes[0] == (0, "", "")
+    assert [code for code, _, _ in outcomes] == [0, 2, 3, 4, 5, 6]
+    assert all(out == "" and "\n" not in message for _, message, out in outcomes)
+    code, message, _ = cells.second_try
+    assert (code, message.count("status 503")) == (0, 1)
+    assert len(pd.read_parquet(cells.folder / "again.parquet")) == 16
+    assert cells.wrong_key[0] == 3
+
+
+def logs_and_media(cells: SimpleNamespace) -> None:
+    """Check 04-logs-and-media.ipynb."""
+    loss, finite, growth = cells.loss, cells.finite, cells.growth
+    assert (len(loss), cells.infinite["step"], cells.undefined["step"]) == (440, 88, 187)
+    assert growth.min() > 1.8
+    assert (round(growth.median(), 1), cells.alarm) == (2.6, 3)
+    squares = finite.iloc[-1] * 32 * 10  # the loss is their mean, over 32 images and 10 outputs
+    assert squares < np.finfo("float32").max < squares * growth.median()
+    lines = cells.lines
+    named = lines["message"].str.extract(r"^step (\d+):")[0].dropna().astype(int)
+    assert lines["step"].tolist() == [87, 88, 187]
+    assert (lines.loc[named.index, "step"] == named).all()
+    assert cells.images["step"].tolist() == [0, 6, 7, 43, 87, 175, 263, 351, 439]
+    assert cells.shown["step"].tolist() == [0, 6, 7, 87, 263]
+    predicted = [cells.predictions(file) for file in cells.shown["file"]]
+    assert predicted == [[0, 6, 8], [6], [9], [9], [0]]
+    assert cells.predictions(cells.good["file"]) == list(range(10))
+    _compare_captions(cells)
+    assert (cells.both.loc["config.hidden"] == "[]").all()
+    different = cells.differ.loc[["config.loss", "config.lr", "config.momentum"]]
+    assert different.to_numpy().tolist() == [
+        ["cross_entropy", "mse"],
+        ["0.3", "1.5"],
+        ["0.0", "0.5"],
+    ]
+    best = cells.runs["summary.val/acc"][["linear", "diverged"]]
+    assert best.round(2).tolist() == [0.94, 0.08]
+
+
+def _compare_captions(cells: SimpleNamespace) -> None:
+    """The captions of the images have the accuracy of their step, which is never above chance."""
+    points = cells.api.run.metrics(cells.RUN, keys="val/acc", all=True)
+    accuracy = points.set_index("step")["value"]
+    assert accuracy.max() < 0.09
+    for step, caption in cells.images.set_index("step")["caption"].items():
+        assert step not in accuracy.index or caption.endswith(f": {accuracy[step]:.1%} right")
