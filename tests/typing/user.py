@@ -31,6 +31,7 @@ def save(run: str, folder: Path) -> Path:
         assert_type(saving, se.Api[Path])
         path = saving.run.metrics(run, keys=["loss"], all=True)
         assert_type(path, Path)
+        assert_type(api.run.metrics(run, keys="loss", save="loss.csv"), Path)
         assert_type(api.using(save="loss.png", log_scale=True), se.Api[Path])
         return path
 
@@ -88,8 +89,8 @@ def careful(run: str) -> str:
 def mistakes() -> None:
     """Each is an error to a type checker; an unused ignore would be one, too."""
     api = se.connect(host="sandbox")
-    api.run.metrics("a/b/c")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    api.run.metrics("a/b/c", keys="x", range_hed=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    api.run.metrics("a/b/c")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    api.run.metrics("a/b/c", keys="x", range_hed=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     api.run.list(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     api.run.list("a/b", frame="polars")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     api.run.logs("a/b/c", full=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
