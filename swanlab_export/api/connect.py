@@ -184,7 +184,7 @@ class Api(Generic[F]):
 
     Each call returns a frame of the table that the command of its name prints::
 
-        api.workspace.info                  one workspace
+        api.workspace.info  .list           workspaces
         api.project.info  .list  .create    projects
         api.run.list  .filter  .info        runs with configs, and results on request
         api.run.metrics                     points, sampled or all of them

@@ -6,7 +6,9 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.endpoints import workspaces as endpoint
+from swanlab_export.messages import quote
 from swanlab_export.normalizers.entities import normalize_workspaces
+from swanlab_export.normalizers.values import as_list
 from swanlab_export.refs import parse_workspace
 
 
@@ -36,5 +38,35 @@ class Workspaces(Resource[F]):
             lambda: normalize_workspaces([payload], report, is_single=True),
             lambda: payload,
             self._context.source("workspace info", ref),
+        )
+        return self._output.deliver(result, report)
+
+    def list(self, username: str | None = None) -> F:
+        """The workspaces that a user is in; one row each.
+
+        Args:
+            username: The user; you by default.
+
+        Raises:
+            NotFoundError: There is no such user.
+
+        Source: ``GET /user/{username}/groups``.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox") as api:
+        ...     sorted(api.workspace.list()["username"])
+        ['ada', 'ada-lab', 'vision-team']
+        """
+        ref = None if username is None else parse_workspace(username)
+        report = self._output.begin(schemas.WORKSPACES)
+        client = self._context.client
+        name = client.login().username if ref is None else ref.workspace
+        payload = endpoint.fetch_workspaces_of(client, name)
+        if not payload:
+            report.hint(f"you see no workspace of {quote(name)}")
+        result = Result(
+            lambda: normalize_workspaces(as_list(payload, "a list of workspaces"), report),
+            lambda: payload,
+            self._context.source("workspace list", name),
         )
         return self._output.deliver(result, report)

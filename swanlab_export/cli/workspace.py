@@ -21,3 +21,12 @@ def info(username: str, shared: Shared) -> None:
     """One workspace, with its profile and your role in it."""
     with connected(shared, f"workspace-{username}") as api:
         api.workspace.info(username)
+
+
+@workspace.command("list", example="api workspace list --host sandbox --format table")
+@click.argument("username", required=False)
+@shared_options
+def list_(username: str | None, shared: Shared) -> None:
+    """The workspaces that you see, or those of USERNAME; one row each."""
+    with connected(shared, f"workspaces-{username or ''}") as api:
+        api.workspace.list(username)

@@ -22,6 +22,7 @@ RUN = "ada-lab/digits/linear"
 # A command line that works, for every command: one of its values is then replaced.
 GOOD: dict[str, list[str]] = {
     "workspace info": ["ada-lab"],
+    "workspace list": [],
     "project info": ["ada-lab/digits"],
     "project list": ["--workspace", "ada-lab"],
     "project create": ["--name", "made", "--workspace", "ada-lab"],

@@ -30,6 +30,8 @@ Python = Callable[[Any], Any]
 
 COMMANDS: list[tuple[list[str], Python]] = [
     (["workspace", "info", "ada-lab"], lambda a: a.workspace.info("ada-lab")),
+    (["workspace", "list"], lambda a: a.workspace.list()),
+    (["workspace", "list", "bob"], lambda a: a.workspace.list("bob")),
     (["project", "info", "ada-lab/digits"], lambda a: a.project.info("ada-lab/digits")),
     (["project", "list", "--workspace", "ada-lab"], lambda a: a.project.list("ada-lab", page=1)),
     (
