@@ -381,7 +381,11 @@ class _Reader:
 
     def read(self, size: int) -> Any:
         """Read exactly so many bytes if they are few, otherwise at most so many."""
-        return self._raw.read(size) if size < 16 else self._raw.read1(size)
+        if size >= 16:
+            return self._raw.read1(size)
+        data = self._raw.read(size)
+        # urllib3 notices only at the next read that the body ended before its length.
+        return data + self._raw.read(size - len(data)) if 0 < len(data) < size else data
 
 
 class _Headers:

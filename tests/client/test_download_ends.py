@@ -8,7 +8,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from raw_server import Asked, RawServer, reply, reply_part
 
@@ -484,6 +484,7 @@ SMALL = BODY[:300]
     takes_ranges=st.booleans(),
     is_compressed=st.booleans(),
 )
+@example(cuts=[1], ending=SIZE, takes_ranges=False, is_compressed=True)
 def test_a_body_cut_anywhere(
     cuts: list[int], ending: dict[str, str], takes_ranges: bool, is_compressed: bool
 ) -> None:
