@@ -81,10 +81,9 @@ class Client:
 
     Args:
         settings: The server and the key.
-        jobs: How many requests may be active at once. A request to the API is active from its
-            sending until its response has been read to the end; a download is active while its
-            file is opened and while its bytes are read, but not while the caller is busy with
-            them: then the permit is released, although the storage may go on sending.
+        jobs: How many requests may be in flight at once, each from its sending until its response
+            or file has been read to the end. A download that the caller does not read for half a
+            second lends its permit to a request that waits for one.
         timeout_s: How long to wait for the server's next bytes, in seconds. Besides, a response of
             the API may take ten times as long as a whole, and a download must bring at least
             1 KiB/s on average in each such time of waiting, or counts as broken.
@@ -129,7 +128,7 @@ class Client:
             self._closed.set()
         self._api, self._storage = Session(self.jobs), Session(self.jobs)
         self._pause = retry.Pause(self._wait)
-        self._permits = threading.Semaphore(self.jobs)
+        self._permits = concurrency.Permits(self.jobs)
         self._watchdog = Watchdog()
         self._login_lock = threading.Lock()
 
@@ -209,15 +208,15 @@ class Client:
         return concurrency.submit(work)
 
     @contextmanager
-    def permit(self) -> Iterator[None]:
-        """Hold one of the permits for active requests.
+    def permit(self) -> Iterator[concurrency.Permit]:
+        """Hold one of the permits for requests in flight.
 
         Raises:
             ClosedError: The client is closed.
         """
-        with self._permits:
-            self._check_open()
-            yield
+        with self._permits.hold() as permit:
+            self.check_open()
+            yield permit
 
     def open_file(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]:
         """Request a file of a storage; the caller holds a permit and reads the file.
@@ -289,9 +288,10 @@ class Client:
 
     def _wait(self, seconds: float) -> None:
         (self._given_sleep or self._closed.wait)(seconds)
-        self._check_open()
+        self.check_open()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ClosedError if the client is closed."""
         if self._closed.is_set():
             raise ClosedError(f"the connection to {self.settings.host} is closed")
 

@@ -7,6 +7,7 @@ import os
 import re
 import time
 import zlib
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from swanlab_export.client.concurrency import Permit
+
 REDIRECTS_MAX = 5
 _CHUNK_BYTES = 256 * 1024
 _MOMENT_S = 0.05
@@ -48,7 +51,9 @@ class _Client(Protocol):
     retries: int
     timeout_s: float
 
-    def permit(self) -> AbstractContextManager[None]: ...
+    def permit(self) -> AbstractContextManager[Permit]: ...
+
+    def check_open(self) -> None: ...
 
     def open_file(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]: ...
 
@@ -121,25 +126,20 @@ class Download:
     def _attempt(self) -> Iterator[bytes]:
         """Read what is still missing."""
         url = self._find_url()
-        part: _Part | None = None
-        try:
-            while part is None or not part.is_over:
-                # A permit is held while the file is opened and read, not while the caller is busy
-                # with its bytes: the caller may have to send another request first.
-                with self._client.permit():
-                    part = part or self._open(url)
-                    data = b"".join(part.read())
+        with self._client.permit() as permit, closing(self._open(url)) as part:
+            while not part.is_over:
+                data = b"".join(part.read())
                 self._waited_s += part.waited_s
                 self._received += len(data)
                 self._checksum = zlib.crc32(data, self._checksum)
                 if data:
-                    yield data
+                    # The caller may have to send another request before it reads on.
+                    with permit.unused():
+                        yield data
+                    self._client.check_open()
                 if part.failure is not None:
                     raise part.failure
             self._check_end(part)
-        finally:
-            if part is not None:
-                part.close()
 
     def _open(self, url: str) -> _Part:
         """Request what is missing, and follow redirects: nothing secret is sent."""
