@@ -1,1 +1,1 @@
-"""One short function per command: endpoint → normalizer → table."""
+"""One class per resource, used by the command line and by Python: endpoint → normalizer → table."""

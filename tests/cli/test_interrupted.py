@@ -127,8 +127,9 @@ def test_an_interrupted_download_leaves_no_files(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     left = sorted(path.name for path in folder.rglob("*") if path.is_file())
-    if process.returncode == 0:
-        assert len(left) == 7
+    if len(left) == 7:
+        # Once the files are there, the signal came too late, and may meet the end of Python.
+        assert process.returncode in {0, 130, -signal.SIGINT}, said
     else:
         assert process.returncode == 130, said
         assert left == ["mine.txt"]
