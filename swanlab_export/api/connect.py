@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from contextlib import ExitStack, contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
 
 from swanlab_export.api.context import Context
@@ -20,6 +21,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.limits import (
     JOBS,
     JOBS_MAX,
+    MAX_RESPONSE_MB,
     RETRIES,
     RETRIES_MAX,
     SANDBOX,
@@ -48,6 +50,7 @@ def connect(
     jobs: int = ...,
     timeout: float = ...,
     retries: int = ...,
+    max_response: float = ...,
     progress: bool = ...,
 ) -> Api[pd.DataFrame]: ...
 @overload
@@ -59,6 +62,7 @@ def connect(
     jobs: int = ...,
     timeout: float = ...,
     retries: int = ...,
+    max_response: float = ...,
     progress: bool = ...,
 ) -> Api[pa.Table]: ...
 @overload
@@ -70,6 +74,7 @@ def connect(
     jobs: int = ...,
     timeout: float = ...,
     retries: int = ...,
+    max_response: float = ...,
     progress: bool = ...,
 ) -> Api[pl.DataFrame]: ...
 @overload
@@ -81,6 +86,7 @@ def connect(
     jobs: int = ...,
     timeout: float = ...,
     retries: int = ...,
+    max_response: float = ...,
     progress: bool = ...,
 ) -> Api[Iterator[pa.RecordBatch]]: ...
 def connect(
@@ -91,6 +97,7 @@ def connect(
     jobs: int = JOBS,
     timeout: float = TIMEOUT_S,
     retries: int = RETRIES,
+    max_response: float = MAX_RESPONSE_MB,
     progress: bool = False,
 ) -> Api[Any]:
     """Connect to a SwanLab server; nothing is sent before the first call.
@@ -105,6 +112,7 @@ def connect(
         timeout: How long to wait for the server's next bytes, in seconds; a response of the API may
             take ten times as long as a whole, and a download must bring 1 KiB/s.
         retries: How often a request that failed for a transient reason is repeated.
+        max_response: How large a response of the API may be, decompressed, in MB.
         progress: Show progress bars, in a terminal or notebook.
 
     Raises:
@@ -127,6 +135,7 @@ def connect(
             jobs=jobs,
             timeout_s=timeout,
             retries=retries,
+            max_response_mb=max_response,
         )
     )
     for warning in context.client.settings.warnings:
@@ -146,6 +155,7 @@ def open_context(
     jobs: int = JOBS,
     timeout_s: float = TIMEOUT_S,
     retries: int = RETRIES,
+    max_response_mb: float = MAX_RESPONSE_MB,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[Context]:
     """Open a context on a server, or on the sandbox, started here, where that is the host."""
@@ -157,10 +167,17 @@ def open_context(
         )
     if not 0 <= retries <= RETRIES_MAX:
         raise UsageError(f"{argument('retries')} is 0 to {RETRIES_MAX}")
+    if not 0 < max_response_mb < inf:
+        raise UsageError(f"{argument('max_response')} is more than 0 MB")
     with (
         _settings(host, api_key) as settings,
         Client(
-            settings, jobs=jobs, timeout_s=timeout_s, retries=retries, on_wait=on_wait
+            settings,
+            jobs=jobs,
+            timeout_s=timeout_s,
+            retries=retries,
+            max_response_bytes=int(max_response_mb * 1024**2),
+            on_wait=on_wait,
         ) as client,
     ):
         yield Context(client, progress)

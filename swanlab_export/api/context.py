@@ -10,7 +10,7 @@ from swanlab_export.progress import Progress
 from swanlab_export.tables import RestartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from swanlab_export.client import Client
     from swanlab_export.report import Report
@@ -54,13 +54,24 @@ class Context:
         }
 
 
+class Members:
+    """A raw object whose members, pairs of name and value, come one by one; iterated once."""
+
+    def __init__(self, members: Iterable[tuple[str, Any]]) -> None:
+        self._members = members
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._members)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a resource method returns; either the table or the raw response is asked for, once.
 
     Args:
         table: Makes the table.
-        raw: Gives what the server sent, as ``--raw`` prints it.
+        raw: Gives what the server sent, as ``--raw`` prints it: what JSON can hold, ``Members`` for an
+            object and an iterator for a list that are too large to be held as a whole.
         source: Where the data came from: host, command, path, options, time. Never a secret. It goes
             into the metadata of files and is never read back.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from swanlab_export.api.context import Result
+from swanlab_export.api.context import Members, Result
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import PAGE_SIZE, PAGE_SIZES
 from swanlab_export.messages import argument
@@ -118,12 +118,12 @@ def list_result(
         hint_at_rest()
         return made
 
-    def raw() -> Any:
-        found = list(items)
+    def raw_members() -> Iterator[tuple[str, Any]]:
+        yield "list", iter(items)
         hint_at_rest()
-        return {"list": found, "total": pages.total}
+        yield "total", pages.total
 
-    return Result(table, raw, source)
+    return Result(table, lambda: Members(raw_members()), source)
 
 
 class _Counted:

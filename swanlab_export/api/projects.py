@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.resource import F, Resource, check_choice
+from swanlab_export.api.suggestions import find_workspaces, suggest
 from swanlab_export.endpoints import projects as endpoint
-from swanlab_export.errors import UsageError
+from swanlab_export.errors import SwanlabExportError, UsageError
 from swanlab_export.limits import PROJECT_SORTS, VISIBILITIES
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.entities import normalize_projects
 from swanlab_export.refs import WorkspaceRef, parse_project, parse_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from swanlab_export.api.context import Context
+    from swanlab_export.report import Report
 
 _NAME = re.compile(r"[0-9a-zA-Z\-_.+]{1,100}", re.ASCII)
 
@@ -43,7 +48,8 @@ class Projects(Resource[F]):
         """
         ref = parse_project(path)
         report = self._output.begin(schemas.PROJECTS)
-        payload = endpoint.fetch_project(self._context.client, ref)
+        with suggest(self._context, ref):
+            payload = endpoint.fetch_project(self._context.client, ref)
         result = Result(
             lambda: normalize_projects([payload], report, self._context.web_host, is_single=True),
             lambda: payload,
@@ -96,10 +102,13 @@ class Projects(Resource[F]):
             lambda page, size: endpoint.projects_page(ref, page, size, search=search, sort=sort),
             endpoint.identify,
             "projects",
-            lambda payload: normalize_projects(payload, report, self._context.web_host),
+            lambda payload: normalize_projects(
+                self._hint_if_empty(payload, report, ref, search), report, self._context.web_host
+            ),
             self._context.source("project list", ref, **paging.options(), search=search, sort=sort),
         )
-        return self._output.deliver(result, report)
+        with suggest(self._context, ref):
+            return self._output.deliver(result, report)
 
     def create(
         self,
@@ -142,6 +151,26 @@ class Projects(Resource[F]):
             self._context.source("project create", f"{ref}/{name}"),
         )
         return self._output.deliver(result, report)
+
+    def _hint_if_empty(
+        self, items: Iterable[Any], report: Report, ref: WorkspaceRef, search: str | None
+    ) -> Iterator[Any]:
+        """Say whose projects were listed, and which workspaces there are, where there is none."""
+        is_empty = True
+        for item in items:
+            is_empty = False
+            yield item
+        if not is_empty:
+            return
+        if search:
+            report.hint(f"no project of {quote(str(ref))} has {quote(search)} in its name")
+            return
+        with suppress(SwanlabExportError):  # the list itself is complete
+            names = ", ".join(map(quote, find_workspaces(self._context)))
+            report.hint(
+                f"{quote(str(ref))} has no projects; workspaces that you see: {names}; "
+                f"{argument('workspace')} names one"
+            )
 
 
 def _own_workspace(context: Context) -> WorkspaceRef:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.resource import F, Resource
+from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import workspaces as endpoint
+from swanlab_export.errors import NotFoundError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.entities import normalize_workspaces
 from swanlab_export.normalizers.values import as_list
@@ -24,7 +26,8 @@ class Workspaces(Resource[F]):
         Raises:
             NotFoundError: There is no such workspace.
 
-        Source: ``GET /group/{username}``.
+        Source: ``GET /group/{username}``; on older servers ``GET /group/``, which lists only the
+        workspaces that you are in, without type and profile.
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
@@ -33,7 +36,16 @@ class Workspaces(Resource[F]):
         """
         ref = parse_workspace(username)
         report = self._output.begin(schemas.WORKSPACES)
-        payload = endpoint.fetch_workspace(self._context.client, ref)
+        with suggest(self._context, ref):
+            try:
+                payload = endpoint.fetch_workspace(self._context.client, ref)
+            except NotFoundError:
+                payload = endpoint.find_own_workspace(self._context.client, ref)
+                if payload is None:
+                    raise
+                report.warn(
+                    "this server only lists your workspaces, without type, note and profile"
+                )
         result = Result(
             lambda: normalize_workspaces([payload], report, is_single=True),
             lambda: payload,

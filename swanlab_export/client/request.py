@@ -22,6 +22,8 @@ class Request:
         repeatable: False for what would create a thing twice.
         secrets: Values, such as passwords, that no message may show, even if the server repeats
             them.
+        since: The release that an endpoint came with, where its path names no object: then 404
+            means that the server lacks the endpoint.
     """
 
     method: str
@@ -30,6 +32,7 @@ class Request:
     body: Any = None
     repeatable: bool = True
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    since: str = ""
 
     def __str__(self) -> str:
         # The path may hold ids that came from a server.

@@ -21,21 +21,23 @@ def identify_by(name: str) -> Callable[[Any], Hashable]:
     return identify
 
 
-def check_same(payload: Any, names: Sequence[str], asked: str, what: str) -> None:
+def check_same(
+    payload: Any, names: Sequence[str], asked: str, what: str, *, ignores_case: bool = True
+) -> None:
     """Insist that a payload is about what was asked for, where it has all fields that say so.
-
-    Upper and lower case count as equal: whether they do is up to the server's database.
 
     Args:
         payload: The response.
         names: Fields of which one must be ``asked``.
         asked: Which one was asked for.
         what: What it is, for the message.
+        ignores_case: Upper and lower case count as equal, as in the database of many servers.
 
     Raises:
         ServerError: All of the fields are there, and none is ``asked``.
     """
     fields = [payload.get(name) for name in names] if isinstance(payload, dict) else []
     found = [each for each in fields if isinstance(each, str) and each]
-    if len(found) == len(names) and asked.casefold() not in {each.casefold() for each in found}:
+    compared = str.casefold if ignores_case else str
+    if len(found) == len(names) and compared(asked) not in map(compared, found):
         raise ServerError(f"the server sent {what} {quote(found[0])}, not {quote(asked)}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.client import Client, Request
+from swanlab_export.endpoints.releases import fixed
+from swanlab_export.errors import ServerError
 from swanlab_export.limits import LOG_SHARD_LINES
-from swanlab_export.normalizers.values import as_list
+from swanlab_export.normalizers.values import as_list, refuse_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from swanlab_export.client import Client, Request
     from swanlab_export.endpoints.runs import RunSource
 
 
@@ -25,11 +27,18 @@ def logs_page(source: RunSource, shard: int, level: str) -> Request:
         **source.bound(),
         **source.root_ids(),
     }
-    return Request("GET", "/house/metrics/log", params=tuple(params.items()))
+    return fixed("GET", "/house/metrics/log", params=tuple(params.items()))
 
 
 def read_lines(payload: Mapping[str, Any]) -> list[Any]:
-    """Read the lines of a shard."""
+    """Read the lines of a shard.
+
+    Raises:
+        ServerError: It is something else than a shard.
+    """
+    if not {"logs", "count"} & payload.keys():
+        refuse_error(payload, "a list of log lines")
+        raise ServerError("the server sent neither log lines nor their count")
     lines = as_list(payload.get("logs"), "a list of log lines")
     return [line for line in lines if line is not None]
 
@@ -40,6 +49,11 @@ def read_count(payload: Mapping[str, Any]) -> int:
     return count if isinstance(count, int) else 0
 
 
+def read_number(line: Any) -> Any:
+    """Read the number of a line; None where it has none."""
+    return line.get("epoch") if isinstance(line, dict) else None
+
+
 def read_level(line: Any) -> str:
     """Read the level of a line, in upper case; empty where it has none."""
     return str(line.get("level")).upper() if isinstance(line, dict) else ""
@@ -48,4 +62,4 @@ def read_level(line: Any) -> str:
 def fetch_log_export(client: Client, source: RunSource, start: int, rows: int) -> Any:
     """Have a part of the log written to a file: ``POST /house/metrics/log/export``."""
     body = source.run() | {"start": start, "rows": rows}
-    return client.send(Request("POST", "/house/metrics/log/export", body=body))
+    return client.send(fixed("POST", "/house/metrics/log/export", body=body))

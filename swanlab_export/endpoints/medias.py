@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
+from swanlab_export.endpoints.releases import fixed
 from swanlab_export.normalizers.details import MediaItem, media_items
 from swanlab_export.normalizers.values import as_list, as_object
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def fetch_media_step(client: Client, source: RunSource, keys: Sequence[str], step: int) -> Any:
     """Fetch the media of one step: ``POST /house/metrics/media``."""
     body = _media_body(source, keys) | {"step": step}
-    return client.send(Request("POST", "/house/metrics/media", body=body))
+    return client.send(fixed("POST", "/house/metrics/media", body=body))
 
 
 def read_media_step(payload: Any, keys: Sequence[str], report: Report) -> Iterator[MediaItem]:
@@ -36,7 +37,7 @@ def read_steps(payload: Any) -> list[Any]:
 
 def fetch_media(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
     """Fetch the media of all steps: ``POST /house/metrics/f_media``."""
-    return client.send(Request("POST", "/house/metrics/f_media", body=_media_body(source, keys)))
+    return client.send(fixed("POST", "/house/metrics/f_media", body=_media_body(source, keys)))
 
 
 def read_media(payload: Any, keys: Sequence[str], report: Report) -> Iterator[MediaItem]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as quote_path
 
 from swanlab_export.client import Client, Request
-from swanlab_export.errors import ServerError
+from swanlab_export.endpoints.releases import fixed
+from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.messages import quote
-from swanlab_export.normalizers.values import as_int, as_list, as_object
+from swanlab_export.normalizers.values import as_int, as_list, as_object, refuse_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,13 +17,15 @@ if TYPE_CHECKING:
     from swanlab_export.endpoints.runs import RunSource
 
 _KEYS_PER_PAGE = 2000
+# Older servers take a bare list of runs instead.
+_SUMMARIES_OF_KEYS = "summaries of an object"
 
 
 def keys_page(sources: Sequence[RunSource], metric_type: str, cursor: str) -> Request:
     """Ask for the keys behind ``cursor``: ``POST /house/metrics/{scalar,media}/keys``."""
     experiments = [source.origin() for source in sources]
     body = {"experiments": experiments, "limit": _KEYS_PER_PAGE, "cursor": cursor}
-    return Request("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
+    return fixed("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
 
 
 def read_keys(payload: Mapping[str, Any]) -> list[str]:
@@ -35,7 +39,26 @@ def fetch_availability(
     """Fetch which runs have which keys: ``POST /house/metrics/{scalar,media}/availability``."""
     body = {"keys": list(keys), "experiments": [source.origin() for source in sources]}
     path = f"/house/metrics/{metric_type.lower()}/availability"
-    return client.send(Request("POST", path, body=body))
+    return client.send(fixed("POST", path, body=body))
+
+
+def fetch_latest(client: Client, source: RunSource) -> Any:
+    """Fetch every key of one run with its latest step, which older servers offer, too.
+
+    ``GET /house/metrics/summaries/{project}/{run}``.
+    """
+    project_id, run_id = (quote_path(name, safe="") for name in source.origin_ids())
+    path = f"/house/metrics/summaries/{project_id}/{run_id}"
+    return client.send(Request("GET", path, params=(("all", "True"),)))
+
+
+def read_latest(payload: Any, metric_type: str) -> dict[str, Any]:
+    """Read the latest step of each key of a type from what ``fetch_latest`` returns."""
+    what = "keys with their latest steps"
+    found = as_object(payload or {}, what).get(metric_type.lower())
+    items = [as_object(item, "a key") for item in as_list(found, what) if item is not None]
+    keys = _read_names([item.get("key") for item in items], what)
+    return dict(zip(keys, ({"step": item.get("step")} for item in items), strict=True))
 
 
 def read_availability(
@@ -43,6 +66,8 @@ def read_availability(
 ) -> dict[str, set[str]]:
     """Read for each key the ids of the runs that have it; a clone has what its original has."""
     by_key = {} if payload is None else as_object(payload, "runs by key")
+    if not by_key.keys() & set(keys):
+        refuse_error(by_key, "runs by key")
     ids = {key: set(_read_names(by_key.get(key), "a list of run ids")) for key in keys}
     return {
         key: {s.run_id for s in sources if ids[key] & {s.run_id, s.root_run_id} - {""}}
@@ -57,6 +82,24 @@ def fetch_summaries(
     body: dict[str, Any] = {"experiments": [source.run() for source in sources]}
     if keys is not None:
         body["keys"] = list(keys)
+    if client.capabilities.lacks(_SUMMARIES_OF_KEYS):
+        return _fetch_all_summaries(client, sources)
+    try:
+        return client.send(fixed("POST", "/house/metrics/summaries", body=body))
+    except ServerError as refused:
+        if refused.status not in {400, 404}:
+            raise
+        try:
+            payload = _fetch_all_summaries(client, sources)
+        except SwanlabExportError:
+            raise refused from None
+    client.capabilities.learn(_SUMMARIES_OF_KEYS, is_offered=False)
+    return payload
+
+
+def _fetch_all_summaries(client: Client, sources: Sequence[RunSource]) -> Any:
+    """Fetch summaries as older servers take the request: a bare list of runs, without keys."""
+    body = [source.undated() for source in sources]
     return client.send(Request("POST", "/house/metrics/summaries", body=body))
 
 
@@ -68,6 +111,7 @@ def read_summaries(
     Only ``keys`` are read, in their order; None means all. A null is a run without data.
     """
     by_id = {} if payload is None else as_object(payload, "summaries by run")
+    refuse_error(by_id, "summaries by run")
     found: dict[str, Mapping[str, Any]] = {}
     for source in sources:
         if source.run_id in by_id:
@@ -108,7 +152,12 @@ def fetch_sample(
     }
     if x_key is not None:
         body["xKey"] = x_key
-    return client.send(Request("POST", "/house/metrics/scalar", body=body))
+    return client.send(fixed("POST", "/house/metrics/scalar", body=body))
+
+
+def read_series_keys(series: Sequence[Any]) -> list[str]:
+    """Read which keys sampled series are of."""
+    return [each["key"] for each in series if isinstance(each.get("key"), str)]
 
 
 def fetch_export(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
@@ -119,7 +168,30 @@ def fetch_export(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
     """
     columns = [source.column(key) | {"experimentName": source.run_id} for key in keys]
     body = {"projectId": source.project_id, "columns": columns}
-    return client.send(Request("POST", "/house/metrics/scalar/export", body=body))
+    return client.send(fixed("POST", "/house/metrics/scalar/export", body=body))
+
+
+def lacks_export(client: Client) -> bool:
+    """Say whether the server is known to export no more than one key at a time."""
+    return client.capabilities.lacks("POST /house/metrics/scalar/export")
+
+
+def fetch_column_file(client: Client, source: RunSource, key: str) -> Any:
+    """Have every point of one key written to a CSV file: ``GET /experiment/{id}/column/csv``."""
+    path = f"/experiment/{quote_path(source.run_id, safe='')}/column/csv"
+    return client.send(Request("GET", path, params=(("key", key),)))
+
+
+def read_column_url(payload: Any, what: str) -> str:
+    """Read where a file of one key can be downloaded.
+
+    Raises:
+        ServerError: The payload does not say; the message names ``what``.
+    """
+    url = payload.get("url") if isinstance(payload, dict) else None
+    if not isinstance(url, str) or not url:
+        raise ServerError(f"the server wrote {what}, but does not say where it is")
+    return url
 
 
 def read_export_path(payload: Any, what: str) -> str:

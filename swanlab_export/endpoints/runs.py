@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as quote_path
 
 from swanlab_export.client import Client, Request
-from swanlab_export.endpoints.filters import filter_payload
+from swanlab_export.endpoints.filters import sent_filters
 from swanlab_export.endpoints.items import check_same, identify_by
 from swanlab_export.errors import ServerError
 from swanlab_export.messages import quote
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 identify = identify_by("cuid")
 identify_column = identify_by("key")
+_SCALAR_TYPES = {"FLOAT", "BOOLEAN", "STRING"}
+# Servers of the clients 0.7 refuse a filter request that has them.
+_GROUPS_AND_SORTS = "groups and sorts of runs"
 
 
 @dataclass(frozen=True)
@@ -50,21 +54,27 @@ class RunSource:
 
     def run(self) -> dict[str, Any]:
         """Name the run, with its root ids beside its own."""
-        ids = {"projectId": self.project_id, "experimentId": self.run_id}
-        return ids | self.bound() | self.root_ids()
+        return self.undated() | self.bound()
+
+    def undated(self) -> dict[str, Any]:
+        """Name the run as older servers know it, without its creation time."""
+        return {"projectId": self.project_id, "experimentId": self.run_id} | self.root_ids()
+
+    def origin_ids(self) -> tuple[str, str]:
+        """The ids of the project and the run that hold the data."""
+        return self.root_project_id or self.project_id, self.root_run_id or self.run_id
 
     def origin(self) -> dict[str, Any]:
         """Name the run that holds the data: the original of a clone, else the run itself."""
-        return {
-            "projectId": self.root_project_id or self.project_id,
-            "experimentId": self.root_run_id or self.run_id,
-        } | self.bound()
+        project_id, run_id = self.origin_ids()
+        return {"projectId": project_id, "experimentId": run_id} | self.bound()
 
 
 def fetch_run(client: Client, ref: RunRef) -> Any:
     """Fetch one run with its full profile: ``GET /project/{ws}/{project}/runs/{id or slug}``."""
     payload = client.send(Request("GET", f"/project/{ref.url_path}"))
-    check_same(payload, ["cuid", "slug"], ref.run, "run")
+    # Ids are random letters: one that differs in case is another run.
+    check_same(payload, ["cuid", "slug"], ref.run, "run", ignores_case=False)
     return payload
 
 
@@ -86,10 +96,20 @@ def read_source(payload: Any, project_id: str) -> RunSource:
     return RunSource(payload["cuid"], project_id, created_at_s, *roots)
 
 
+def drop_profile(payload: Any) -> Any:
+    """A run without config, metadata and requirements, which are most of it."""
+    return payload | {"profile": None} if isinstance(payload, dict) else payload
+
+
 def read_run_name(payload: Any) -> str | None:
     """Read what people call a run; None where it has no name."""
     found = payload.get("name") or payload.get("slug")
     return found if isinstance(found, str) else None
+
+
+def is_pinned(payload: Any) -> bool:
+    """Say whether a run is pinned: such a run comes whatever a filter says."""
+    return isinstance(payload, dict) and bool(payload.get("pin"))
 
 
 def runs_page(ref: ProjectRef, page: int, size: int) -> Request:
@@ -99,10 +119,22 @@ def runs_page(ref: ProjectRef, page: int, size: int) -> Request:
 
 
 def fetch_filtered_runs(client: Client, ref: ProjectRef, rules: Sequence[Rule]) -> Any:
-    """Fetch the runs that pass all rules: ``POST /project/{ws}/{project}/runs/shows``."""
-    filters = [{**filter_payload(rule), "active": True} for rule in rules]
-    body = {"filters": filters, "groups": [], "sorts": []}
-    return client.send(Request("POST", f"/project/{ref.url_path}/runs/shows", body=body))
+    """Fetch at least the runs that pass all rules: ``POST /project/{ws}/{project}/runs/shows``.
+
+    Pinned runs come whatever the rules say, and so do runs near a bound: see ``sent_filters``.
+    """
+    filters = [{**sent, "active": True} for rule in rules for sent in sent_filters(rule)]
+    path = f"/project/{ref.url_path}/runs/shows"
+    body: dict[str, Any] = {"filters": filters}
+    if not client.capabilities.lacks(_GROUPS_AND_SORTS):
+        try:
+            return client.send(Request("POST", path, body=body | {"groups": [], "sorts": []}))
+        except ServerError as refused:
+            if refused.status != 400:
+                raise
+    payload = client.send(Request("POST", path, body=body))
+    client.capabilities.learn(_GROUPS_AND_SORTS, is_offered=False)
+    return payload
 
 
 def columns_page(
@@ -118,9 +150,21 @@ def columns_page(
     wanted = (("search", search), ("class", column_class), ("type", column_type))
     params: list[tuple[str, str | int]] = [("page", page), ("size", size)]
     params += [(name, value) for name, value in wanted if value]
-    return Request("GET", f"/experiment/{run_id}/column", params=tuple(params))
+    path = f"/experiment/{quote_path(run_id, safe='')}/column"
+    return Request("GET", path, params=tuple(params))
 
 
 def read_column_key(payload: Any) -> Any:
     """Read the key of a column."""
     return payload.get("key") if isinstance(payload, dict) else None
+
+
+def key_as_column(key: str, column_class: str) -> dict[str, Any]:
+    """Describe a key as a column, as far as it tells."""
+    return {"key": key, "name": key, "class": column_class, "type": None}
+
+
+def is_column_of(payload: Any, metric_type: str) -> bool:
+    """Say whether a column holds SCALAR data (numbers, truth values, words), or MEDIA."""
+    is_scalar = isinstance(payload, dict) and payload.get("type") in _SCALAR_TYPES
+    return is_scalar == (metric_type == "SCALAR")

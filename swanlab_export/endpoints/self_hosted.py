@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from swanlab_export.client import Client, Request
+from swanlab_export.endpoints.releases import fixed
+
+if TYPE_CHECKING:
+    from swanlab_export.client import Client, Request
 
 
 def fetch_instance(client: Client) -> Any:
     """Fetch licence and role: ``GET /self_hosted/info``."""
-    return client.send(Request("GET", "/self_hosted/info"))
+    return client.send(fixed("GET", "/self_hosted/info"))
 
 
 def fetch_usage(client: Client) -> Any:
     """Fetch the totals of the instance: ``GET /self_hosted/summary``."""
-    return client.send(Request("GET", "/self_hosted/summary"))
+    return client.send(fixed("GET", "/self_hosted/summary"))
 
 
 def create_user(client: Client, username: str, password: str) -> Any:
     """Create a user: ``POST /self_hosted/users``. Never repeated: it may have been created."""
     body = {"users": [{"username": username, "password": password}]}
     return client.send(
-        Request("POST", "/self_hosted/users", body=body, repeatable=False, secrets=(password,))
+        fixed("POST", "/self_hosted/users", body=body, repeatable=False, secrets=(password,))
     )
 
 
 def users_page(page: int, size: int) -> Request:
     """Ask for a page of all users: ``GET /self_hosted/users``."""
-    return Request("GET", "/self_hosted/users", params=(("page", page), ("size", size)))
+    return fixed("GET", "/self_hosted/users", params=(("page", page), ("size", size)))
 
 
 def projects_page(
@@ -37,10 +40,10 @@ def projects_page(
     wanted = (("search", search), ("creator", creator), ("group", workspace))
     params: list[tuple[str, str | int]] = [("page", page), ("size", size)]
     params += [(name, value) for name, value in wanted if value]
-    return Request("GET", "/self_hosted/projects", params=tuple(params))
+    return fixed("GET", "/self_hosted/projects", params=tuple(params))
 
 
 def workspaces_page(page: int, size: int, *, search: str | None) -> Request:
     """Ask for a page of all workspaces: ``GET /self_hosted/groups``."""
     params = (("page", page), ("size", size), *((("search", search),) if search else ()))
-    return Request("GET", "/self_hosted/groups", params=params)
+    return fixed("GET", "/self_hosted/groups", params=params)

@@ -7,6 +7,8 @@ from urllib import parse
 
 from swanlab_export.client import Client, Request
 from swanlab_export.endpoints.items import check_same, identify_by
+from swanlab_export.errors import NotFoundError
+from swanlab_export.normalizers.values import as_list, as_object
 
 if TYPE_CHECKING:
     from swanlab_export.refs import WorkspaceRef
@@ -19,6 +21,20 @@ def fetch_workspace(client: Client, ref: WorkspaceRef) -> Any:
     payload = client.send(Request("GET", f"/group/{ref.url_path}"))
     check_same(payload, ["username"], ref.workspace, "workspace")
     return payload
+
+
+def find_own_workspace(client: Client, ref: WorkspaceRef) -> Any:
+    """Find a workspace among one's own, which servers of the clients 0.7 list: ``GET /group/``.
+
+    None where it is not among them, or the server has no such list.
+    """
+    try:
+        payload = client.send(Request("GET", "/group/"))
+    except NotFoundError:
+        return None
+    found = as_list(as_object(payload, "workspaces").get("list"), "a list of workspaces")
+    own = (item for item in found if isinstance(item, dict))
+    return next((item for item in own if item.get("username") == ref.workspace), None)
 
 
 def fetch_workspaces_of(client: Client, username: str) -> Any:

@@ -40,7 +40,7 @@ def flatten_fields(payload: Mapping[str, Any], prefix: str = "") -> Iterator[tup
 def flatten_config(payload: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Flatten what the user named: names as they are, wrapped values unwrapped."""
     for name, wrapped in payload.items():
-        value = _unwrap(wrapped)
+        value = unwrap(wrapped)
         if isinstance(value, dict) and value:
             yield from flatten_config(value, f"{prefix}{name}.")
         else:
@@ -71,7 +71,7 @@ def case_warnings(names: Iterable[str]) -> list[str]:
     return [f"names of columns differ only in upper and lower case: {shown}{more}"]
 
 
-def _unwrap(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """``{"value": 0.1, "desc": "", "sort": 0}`` → 0.1; a dict of the user's own stays."""
     return value["value"] if isinstance(value, dict) and value.keys() == _WRAPPED else value
 

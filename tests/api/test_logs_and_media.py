@@ -237,7 +237,6 @@ def test_texts_have_neither_url_nor_file(tmp_path: Path) -> None:
         ("POST", "/login/api_key"): {"sid": "s", "userInfo": {"username": "ada"}},
         ("GET", "/project/a/p"): {"cuid": "p"},
         ("GET", "/project/a/p/runs/r"): run,
-        ("POST", "/house/metrics/media/availability"): {"k": ["r"]},
         ("POST", "/house/metrics/f_media"): [
             {"key": "k", "metrics": [{"index": 1, "data": ["a text", "media/a.png"]}]}
         ],

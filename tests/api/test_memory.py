@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
+
+import pytest
+from raw_server import KEY, Asked, RawServer, reply_json, reply_login
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +28,10 @@ _MEASURED = (
 )
 
 
-def peak_mb(server: Sandbox, folder: Path, *words: str) -> float:
+def peak_mb(server: Sandbox | RawServer, folder: Path, *words: str) -> float:
     """Run a command in a process of its own; the most memory that it ever held."""
-    access = ["--host", server.url, "--api-key", server.api_key, "-q"]
+    key = KEY if isinstance(server, RawServer) else server.api_key
+    access = ["--host", server.url, "--api-key", key, "-q"]
     # A shell in between, for the peak of a process begins with that of the one that made it.
     done = subprocess.run(
         ["/bin/sh", "-c", '"$0" "$@"', sys.executable, "-c", _MEASURED, "api", *words, *access],
@@ -69,3 +74,50 @@ def test_a_slow_disk_holds_nothing_up_in_memory(server: Sandbox, tmp_path: Path)
     reader.join()
     assert sum(sizes) == (tmp_path / "fast.csv").stat().st_size
     assert slow < fast + 30
+
+
+def test_raw_output_does_not_grow_in_memory(server: Sandbox, tmp_path: Path) -> None:
+    """Printing 100,000 runs as they came holds little more than printing 2,000."""
+    few, many = (
+        peak_mb(server, tmp_path, "run", "list", f"synthetic/{name}", "--all", "--raw")
+        for name in ("list2000", "list100000")
+    )
+    assert many < few + 50
+
+
+def serve_large(asked: Asked) -> bytes | None:
+    """Respond with pages of 100 runs with profiles of 300 KB, and with summaries of 50 keys."""
+    if (login := reply_login(asked)) is not None:
+        return login
+    if asked.path.endswith("/summaries"):
+        runs = json.loads(asked.body)["experiments"]
+        extreme = {"index": 3, "data": 0.125}
+        item = {"step": 9, "value": 0.5, "min": extreme, "max": extreme, "avg": 0.25}
+        item |= {"median": 0.1234567, "stdDev": 0.7654321}
+        keys = {f"key{number}": item for number in range(50)}
+        return reply_json({run["experimentId"]: keys for run in runs})
+    if not asked.path.endswith("/runs"):
+        return reply_json({"cuid": "p", "path": asked.path.removeprefix("/api/project/")})
+    project = asked.path.split("/")[-2]
+    size, total = (300_000, 600) if project == "large" else (100, 2000)
+    page = int(asked.target.partition("page=")[2].partition("&")[0])
+    profile = {"requirements": "x" * size}
+    numbers = range((page - 1) * 100, page * 100)
+    runs = [{"cuid": f"r{number}", "createdAt": None, "profile": profile} for number in numbers]
+    return reply_json({"list": runs, "total": total, "pages": total // 100, "size": 100})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "list", "w/large", "--all", "--save", "r.parquet"],
+        ["run", "list", "w/large", "--all", "--raw"],
+        ["run", "summary", "-p", "w/many", "--save", "s.parquet"],
+        ["run", "summary", "-p", "w/many", "--raw"],
+    ],
+    ids=["large runs", "large runs, raw", "summaries", "summaries, raw"],
+)
+def test_large_responses_are_not_held_together(words: list[str], tmp_path: Path) -> None:
+    """180 MB of runs, and the summaries of 2,000 runs with 50 keys, take less than 250 MB."""
+    with RawServer(serve_large) as server:
+        assert peak_mb(server, tmp_path, *words) < 250

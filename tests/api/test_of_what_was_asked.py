@@ -10,7 +10,7 @@ import responses
 import swanlab_export as se
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
@@ -23,6 +23,7 @@ GOOD: dict[tuple[str, str], Any] = {
     ("GET", "/project/a/p"): {"cuid": "p1", "path": "a/p"},
     ("GET", "/project/a/p/runs"): {"list": RUNS, "total": 3, "pages": 1, "size": 100},
     ("GET", "/project/a/p/runs/r0"): RUNS[0],
+    ("GET", "/self_hosted/info"): {"enabled": True, "root": True},
     ("POST", "/house/metrics/scalar/availability"): {"loss": ["r0", "rx"], "other": ["r0"]},
     ("POST", "/house/metrics/scalar"): [
         {"key": "other", "metrics": POINTS * 3},
@@ -93,9 +94,10 @@ def test_a_run_without_a_creation_time_has_data(
     ("path", "payload"),
     [
         ("/project/a/p/runs/r0", {"cuid": "r9", "slug": "other"}),
+        ("/project/a/p/runs/r0", {"cuid": "R0", "slug": "other"}),
         ("/project/a/p", {"cuid": "p9", "path": "a/other"}),
     ],
-    ids=["run", "project"],
+    ids=["run", "run in other case", "project"],
 )
 def test_another_run_or_project_is_an_error(
     path: str, payload: Any, api: se.Api[pa.Table], mock: responses.RequestsMock
@@ -105,3 +107,60 @@ def test_another_run_or_project_is_an_error(
     for ask in (api.run.info, api.run.logs, api.run.series):
         with pytest.raises(se.ServerError, match="the server sent"):
             ask("a/p/r0")
+
+
+ENTITIES: list[tuple[str, str, Callable[[Any], Any]]] = [
+    ("GET", "/group/a", lambda api: api.workspace.info("a")),
+    ("GET", "/project/a/p", lambda api: api.project.info("a/p")),
+    ("POST", "/project", lambda api: api.project.create("p", workspace="a")),
+    ("GET", "/project/a/p/runs/r0", lambda api: api.run.info("a/p/r0")),
+    ("GET", "/experiment/r0/column", lambda api: api.run.column("a/p/r0", key="loss")),
+    ("GET", "/house/metrics/log", lambda api: api.run.logs("a/p/r0")),
+    ("GET", "/house/metrics/log", lambda api: api.run.logs("a/p/r0", offset=0)),
+    ("POST", "/house/metrics/log/export", lambda api: api.run.export_logs("a/p/r0")),
+    ("GET", "/self_hosted/info", lambda api: api.self_hosted.info()),
+    ("GET", "/self_hosted/summary", lambda api: api.self_hosted.summary()),
+]
+ENVELOPE = {"code": "Internal", "message": "the database is gone"}
+
+
+@pytest.mark.parametrize("payload", [{}, ENVELOPE], ids=["empty", "an error"])
+@pytest.mark.parametrize(
+    ("method", "path", "ask"), ENTITIES, ids=[f"{i} {row[1]}" for i, row in enumerate(ENTITIES)]
+)
+def test_a_good_status_without_an_entity(
+    method: str,
+    path: str,
+    ask: Callable[[Any], Any],
+    payload: Any,
+    api: se.Api[pa.Table],
+    mock: responses.RequestsMock,
+) -> None:
+    """An empty object, or an error with status 200, is an error: never a row of nulls."""
+    mock.remove(method, f"{HOST}/api{path}")
+    mock.add(method, f"{HOST}/api{path}", json=payload)
+    with pytest.raises(se.ServerError):
+        ask(api)
+
+
+@pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        ("/user/profile", lambda api: api.user.info()),
+        ("/house/metrics/summaries", lambda api: api.run.summary(project="a/p")),
+        (
+            "/house/metrics/scalar/availability",
+            lambda api: api.run.summary("a/p/r0", keys="loss"),
+        ),
+    ],
+    ids=["user", "summary", "availability"],
+)
+def test_an_error_with_a_good_status(
+    path: str, ask: Callable[[Any], Any], api: se.Api[pa.Table], mock: responses.RequestsMock
+) -> None:
+    """Where an object may be empty, an error in its place is told by its code and its message."""
+    method = "GET" if path == "/user/profile" else "POST"
+    mock.remove(method, f"{HOST}/api{path}")
+    mock.add(method, f"{HOST}/api{path}", json=ENVELOPE)
+    with pytest.raises(se.ServerError, match="the database is gone"):
+        ask(api)

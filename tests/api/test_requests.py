@@ -298,12 +298,12 @@ def test_a_response_about_something_else_is_refused(
 
 @pytest.mark.parametrize(
     "payload",
-    [{"cuid": "x", "slug": "R/1"}, {"cuid": "r/1", "slug": "x"}, {"cuid": "x", "slug": None}],
+    [{"cuid": "x", "slug": "r/1"}, {"cuid": "r/1", "slug": "x"}, {"cuid": "x", "slug": None}],
     ids=["slug", "id", "no slug"],
 )
 @responses.activate
 def test_a_run_is_known_by_its_id_or_slug(payload: dict[str, Any]) -> None:
-    """Either name may be the one asked for, in any case; a missing slug may have been it, too."""
+    """Either name may be the one asked for, to the letter; a missing slug may have been it, too."""
     responses.post(f"{HOST}/api/login/api_key", json=LOGIN)
     responses.add(responses.GET, ANYTHING, json=payload)
     with Client(Settings(HOST, HOST, "key")) as client:

@@ -18,6 +18,8 @@ import swanlab_export as se
 if TYPE_CHECKING:
     from swanlab_export.sandbox import Sandbox
 
+pytestmark = pytest.mark.core
+
 DATA = Path(__file__).parents[2] / "sample_data"
 RUN = "ada-lab/digits/mlp-adam"
 SMALL = [

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from swanlab_export.tables import Table
 
+pytestmark = pytest.mark.core
+
 PROJECT = ProjectRef("w", "p")
 ODD = 'a,"b"\nc \u200fابت'
 

@@ -22,6 +22,8 @@ from swanlab_export.normalizers.selection import Selection
 from swanlab_export.report import Report
 from swanlab_export.tables import decode_batch
 
+pytestmark = pytest.mark.core
+
 RUN_ID = "b8h3exk33i5dtthhnmq2k"
 # Sparse and dense keys, a key with a comma, NaN and an infinity, a point with no time.
 CSV = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
@@ -11,7 +13,7 @@ from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.keys import fetch_keys
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import NotFoundError, UsageError
+from swanlab_export.errors import NotFoundError, ServerError, UsageError
 from swanlab_export.limits import COLUMN_CLASSES, COLUMN_TYPES, METRIC_TYPES, PAGE_SIZES
 from swanlab_export.messages import argument, command, quote
 from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_series
@@ -19,9 +21,12 @@ from swanlab_export.pagination import Pages
 from swanlab_export.refs import parse_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Request
+    from swanlab_export.report import Report
+    from swanlab_export.tables import Table
 
 
 class RunColumns(Resource[F]):
@@ -106,7 +111,8 @@ class RunColumns(Resource[F]):
             NotFoundError: There is no such run.
             IncompleteError: Fewer columns came than were announced.
 
-        Source: ``GET /experiment/{id}/column``.
+        Source: ``GET /experiment/{id}/column``, which is deprecated, and missing for newer projects;
+        there the keys, without types.
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
@@ -119,19 +125,34 @@ class RunColumns(Resource[F]):
         column_class = _check_class("column_class", column_class)
         column_type = _check_type(column_type)
         report = self._output.begin(schemas.COLUMNS)
-        run_id = find_run(self._context, ref, report).run_id
+        run = find_run(self._context, ref, report)
         wanted = {"search": search, "column_class": column_class, "column_type": column_type}
-        result = list_result(
+
+        def keys() -> list[dict[str, Any]]:
+            found = self._keys_as_columns(run, report, **wanted)
+            return _part_of(found, paging)
+
+        def normalize(payload: Iterable[Any]) -> Table:
+            return normalize_columns(_else(payload, keys), report, run.run_id)
+
+        listed = list_result(
             self._context,
             report,
             paging,
-            _pages_of(run_id, search, column_class, column_type),
+            _pages_of(run.run_id, search, column_class, column_type),
             endpoint.identify_column,
             "columns",
-            lambda payload: normalize_columns(payload, report, run_id),
+            normalize,
             self._context.source("run columns", ref, **paging.options(), **wanted),
         )
-        return self._output.deliver(result, report)
+
+        def raw() -> Any:
+            try:
+                return listed.raw()
+            except NotFoundError:
+                return keys()
+
+        return self._output.deliver(replace(listed, raw=raw), report)
 
     def column(
         self,
@@ -166,12 +187,12 @@ class RunColumns(Resource[F]):
         column_class = _check_class("column_class", column_class)
         column_type = _check_type(column_type)
         report = self._output.begin(schemas.COLUMNS)
-        run_id = find_run(self._context, ref, report).run_id
+        run = find_run(self._context, ref, report)
 
         def read(search: str | None) -> list[Any]:
             pages = Pages(
                 self._context.client,
-                _pages_of(run_id, search, column_class, column_type),
+                _pages_of(run.run_id, search, column_class, column_type),
                 endpoint.identify_column,
                 page=1,
                 size=PAGE_SIZES[-1],
@@ -180,7 +201,8 @@ class RunColumns(Resource[F]):
                 progress=self._context.progress,
                 report=report,
             )
-            return list(pages)
+            wanted = {"search": search, "column_class": column_class, "column_type": column_type}
+            return list(_else(pages, lambda: self._keys_as_columns(run, report, **wanted)))
 
         found = read(key)
         exact = _of_key(found, key) or _of_key(read(None), key)
@@ -193,13 +215,58 @@ class RunColumns(Resource[F]):
             report.warn(f"no column is exactly {quote(key)}: {first}")
         payload = exact or found[0]
         result = Result(
-            lambda: normalize_columns([payload], report, run_id, is_single=True),
+            lambda: normalize_columns([payload], report, run.run_id, is_single=True),
             lambda: payload,
             self._context.source(
                 "run column", ref, key=key, column_class=column_class, column_type=column_type
             ),
         )
         return self._output.deliver(result, report)
+
+    def _keys_as_columns(
+        self,
+        run: FoundRun,
+        report: Report,
+        *,
+        search: str | None,
+        column_class: str | None,
+        column_type: str | None,
+    ) -> list[dict[str, Any]]:
+        """The keys of a run as columns, for a server or a project that has no columns."""
+        if column_type is not None:
+            raise ServerError(
+                f"the server lists no columns of {run.ref}, only its keys, whose types are not "
+                f"known; leave out {argument('column_type')}, or see {command('run series')}"
+            )
+        report.warn(f"the server lists no columns of {run.ref}: these are its keys, without types")
+        client = self._context.client
+        return [
+            endpoint.key_as_column(key, key_class(key, metric_type))
+            for metric_type in METRIC_TYPES
+            for key in fetch_keys(client, [run.source], metric_type)
+            if column_class in {None, key_class(key, metric_type)}
+            and (search is None or search.lower() in key.lower())
+        ]
+
+
+def _else(payload: Iterable[Any], keys: Callable[[], list[dict[str, Any]]]) -> Iterator[Any]:
+    """Yield columns, or keys in their place where there are no columns at all."""
+    columns = iter(payload)
+    try:
+        first = list(islice(columns, 1))
+    except NotFoundError:
+        yield from keys()
+        return
+    yield from first
+    yield from columns
+
+
+def _part_of(found: list[dict[str, Any]], paging: Paging) -> list[dict[str, Any]]:
+    """Cut out the page, or the first items, that are wanted."""
+    if paging.all:
+        return found[: paging.limit]
+    start = (paging.page - 1) * paging.page_size
+    return found[start : start + paging.page_size]
 
 
 def _pages_of(

@@ -16,7 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from swanlab_export.endpoints.filters import KINDS, OPERATORS, RUN_FIELDS, Rule, run_field
+from swanlab_export.endpoints.filters import (
+    KINDS,
+    OPERATORS,
+    RUN_FIELDS,
+    Rule,
+    is_of_time,
+    read_time_ms,
+    run_field,
+)
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 
@@ -63,6 +71,27 @@ def parse_where(where: Where) -> tuple[Rule, ...]:
     if not found:
         raise UsageError(f"{argument('where')} has no rule")
     return tuple(_check(rule, index) for index, rule in enumerate(found))
+
+
+def read_where(where: Where) -> tuple[Rule, ...]:
+    """Parse rules that are to be applied: what a time is compared with has to be one.
+
+    Raises:
+        UsageError: A rule has no meaning; the message gives its index.
+    """
+    rules = parse_where(where)
+    for index, rule in enumerate(rules):
+        if not is_of_time(rule) or rule.operator in {"CONTAIN", "NOT_CONTAIN"}:
+            continue
+        for value in rule.values:
+            try:
+                read_time_ms(value)
+            except (ValueError, OverflowError):
+                raise UsageError(
+                    f"{argument('where')}: rule {index} compares {rule.field} with "
+                    f"{quote(value)}, which is no time such as 2026-03-01T12:00:00Z"
+                ) from None
+    return rules
 
 
 def _parse_part(part: Any) -> list[Any]:

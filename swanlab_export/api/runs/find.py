@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from swanlab_export.api.runs.filters import Where, parse_where
+from swanlab_export.api.runs.filtering import all_runs, filtered_runs
+from swanlab_export.api.runs.filters import Where, read_where
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
@@ -16,10 +17,7 @@ from swanlab_export.errors import (
     SwanlabExportError,
     UsageError,
 )
-from swanlab_export.limits import PAGE_SIZES
 from swanlab_export.messages import argument
-from swanlab_export.normalizers.runs import flatten_groups
-from swanlab_export.pagination import Pages
 from swanlab_export.refs import ProjectRef, RunRef, parse_project, parse_run
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ class Wanted:
         if bool(paths) == bool(project):
             raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
         if project:
-            return cls(project=parse_project(project), rules=parse_where(where))
+            return cls(project=parse_project(project), rules=read_where(where))
         if where is not None:
             raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
         return cls(refs=tuple(parse_run(path) for path in dict.fromkeys(paths)))
@@ -209,32 +207,21 @@ def _find_in_project(
     """Fetch the runs of a project, or those that pass all rules."""
     client = context.client
     project = client.submit(lambda: project_endpoint.fetch_project(client, ref))
-    payloads: Iterable[Any]
+
+    def find_project_id() -> str:
+        return project_endpoint.read_project_id(project())
+
     try:
         if rules:
-            payloads = flatten_groups(endpoint.fetch_filtered_runs(client, ref, rules))
+            payloads = filtered_runs(context, ref, rules, find_project_id, report)
         else:
-            payloads = list(_all_runs(context, ref, report))
+            payloads = [endpoint.drop_profile(run) for run in all_runs(context, ref, report)]
     except SwanlabExportError:
         project()  # that there is no such project says more than that it has no runs
         raise
-    project_id = project_endpoint.read_project_id(project())
+    project_id = find_project_id()
     sources = ((run, endpoint.read_source(run, project_id)) for run in payloads)
     return _distinct(FoundRun(RunRef(ref, source.run_id), run, source) for run, source in sources)
-
-
-def _all_runs(context: Context, ref: ProjectRef, report: Report) -> Pages:
-    return Pages(
-        context.client,
-        lambda page, size: endpoint.runs_page(ref, page, size),
-        endpoint.identify,
-        page=1,
-        size=PAGE_SIZES[-1],
-        all=True,
-        title="runs",
-        progress=context.progress,
-        report=report,
-    )
 
 
 def _distinct(runs: Iterable[FoundRun]) -> list[FoundRun]:

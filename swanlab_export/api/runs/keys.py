@@ -7,15 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from swanlab_export.api.runs.find import in_batches
+from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
+from swanlab_export.endpoints import runs as run_endpoint
 from swanlab_export.errors import NotFoundError, SwanlabExportError
-from swanlab_export.limits import RUNS_PER_REQUEST
+from swanlab_export.limits import PAGE_SIZES, RUNS_PER_REQUEST
 from swanlab_export.messages import closest, command, quote
 from swanlab_export.normalizers.details import SYSTEM_PREFIX
-from swanlab_export.pagination import fetch_by_cursor
+from swanlab_export.pagination import Pages, fetch_by_cursor
+from swanlab_export.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Client
@@ -43,14 +46,17 @@ def match_keys(
     for pattern in patterns:
         matches = matching(pattern, known)
         if not matches:
-            raise _no_such_key(client, runs, pattern, metric_type)
+            raise no_such_key(client, runs, pattern, metric_type)
         keys.extend(matches)
     return list(dict.fromkeys(keys))
 
 
 def matching(pattern: str, known: Sequence[str]) -> list[str]:
     """The keys that a pattern means: the one of that very name, else all that match it."""
-    return [pattern] if pattern in known else fnmatch.filter(known, pattern)
+    if pattern in known:
+        return [pattern]
+    # Not fnmatch.filter, which folds case on Windows.
+    return [key for key in known if fnmatch.fnmatchcase(key, pattern)]
 
 
 def is_pattern(key: str) -> bool:
@@ -59,27 +65,89 @@ def is_pattern(key: str) -> bool:
 
 
 def find_having(
-    client: Client, runs: Sequence[FoundRun], keys: Sequence[str], metric_type: str
+    client: Client,
+    runs: Sequence[FoundRun],
+    keys: Sequence[str],
+    metric_type: str,
+    unsure: set[str] | None = None,
 ) -> dict[str, set[str]]:
     """Find, for each key, the ids of the runs that have it.
+
+    Args:
+        client: The server.
+        runs: The runs.
+        keys: The keys.
+        metric_type: SCALAR or MEDIA.
+        unsure: Gets the ids of runs of which the server does not tell; they may have each key.
 
     Raises:
         NotFoundError: No run has a key; names the closest ones.
     """
+    having: dict[str, set[str]] = {key: set() for key in keys}
+    sources = [run.source for run in runs]
+    try:
+        _fill_by_availability(client, sources, metric_type, having)
+    except NotOfferedError:
+        _fill_by_run(client, sources, metric_type, having, set() if unsure is None else unsure)
+    for key in keys:
+        if runs and not having[key]:
+            raise no_such_key(client, runs, key, metric_type)
+    return having
+
+
+def _fill_by_availability(
+    client: Client, sources: list[RunSource], metric_type: str, having: dict[str, set[str]]
+) -> None:
+    keys = list(having)
 
     def fetch(some: list[RunSource]) -> dict[str, set[str]]:
         payload = endpoint.fetch_availability(client, some, keys, metric_type)
         return endpoint.read_availability(payload, some, keys)
 
-    having: dict[str, set[str]] = {key: set() for key in keys}
-    batches = in_batches((run.source for run in runs), RUNS_PER_REQUEST)
-    for found in client.map(fetch, batches):
+    for found in client.map(fetch, in_batches(sources, RUNS_PER_REQUEST)):
         for key, ids in found.items():
             having[key] |= ids
-    for key in keys:
-        if runs and not having[key]:
-            raise _no_such_key(client, runs, key, metric_type)
-    return having
+
+
+def _fill_by_run(
+    client: Client,
+    sources: list[RunSource],
+    metric_type: str,
+    having: dict[str, set[str]],
+    unsure: set[str],
+) -> None:
+    """Ask for the keys of each run, as older servers tell them."""
+    of_runs = client.map(lambda source: _fetch_keys_of_run(client, source, metric_type), sources)
+    for source, known in zip(sources, of_runs, strict=True):
+        if known is None:
+            unsure.add(source.run_id)
+        for key, ids in having.items():
+            if known is None or key in known:
+                ids.add(source.run_id)
+
+
+def check_returned(
+    client: Client,
+    runs: Sequence[FoundRun],
+    returned: set[str],
+    keys: Sequence[str],
+    metric_type: str,
+) -> None:
+    """Check that keys exist of which a response holds nothing; else nothing is requested.
+
+    Raises:
+        NotFoundError: No run has a key; names the closest ones.
+    """
+    absent = [key for key in keys if key not in returned]
+    if not absent or not runs:
+        return
+    try:
+        known = fetch_keys(client, [run.source for run in runs], metric_type)
+    except NotOfferedError:
+        known = []
+    for key in absent:
+        if key not in known:
+            raise no_such_key(client, runs, key, metric_type)
 
 
 def warn_of_missing(
@@ -96,16 +164,62 @@ def warn_of_missing(
 
 
 def fetch_keys(client: Client, sources: Sequence[RunSource], metric_type: str) -> list[str]:
-    """Fetch all keys that any of the runs has, each once."""
+    """Fetch all keys that any of the runs has, each once.
+
+    Raises:
+        NotOfferedError: The server tells them in no way.
+    """
     found: dict[str, None] = {}
-    for some in in_batches(sources, RUNS_PER_REQUEST):
-        build = partial(endpoint.keys_page, some, metric_type)
-        for page in fetch_by_cursor(client, build):
-            found.update(dict.fromkeys(endpoint.read_keys(page)))
+    try:
+        for some in in_batches(sources, RUNS_PER_REQUEST):
+            build = partial(endpoint.keys_page, some, metric_type)
+            for page in fetch_by_cursor(client, build):
+                found.update(dict.fromkeys(endpoint.read_keys(page)))
+    except NotOfferedError:
+        of_runs = client.map(
+            lambda source: _fetch_keys_of_run(client, source, metric_type), sources
+        )
+        known = [keys for keys in of_runs if keys is not None]
+        if not known:
+            raise
+        return sorted(set().union(*known))
     return list(found)
 
 
-def _no_such_key(
+def _fetch_keys_of_run(client: Client, source: RunSource, metric_type: str) -> set[str] | None:
+    """Fetch the keys of one run as older servers tell them; None where they do not.
+
+    First with their latest steps, else as columns.
+    """
+    try:
+        return set(endpoint.read_latest(endpoint.fetch_latest(client, source), metric_type))
+    except NotFoundError:
+        pass
+    try:
+        return set(_column_keys(client, source, metric_type))
+    except NotFoundError:
+        return None
+
+
+def _column_keys(client: Client, source: RunSource, metric_type: str) -> Iterator[str]:
+    pages = Pages(
+        client,
+        lambda page, size: run_endpoint.columns_page(
+            source.run_id, page, size, search=None, column_class=None, column_type=None
+        ),
+        run_endpoint.identify_column,
+        page=1,
+        size=PAGE_SIZES[-1],
+        all=True,
+        title="columns",
+        progress=Progress(),
+    )
+    for column in pages:
+        if run_endpoint.is_column_of(column, metric_type):
+            yield run_endpoint.read_column_key(column)
+
+
+def no_such_key(
     client: Client, runs: Sequence[FoundRun], key: str, metric_type: str
 ) -> NotFoundError:
     """Say which keys there are instead; costs requests, but only now."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
-from swanlab_export.api.context import Result
+from swanlab_export.api.context import Members, Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.resource import F, Resource, flat
-from swanlab_export.api.runs.filters import parse_where
+from swanlab_export.api.runs.filtering import filtered_runs
+from swanlab_export.api.runs.filters import read_where
 from swanlab_export.api.runs.find import Wanted, describe, find_run, find_runs
 from swanlab_export.api.runs.keys import (
     fetch_keys,
@@ -23,7 +24,7 @@ from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
-from swanlab_export.normalizers.runs import flatten_groups, normalize_runs, normalize_summaries
+from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 from swanlab_export.refs import ProjectRef, parse_project, parse_run
 
 if TYPE_CHECKING:
@@ -95,18 +96,17 @@ class RunRecords(Resource[F]):
         True
         """
         ref = parse_project(project)
-        rules = parse_where(where)
+        rules = read_where(where)
         keys = _summary_keys(summary)
         report = self._output.begin(schemas.RUNS)
         context, client = self._context, self._context.client
         project_id = project_endpoint.read_project_id(project_endpoint.fetch_project(client, ref))
-        payload = endpoint.fetch_filtered_runs(client, ref, rules)
-        runs = list(flatten_groups(payload))
+        runs = filtered_runs(context, ref, rules, lambda: project_id, report)
         if not runs:
             report.warn("no run passes the filter")
         result = Result(
             lambda: _runs_table(context, report, ref, project_id, runs, keys),
-            lambda: payload,
+            lambda: runs,
             context.source("run filter", ref, where=describe(rules), summary=summary),
         )
         return self._output.deliver(result, report)
@@ -151,11 +151,12 @@ class RunRecords(Resource[F]):
             having = find_having(client, runs, asked, "SCALAR")
             warn_of_missing(having, len(runs), report)
             runs = [run for run in runs if any(run.run_id in ids for ids in having.values())]
-        named = ((run.run_id, run.source) for run in runs)
-        found = list(join_summaries(client, named, lambda _: asked, report))
+        named = [(run.run_id, run.source) for run in runs]
+        del runs  # their payloads are not held while the summaries come
+        found = join_summaries(client, named, lambda _: asked, report)
         result = Result(
             lambda: normalize_summaries(found, report),
-            lambda: dict(found),
+            lambda: Members(found),
             self._context.source(
                 "run summary", wanted, keys=patterns, partial=partial, **wanted.options()
             ),

@@ -170,6 +170,7 @@ def _fetch_shards(context: Context, run: FoundRun) -> Iterator[dict[str, Any]]:
             context.client,
             lambda shard: endpoint.logs_page(run.source, shard, LOG_LEVELS[0]),
             size=LOG_SHARD_LINES,
+            read_number=endpoint.read_number,
         ):
             bar.add(len(endpoint.read_lines(payload)))
             yield payload

@@ -13,7 +13,7 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.api.runs.find import find_run, in_batches
-from swanlab_export.api.runs.keys import find_having, match_keys
+from swanlab_export.api.runs.keys import check_returned, match_keys
 from swanlab_export.endpoints import medias as endpoint
 from swanlab_export.endpoints.metrics import read_urls
 from swanlab_export.errors import UsageError
@@ -81,7 +81,6 @@ class RunMedias(Resource[F]):
         context, client = self._context, self._context.client
         run = find_run(context, ref, report)
         found = match_keys(client, [run], patterns, "MEDIA")
-        find_having(client, [run], found, "MEDIA")
         if all:
             payload = endpoint.fetch_media(client, run.source, found)
             items = list(endpoint.read_media(payload, found, report))
@@ -92,6 +91,7 @@ class RunMedias(Resource[F]):
                 steps = ", ".join(map(str, endpoint.read_steps(payload)[:10]))
                 only_at = f", only at {steps}" if steps else ""
                 report.warn(f"nothing was logged at step {step or 0}{only_at}")
+        check_returned(client, [run], {known["key"] for known, _ in items}, found, "MEDIA")
 
         def table() -> Table:
             signed = _add_urls(context, run, items)

@@ -98,7 +98,7 @@ class RunMetrics(Resource[F]):
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
             all: Every point, instead of a sample; a range gives every point in it, too.
-            sample: Points per key at most, up to 1500.
+            sample: Points per key at most, up to 1500, without NaN and infinite ones.
             x_axis: ``"step"``, ``"time"``, ``"relative_time"``, or a key, as column ``x``.
             range_type: What start and end are: ``"step"``, ``"timestamp"`` (Unix ms, UTC) or
                 ``"custom"`` (values of the x axis).
@@ -145,7 +145,8 @@ class RunMetrics(Resource[F]):
         report = output.begin(query.declared())
         context = self._context
         runs = find_runs(context, wanted, partial=partial, report=report)
-        plan = resolve(context, query, runs, bind(export.announced_steps, context.client), report)
+        find_steps = bind(export.announced_steps, context.client, report=report)
+        plan = resolve(context, query, runs, find_steps, report)
         fetch_raw = export.fetch_raw_exports if query.is_full else sampling.fetch_raw_samples
         options = query.options() | {"range": None if bounds is None else str(bounds)}
         attempts = count()

@@ -11,7 +11,7 @@ from swanlab_export.api.runs.find import Outcome
 from swanlab_export.api.runs.keys import find_having, match_keys, warn_of_missing
 from swanlab_export.api.runs.ranges import check_x_axis
 from swanlab_export.errors import UsageError
-from swanlab_export.limits import LAYOUTS, SAMPLE_MAX, X_AXES
+from swanlab_export.limits import EXPORT_COLUMNS_MAX, LAYOUTS, SAMPLE_MAX, X_AXES
 from swanlab_export.messages import argument
 from swanlab_export.normalizers.metrics import Layout
 from swanlab_export.normalizers.selection import Selection
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.api.runs.ranges import Range
+    from swanlab_export.client import Client
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
 
@@ -128,7 +129,8 @@ class Plan:
     query: Query
     runs: list[FoundRun]
     keys: list[str]
-    having: dict[str, set[str]]
+    having: dict[str, set[str]] | None  # not asked for where the response itself tells
+    unsure: set[str]  # runs whose keys the server does not tell
     announced: Callable[[], Steps]  # run → key → its latest step
     layout: Layout
     report: Report
@@ -139,7 +141,23 @@ class Plan:
 
     def keys_of(self, run: FoundRun) -> list[str]:
         """The keys that this run has, in the order asked for."""
-        return [key for key in self.keys if run.run_id in self.having[key]]
+        having = self.having
+        return [key for key in self.keys if having is None or run.run_id in having[key]]
+
+    def with_having(self, client: Client) -> Plan:
+        """The same plan, with what the server says which runs have which keys.
+
+        Raises:
+            NotFoundError: No run has a key; names the closest ones.
+        """
+        x_key = self.query.x_key
+        asked = self.keys if x_key is None else list(dict.fromkeys([*self.keys, x_key]))
+        unsure: set[str] = set()
+        having = find_having(client, self.runs, asked, "SCALAR", unsure)
+        if x_key is not None:
+            having = {key: having[key] & having[x_key] for key in self.keys}
+        warn_of_missing(having, len(self.runs), self.report, x_key)
+        return replace(self, having=having, unsure=unsure)
 
 
 def resolve(
@@ -149,7 +167,7 @@ def resolve(
     find_steps: Callable[[list[FoundRun], list[str]], Steps],
     report: Report,
 ) -> Plan:
-    """Find the keys that are meant, and which runs have them.
+    """Find the keys that are meant, and for exports which runs have them.
 
     Args:
         context: The server.
@@ -166,11 +184,6 @@ def resolve(
     # Before any export is begun: what the export of a run that goes on then contains beyond the
     # announced steps is no contradiction, while the other way round it would look cut.
     announced = client.submit(lambda: find_steps(runs, keys)) if query.is_full else dict
-    x_key = query.x_key
-    asked = keys if x_key is None else list(dict.fromkeys([*keys, x_key]))
-    having = find_having(client, runs, asked, "SCALAR")
-    if x_key is not None:
-        having = {key: having[key] & having[x_key] for key in keys}
     layout = Layout(
         tuple(run.run_id for run in runs),
         tuple(keys),
@@ -178,10 +191,13 @@ def resolve(
         is_wide=query.layout == "wide",
         has_timestamp=query.has_timestamp,
     )
-    warn_of_missing(having, len(runs), report, x_key)
     for warning in layout.warnings():
         report.warn(warning)
-    return Plan(query, runs, keys, having, announced, layout, report)
+    plan = Plan(query, runs, keys, None, set(), announced, layout, report)
+    # A sample tells by itself which keys a run has; to know them saves requests only where each
+    # run may have a few of many keys.
+    is_sparse = len(runs) > 1 and len(keys) > EXPORT_COLUMNS_MAX
+    return plan.with_having(client) if query.is_full or is_sparse else plan
 
 
 def chunks_of(keys: Sequence[str], size: int) -> list[list[str]]:

@@ -1,19 +1,23 @@
-"""Sampled points: what the server picks out of each metric."""
+"""Sampled points: what the server picks out of each metric, or what is picked out of exports."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swanlab_export.api.runs.export import exported_samples
+from swanlab_export.api.runs.keys import check_returned, warn_of_missing
 from swanlab_export.api.runs.plan import Plan, chunks_of
+from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
-from swanlab_export.errors import SwanlabExportError
+from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX, SAMPLE_MAX
-from swanlab_export.messages import argument
+from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers import metrics as normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
 
@@ -21,21 +25,120 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.find import FoundRun
 
 _Read = TypeVar("_Read")
+# How many keys one request may name, on servers of different releases.
+_KEYS_PER_SAMPLE = (EXPORT_COLUMNS_MAX, 4, 1)
+_KEYS = "keys of a sample"
+# Rows that wait until each key has been met.
+_HELD_ROWS_MAX = 250_000
+_NEW_AXES = "client 0.10.1"
+
+
+class _Returned:
+    """Which runs returned which keys: what no run returned does not exist, or has no point."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._runs = 0
+        self._having: dict[str, set[str]] = {key: set() for key in plan.keys}
+
+    def add(self, run: FoundRun, keys: Iterable[str]) -> None:
+        """Count the keys that a run returned."""
+        self._runs += 1
+        for key in keys:
+            if key in self._having:
+                self._having[key].add(run.run_id)
+
+    def is_settled(self) -> bool:
+        """Say whether each key is known to exist."""
+        return self._plan.having is not None or all(self._having.values())
+
+    def check(self, context: Context) -> None:
+        """Warn of keys that only some runs have, unless that was known before.
+
+        Raises:
+            NotFoundError: No run has a key; names the closest ones.
+        """
+        plan, client, x_key = self._plan, context.client, self._plan.query.x_key
+        if plan.having is not None:
+            return
+        returned = {key for key, ids in self._having.items() if ids}
+        keys = plan.keys
+        if x_key is not None and not returned:
+            keys = [x_key, *keys]
+        check_returned(client, plan.runs, returned, keys, "SCALAR")
+        warn_of_missing(self._having, self._runs, plan.report, x_key)
 
 
 def fetch_raw_samples(context: Context, plan: Plan) -> list[dict[str, Any]]:
     """The samples as the server sent them, each with the id of its run."""
-    return [
-        endpoint.label_run(run.run_id, series)
-        for run, payloads in _each_run(context, plan, lambda payloads: payloads)
-        for payload in payloads
-        for series in payload or []
-        if series is not None
-    ]
+    returned = _Returned(plan)
+    found = []
+    for run, payloads in _each_run(context, plan, lambda payloads: payloads):
+        series = [each for payload in payloads for each in payload or [] if each is not None]
+        returned.add(run, endpoint.read_series_keys(series))
+        found += [endpoint.label_run(run.run_id, each) for each in series]
+    returned.check(context)
+    return found
 
 
 def sampled_batches(context: Context, plan: Plan) -> Iterator[pa.RecordBatch]:
-    """Yield the sampled points, in rows of the table."""
+    """The sampled points, in rows of the table.
+
+    The first rows are fetched at once, so that a key that no run has is an error before anything is
+    written.
+    """
+    batches = _sampled_or_exported(context, plan)
+    return chain(list(islice(batches, 1)), batches)
+
+
+def _sampled_or_exported(context: Context, plan: Plan) -> Iterator[pa.RecordBatch]:
+    """Yield rows from the samples of the server, else from its exports."""
+    has_begun = False
+    try:
+        for batch in _rows(context, plan, _samples(context, plan)):
+            has_begun = True
+            yield batch
+    except NotOfferedError as error:
+        # The unit of relative time is the server's own.
+        if has_begun or plan.query.x_axis == "relative_time":
+            raise
+        plan.report.warn(f"{error}: points of the exports are evenly downsampled instead")
+        plan = plan.with_having(context.client)
+        yield from _rows(context, plan, exported_samples(context, plan))
+
+
+def _rows(
+    context: Context, plan: Plan, runs: Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of each run from its points by key, once each key has been met."""
+    returned = _Returned(plan)
+    longest = 0
+    held: list[pa.RecordBatch] = []
+    for run, by_key in runs:
+        keys = plan.keys_of(run)
+        found = {key: by_key[key] for key in keys if key in by_key}
+        longest = max([longest, *(points.num_rows for points in found.values())])
+        # On an axis of its own, a key of a run that lacks the axis comes without points.
+        has_axis = plan.query.x_key is None
+        returned.add(run, (key for key, points in found.items() if has_axis or points.num_rows))
+        if plan.layout.is_wide:
+            block = normalizer.sample_block(found, keys, plan.report)
+            held.append(plan.layout.wide_batch(run.run_id, keys, block))
+        else:
+            held += (plan.layout.long_batch(run.run_id, *each) for each in found.items())
+        if returned.is_settled() or sum(batch.num_rows for batch in held) > _HELD_ROWS_MAX:
+            yield from held
+            held.clear()
+    returned.check(context)
+    yield from held
+    # A caller who asked for fewer points expects no more.
+    if longest >= plan.query.sample == SAMPLE_MAX:
+        rest = f"{argument('all', True)} fetches every point"
+        plan.report.hint(f"a sample of at most {SAMPLE_MAX} points per key; {rest}")
+
+
+def _samples(context: Context, plan: Plan) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
+    """Yield the samples of each run by key."""
     has_x_column = plan.layout.x_type is not None
 
     def read(payloads: list[Any]) -> dict[str, pa.RecordBatch]:
@@ -46,28 +149,17 @@ def sampled_batches(context: Context, plan: Plan) -> Iterator[pa.RecordBatch]:
             )
         return found
 
-    longest = 0
-    for run, by_key in _each_run(context, plan, read):
-        keys = plan.keys_of(run)
-        found = {key: by_key[key] for key in keys if key in by_key}
-        longest = max([longest, *(points.num_rows for points in found.values())])
-        if plan.layout.is_wide:
-            yield plan.layout.wide_batch(
-                run.run_id, keys, normalizer.sample_block(found, keys, plan.report)
-            )
-            continue
-        for key, points in found.items():
-            yield plan.layout.long_batch(run.run_id, key, points)
-    # A caller who asked for fewer points expects no more.
-    if longest >= plan.query.sample == SAMPLE_MAX:
-        rest = f"{argument('all', True)} fetches every point"
-        plan.report.hint(f"a sample of at most {SAMPLE_MAX} points per key; {rest}")
+    return _each_run(context, plan, read)
 
 
 def _each_run(
     context: Context, plan: Plan, read: Callable[[list[Any]], _Read]
 ) -> Iterator[tuple[FoundRun, _Read]]:
-    """Fetch and read the samples of all runs concurrently; yield those that did not fail."""
+    """Fetch and read the samples of all runs concurrently; yield those that did not fail.
+
+    Raises:
+        NotOfferedError: The server draws no samples on this axis.
+    """
     outcome = plan.outcome()
 
     def fetch(run: FoundRun) -> _Read | SwanlabExportError:
@@ -79,6 +171,8 @@ def _each_run(
     with context.progress.bar("runs", total=len(plan.runs), unit="runs") as bar:
         for run, found in zip(plan.runs, context.client.map(fetch, plan.runs), strict=True):
             bar.add(1)
+            if isinstance(found, NotOfferedError):
+                raise found
             if isinstance(found, SwanlabExportError):
                 outcome.fail(run.ref, found)
             else:
@@ -95,4 +189,34 @@ def _fetch_samples(context: Context, plan: Plan, run: FoundRun) -> list[Any]:
         x_axis="step" if x_key else plan.query.x_axis,
         x_key=x_key,
     )
-    return list(context.client.map(fetch, chunks_of(plan.keys_of(run), EXPORT_COLUMNS_MAX)))
+
+    def fetch_or_split(keys: list[str]) -> list[Any]:
+        """Fetch the samples of some keys, in smaller requests if the server refuses so many."""
+        try:
+            return [fetch(keys)]
+        except ServerError as refused:
+            if refused.status != 400:
+                raise
+            size = next((size for size in _KEYS_PER_SAMPLE if size < len(keys)), None)
+            if size is None:
+                raise _unknown_axis(plan, refused) from None
+        found = [payload for part in chunks_of(keys, size) for payload in fetch_or_split(part)]
+        context.client.capabilities.lower(_KEYS, size)
+        return found
+
+    size = context.client.capabilities.limit(_KEYS, EXPORT_COLUMNS_MAX)
+    chunks = chunks_of(plan.keys_of(run), size)
+    payloads = context.client.map(fetch_or_split, chunks)
+    return [payload for of_chunk in payloads for payload in of_chunk]
+
+
+def _unknown_axis(plan: Plan, refused: ServerError) -> ServerError:
+    """Say that an axis is newer than the server, where one is asked for that may be."""
+    if plan.query.x_key is None and plan.query.x_axis != "relative_time":
+        return refused
+    axis = quote(plan.query.x_axis)
+    return NotOfferedError(
+        f"this server does not offer samples on the axis {axis}, which came with {_NEW_AXES} "
+        f"({refused.message})",
+        status=refused.status,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.api.runs.find import in_batches
@@ -45,7 +46,10 @@ def join_summaries(
         return [(run, by_id.get(source.run_id)) for run, source in some]
 
     count = missing = 0
-    for pairs in client.map(fetch, in_batches(runs, RUNS_PER_REQUEST)):
+    batches = in_batches(runs, RUNS_PER_REQUEST)
+    # The first one by itself, for its size says how many may be fetched ahead.
+    first = map(fetch, islice(batches, 1))
+    for pairs in chain(first, client.map(fetch, batches)):
         for run, summary in pairs:
             count += 1
             missing += summary is None

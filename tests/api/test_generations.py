@@ -1,0 +1,352 @@
+"""Older servers: each command gives the table of the newest server, or says why it cannot."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import swanlab_export as se
+from swanlab_export.sandbox import GENERATIONS, Sandbox, parse_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+    Call = Callable[[se.Api[pa.Table]], pa.Table]
+
+DIGITS, SWEEP = "ada-lab/digits", "ada-lab/sweep"
+RUN, LINEAR, CLONE = f"{DIGITS}/mlp-adam", f"{DIGITS}/linear", f"{DIGITS}/mlp-clone"
+DIVERGED = f"{DIGITS}/diverged"  # has NaN and infinite points
+IMAGES = "val/wrong digits"
+JUNE = r"this server does not offer {}; it came with client 0\.8\.0 \(June 2026\)"
+
+
+def metrics(*paths: str, **options: Any) -> Call:
+    """A call of ``run metrics``; by default about the loss of one run."""
+    chosen = {"keys": "loss", **options}
+    runs = paths if paths or "project" in chosen else (RUN,)
+    return lambda api: api.run.metrics(*runs, **chosen)
+
+
+def filtered(*rules: str, project: str = DIGITS) -> Call:
+    """A call of ``run filter``."""
+    return lambda api: api.run.filter(project, list(rules))
+
+
+SAME: dict[str, Call] = {
+    "workspace list": lambda api: api.workspace.list(),
+    "project list": lambda api: api.project.list("ada-lab"),
+    "project info": lambda api: api.project.info(DIGITS),
+    "self-hosted info": lambda api: api.self_hosted.info(),
+    "self-hosted list-users": lambda api: api.self_hosted.list_users(),
+    "run info": lambda api: api.run.info(RUN),
+    "run list": lambda api: api.run.list(DIGITS),
+    "run list with summaries": lambda api: api.run.list(DIGITS, summary=True),
+    "run list with some summaries": lambda api: api.run.list(DIGITS, summary=["loss", "val/*"]),
+    "equal": filtered("state=FINISHED"),
+    "greater in config": filtered("config.lr>0.1"),
+    "less in summary": filtered("summary.loss<0.5"),
+    "at least in summary": filtered("summary.loss>=0.1", "state in FINISHED,CRASHED"),
+    "contains not": filtered("name!~sgd", project=SWEEP),
+    "label": filtered("labels=good"),
+    "not equal": filtered("group!=deep"),
+    "times": filtered(
+        "created_at>2026-02-10T09:00:00Z", "created_at<=2026-02-10T09:05:00.37Z", project=SWEEP
+    ),
+    "run summary": lambda api: api.run.summary(RUN, CLONE),
+    "run summary of keys": lambda api: api.run.summary(project=DIGITS, keys=["loss", "val/*"]),
+    "run series": lambda api: api.run.series(RUN),
+    "run series of a clone": lambda api: api.run.series(CLONE, metric_class=None),
+    "run series of media": lambda api: api.run.series(RUN, metric_type="MEDIA"),
+    "run columns": lambda api: api.run.columns(RUN),
+    "run column": lambda api: api.run.column(RUN, "loss"),
+    "sample": metrics(),
+    "sample of many keys": metrics(keys="*"),
+    "sample of a few points": metrics(LINEAR, keys="*", sample=10_000),
+    "wide sample": metrics(keys=["loss", "val/*"], layout="wide"),
+    "sample by time": metrics(x_axis="time"),
+    "sample by a key": metrics(x_axis="epoch"),
+    "wide sample by a key": metrics(keys=["loss", "acc"], x_axis="epoch", layout="wide"),
+    "sample of NaN": metrics(DIVERGED),
+    "sample of runs": metrics(LINEAR, DIVERGED, f"{DIGITS}/offline", keys=["loss", "val/acc"]),
+    "all": metrics(all=True),
+    "all of NaN": metrics(DIVERGED, all=True),
+    "all of many keys": metrics(keys="*", all=True),
+    "all of a clone": metrics(CLONE, all=True),
+    "all, wide": metrics(keys=["loss", "val/*"], all=True, layout="wide"),
+    "all of a project": metrics(project=DIGITS, all=True),
+    "all of a project, wide": metrics(project=DIGITS, keys="val/*", all=True, layout="wide"),
+    "all by a key": metrics(keys=["loss", "acc"], all=True, x_axis="epoch"),
+    "first": metrics(keys=["loss", "acc"], range_head=3),
+    "last": metrics(keys=["loss", "acc"], range_tail=3),
+    "steps": metrics(range_type="step", range_start=5, range_end=50),
+    "by a key": metrics(x_axis="epoch", range_type="custom", range_start=2, range_end=3),
+}
+
+# Command, generation, what it says, and the columns that are the same; None where it is an error.
+LESS: list[tuple[str, Call, str, str, list[str] | None]] = [
+    (
+        *("user info", lambda api: api.user.info(), "2.6"),
+        JUNE.format("GET /user/profile"),
+        ["username", "name"],
+    ),
+    (
+        *("workspace info", lambda api: api.workspace.info("ada-lab"), "2.6"),
+        "only lists your workspaces",
+        ["username", "name", "role"],
+    ),
+    (
+        *("sample of a long run", metrics(f"{DIGITS}/mlp-long", sample=100), "2.6"),
+        "evenly downsampled",
+        ["run_id", "key"],
+    ),
+    *(
+        (name, call, "2.6", JUNE.format(endpoint), None)
+        for name, call, endpoint in (
+            ("medias", lambda api: api.run.medias(RUN, keys=IMAGES), "POST /house/metrics/media"),
+            (
+                "all medias",
+                lambda api: api.run.medias(RUN, keys=IMAGES, all=True),
+                "POST /house/metrics/f_media",
+            ),
+            ("logs", lambda api: api.run.logs(RUN), "GET /house/metrics/log"),
+            ("a shard", lambda api: api.run.logs(RUN, offset=0), "GET /house/metrics/log"),
+            (
+                "export-logs",
+                lambda api: api.run.export_logs(RUN),
+                "POST /house/metrics/log/export",
+            ),
+            ("summary", lambda api: api.self_hosted.summary(), "GET /self_hosted/summary"),
+            (
+                "list-projects",
+                lambda api: api.self_hosted.list_projects(),
+                "GET /self_hosted/projects",
+            ),
+            (
+                "list-workspaces",
+                lambda api: api.self_hosted.list_workspaces(),
+                "GET /self_hosted/groups",
+            ),
+            (
+                "sample by relative time",
+                metrics(x_axis="relative_time"),
+                "POST /house/metrics/scalar",
+            ),
+        )
+    ),
+    (
+        *("sample by relative time", metrics(x_axis="relative_time"), "2.8"),
+        r"samples on the axis 'relative_time', which came with client 0\.10\.1",
+        None,
+    ),
+]
+
+
+class Servers:
+    """A sandbox of each generation over the sample data, and a connection to each."""
+
+    def __init__(self) -> None:
+        self.sandboxes = {name: Sandbox(generation=name).start() for name in GENERATIONS}
+
+    def connect(self, generation: str, faults: str = "") -> se.Api[pa.Table]:
+        """A new connection, to a server that has recorded nothing yet."""
+        sandbox = self.sandboxes[generation]
+        sandbox.reset()
+        sandbox.faults = parse_faults(faults.split())
+        return se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow", retries=0)
+
+    def refused(self, generation: str) -> list[str]:
+        """The requests that got another status than 200."""
+        requests = self.sandboxes[generation].requests
+        return [f"{r.method} {r.path}" for r in requests if r.status >= 400]
+
+    def ask(self, call: Call, generation: str, faults: str = "") -> tuple[Any, list[str]]:
+        """What a call gives, as rows that can be compared, and its warnings."""
+        with (
+            self.connect(generation, faults) as api,
+            warnings.catch_warnings(record=True) as caught,
+        ):
+            warnings.simplefilter("always")
+            table = call(api)
+        rows = repr([table.schema.names, table.to_pylist()])
+        rows = rows.replace(self.sandboxes[generation].url, "HOST")
+        return rows, [str(warning.message) for warning in caught]
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        for sandbox in self.sandboxes.values():
+            sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The sandboxes of all generations."""
+    found = Servers()
+    yield found
+    found.stop()
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_old_server_gives_the_same_table(name: str, servers: Servers) -> None:
+    """The older way to a fact leads to the same rows, and the newest server is never refused."""
+    newest, _ = servers.ask(SAME[name], "3.1")
+    assert servers.refused("3.1") == []
+    for generation in ("2.8", "2.6"):
+        assert servers.ask(SAME[name], generation)[0] == newest
+
+
+@pytest.mark.parametrize(
+    ("call", "generation", "says", "columns"),
+    [row[1:] for row in LESS],
+    ids=[f"{row[0]} {row[2]}" for row in LESS],
+)
+def test_what_an_old_server_cannot_tell_is_said(
+    call: Call, generation: str, says: str, columns: list[str] | None, servers: Servers
+) -> None:
+    """What has no older way is an error with exit code 1, or null with a warning."""
+    with servers.connect("3.1") as newest, servers.connect(generation) as old:
+        if columns is None:
+            with pytest.raises(se.ServerError, match=says) as caught:
+                call(old)
+            assert caught.value.exit_code == 1
+            return
+        with pytest.warns(se.SwanlabExportWarning, match=says):
+            found = call(old)
+        assert found.schema.names == call(newest).schema.names
+        assert found.select(columns).equals(call(newest).select(columns))
+
+
+@pytest.mark.parametrize("generation", ["2.6", "2.8"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "all",
+        "all of a project",
+        "run series",
+        "run summary of keys",
+        "sample of many keys",
+        "equal",
+    ],
+)
+def test_an_endpoint_is_missed_once(name: str, generation: str, servers: Servers) -> None:
+    """What the server lacks is found out by the first call of a connection alone."""
+    with servers.connect(generation) as api, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        SAME[name](api)
+        servers.sandboxes[generation].reset_log()
+        SAME[name](api)
+    assert servers.refused(generation) == []
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("name", ["all", "all of a project, wide", "all by a key"])
+def test_paths_as_presigned_urls(name: str, generation: str, servers: Servers) -> None:
+    """A presigned path on the API host leads to the same table."""
+    expected, _ = servers.ask(SAME[name], "3.1")
+    assert servers.ask(SAME[name], generation, "relative-presign=1")[0] == expected
+
+
+@pytest.mark.parametrize("generation", ["2.8", "3.1"])
+def test_samples_without_timestamps(generation: str, servers: Servers) -> None:
+    """Where points come without their times, these are null and the rest is the same."""
+    with servers.connect("3.1") as newest, servers.connect(generation, "no-timestamps=1") as old:
+        names = ["run_id", "key", "step", "value"]
+        found = metrics()(old)
+        servers.sandboxes["3.1"].faults = parse_faults([])
+        assert found["timestamp"].null_count == found.num_rows
+        assert found.select(names).equals(metrics()(newest).select(names))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(
+    "name", ["greater in config", "less in summary", "contains not", "times", "label"]
+)
+def test_operators_that_are_refused(name: str, generation: str, servers: Servers) -> None:
+    """A server that refuses GT, LT and NOT_CONTAIN gives the same runs."""
+    expected, _ = servers.ask(SAME[name], "3.1")
+    assert servers.ask(SAME[name], generation, "strict-operators=1")[0] == expected
+
+
+def test_only_not_contain_costs_a_list(servers: Servers) -> None:
+    """GT and LT are never refused: they are sent as GTE and LTE."""
+    servers.ask(SAME["greater in config"], "3.1", "strict-operators=1")
+    assert servers.refused("3.1") == []
+    servers.ask(SAME["contains not"], "3.1", "strict-operators=1")
+    assert servers.refused("3.1") != []
+
+
+def test_points_that_are_not_finite_are_counted(servers: Servers) -> None:
+    """A sample out of exports says how many NaN and infinite points it leaves out."""
+    _, said = servers.ask(metrics(DIVERGED), "2.6")
+    assert any("352 points are left out because they are not finite" in text for text in said)
+
+
+def test_evenly_downsampled_points(servers: Servers) -> None:
+    """A sample out of exports has as many points as were asked for, the first and the last too."""
+    path = f"{DIGITS}/mlp-long"
+    with servers.connect("2.6") as api, pytest.warns(se.SwanlabExportWarning, match="evenly"):
+        sample = api.run.metrics(path, keys="loss", sample=100)["step"].to_pylist()
+    with servers.connect("2.6") as api:
+        steps = api.run.metrics(path, keys="loss", all=True)["step"].to_pylist()
+    assert len(sample) == 100
+    assert (sample[0], sample[-1]) == (steps[0], steps[-1])
+    gaps = {steps.index(b) - steps.index(a) for a, b in pairwise(sample)}
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(
+    "call",
+    [
+        metrics(keys="los"),
+        metrics(keys=["loss", "los"]),
+        metrics(keys="los", all=True),
+        metrics(x_axis="los"),
+        metrics(project=DIGITS, keys="los"),
+        lambda api: api.run.summary(RUN, keys="los"),
+    ],
+    ids=["sample", "two keys", "all", "axis", "project", "summary"],
+)
+def test_a_key_that_no_run_has(call: Call, generation: str, servers: Servers) -> None:
+    """Every server's keys are searched for near misses."""
+    says = pytest.raises(se.NotFoundError, match=r"no scalar key 'los' in .*'loss'")
+    with servers.connect(generation) as api, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with says:
+            call(api)
+
+
+def test_nothing_is_written_for_a_key_that_no_run_has(call: Any) -> None:
+    """A sample is printed only once each of its keys has been met."""
+    for keys in ("los", "loss,los"):
+        found = call("run", "metrics", LINEAR, DIVERGED, "--keys", keys)
+        assert (found.exit_code, found.stdout) == (4, "")
+
+
+def test_a_media_key_that_the_run_lacks(servers: Servers) -> None:
+    """Media keys are searched only when a key brought nothing."""
+    for generation in ("2.8", "3.1"):
+        with servers.connect(generation) as api:
+            api.run.medias(RUN, keys=IMAGES, all=True)
+            assert not [r for r in servers.sandboxes[generation].requests if "keys" in r.path]
+            with pytest.raises(se.NotFoundError, match=r"no media key 'wrong' in .*'val/wrong"):
+                api.run.medias(RUN, keys="wrong", all=True)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_missing_object_is_no_missing_endpoint(generation: str, servers: Servers) -> None:
+    """A workspace, project or run that does not exist is not found, on any server."""
+    calls: list[Call] = [
+        lambda api: api.workspace.info("nobody"),
+        lambda api: api.project.info("ada-lab/none"),
+        lambda api: api.run.info(f"{DIGITS}/none"),
+        lambda api: api.run.filter("ada-lab/none", "state=FINISHED"),
+        lambda api: api.run.metrics(project="ada-lab/none", where="state=FINISHED", keys="loss"),
+    ]
+    for call in calls:
+        with servers.connect(generation) as api, pytest.raises(se.NotFoundError):
+            call(api)

@@ -1,0 +1,162 @@
+"""Servers that lack more than any known release, or say more than they were asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import responses
+
+import swanlab_export as se
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+HOST = "https://swan.test"
+RUNS = [{"cuid": f"r{i}", "name": f"run-{i}", "createdAt": None, "pin": False} for i in range(2)]
+COLUMNS = [
+    {"key": "loss", "name": "loss", "class": "CUSTOM", "type": "FLOAT"},
+    {"key": "img", "name": "img", "class": "CUSTOM", "type": "IMAGE"},
+]
+LATEST = {"scalar": [{"key": "loss", "step": 1}, {"key": "__swanlab__.cpu", "step": 1}]}
+CSV = "step,{0}-loss_step,{0}-loss_timestamp\n0,1.5,1767225600000\n1,2.5,1767225601000\n"
+MISSING = {"code": "Not_Found", "message": "missing"}
+Mock = responses.RequestsMock
+
+
+def page(items: list[Any]) -> dict[str, Any]:
+    """One page that holds a whole list."""
+    return {"list": items, "total": len(items), "pages": 1, "size": 100}
+
+
+def add(mock: Mock, method: str, path: str, payload: Any, status: int = 200) -> None:
+    """Let the server respond."""
+    mock.upsert(method, f"{HOST}/api{path}", json=payload, status=status)
+
+
+@pytest.fixture
+def mock() -> Iterator[Mock]:
+    """A server with one project of two runs, of which the first has a file of points."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as found:
+        add(found, "POST", "/login/api_key", {"sid": "session-1", "userInfo": {"username": "ada"}})
+        add(found, "GET", "/project/a/p", {"cuid": "p1", "path": "a/p"})
+        add(found, "GET", "/project/a/p/runs", page(RUNS))
+        for run in RUNS:
+            add(found, "GET", f"/project/a/p/runs/{run['cuid']}", run)
+        add(found, "GET", "/experiment/r0/column/csv", {"url": f"{HOST}/files/r0.csv"})
+        text = CSV.format("run-0")
+        length = {"content-length": str(len(text))}
+        found.add("GET", f"{HOST}/files/r0.csv", body=text, headers=length)
+        # What is not there yet is missing.
+        for path in (
+            *("metrics/scalar", "metrics/scalar/export", "metrics/scalar/availability"),
+            *("metrics/scalar/keys", "metrics/media/keys", "metrics/summaries"),
+        ):
+            add(found, "POST", f"/house/{path}", MISSING, 404)
+        for run in RUNS:
+            add(found, "GET", f"/house/metrics/summaries/p1/{run['cuid']}", MISSING, 404)
+            add(found, "GET", f"/experiment/{run['cuid']}/column", MISSING, 404)
+        add(found, "GET", "/experiment/r1/column/csv", MISSING, 404)
+        yield found
+
+
+@pytest.fixture
+def api(mock: Mock) -> Iterator[se.Api[pa.Table]]:
+    """A connection to that server."""
+    del mock
+    with se.connect(host=HOST, api_key="key", frame="arrow", retries=0) as connected:
+        yield connected
+
+
+def test_keys_that_a_run_lacks_are_left_out(api: se.Api[pa.Table]) -> None:
+    """Where nothing tells the keys, every key is asked for, and what is missing is named."""
+    with pytest.warns(se.SwanlabExportWarning) as caught:
+        found = api.run.metrics(project="a/p", keys="loss", all=True)
+    assert found["run_id"].to_pylist() == ["r0", "r0"]
+    assert found["value"].to_pylist() == [1.5, 2.5]
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "1 of 2 runs have loss" in said
+    assert "the exports of 2 of 2 runs could not be checked against the latest step" in said
+
+
+def test_a_key_that_every_run_lacks(api: se.Api[pa.Table]) -> None:
+    """A key that no file has does not exist."""
+    with pytest.raises(se.NotFoundError, match="no scalar key 'loss'"):
+        api.run.metrics("a/p/r1", keys="loss", all=True)
+
+
+def test_a_server_that_exports_in_no_way(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A run that has the key, and no file of it, is on a server that has no exports."""
+    add(mock, "GET", "/house/metrics/summaries/p1/r1", LATEST)
+    with pytest.raises(se.ServerError, match=r"does not offer POST /house/metrics/scalar/export"):
+        api.run.metrics("a/p/r1", keys="loss", all=True)
+
+
+def test_keys_of_columns(api: se.Api[pa.Table], mock: Mock) -> None:
+    """Where a server tells no latest steps, the columns of a run tell its keys."""
+    add(mock, "GET", "/experiment/r0/column", page(COLUMNS))
+    assert api.run.series("a/p/r0")["key"].to_pylist() == ["loss"]
+    assert api.run.series("a/p/r0", metric_type="MEDIA")["key"].to_pylist() == ["img"]
+
+
+def test_the_latest_step_of_an_old_server(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A file that ends before the latest step, however that is told, is not whole."""
+    add(mock, "GET", "/house/metrics/summaries/p1/r0", {"scalar": [{"key": "loss", "step": 2}]})
+    with pytest.raises(se.IncompleteError, match="ends at step 1, but the server announced step 2"):
+        api.run.metrics("a/p/r0", keys="loss", all=True)
+
+
+def test_a_project_without_columns(api: se.Api[pa.Table], mock: Mock) -> None:
+    """Where there are no columns, the keys are listed, with what they tell."""
+    add(mock, "GET", "/house/metrics/summaries/p1/r0", LATEST | {"media": [{"key": "img"}]})
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys, without types"):
+        found = api.run.columns("a/p/r0", column_class=None)
+    names = ["key", "class", "type"]
+    assert found.select(names).to_pydict() == {
+        "key": ["__swanlab__.cpu", "loss", "img"],
+        "class": ["SYSTEM", "CUSTOM", "CUSTOM"],
+        "type": [None, None, None],
+    }
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys"):
+        assert api.run.columns("a/p/r0", limit=1)["key"].to_pylist() == ["loss"]
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys"):
+        assert api.run.column("a/p/r0", "loss")["key"].to_pylist() == ["loss"]
+    with pytest.raises(se.ServerError, match="whose types are not known"):
+        api.run.columns("a/p/r0", column_type="FLOAT")
+
+
+def test_filters_that_are_missing(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A server without filters lists its runs, and is asked for filters once."""
+    path = f"{HOST}/api/project/a/p/runs/shows"
+    mock.upsert("POST", path, json=MISSING, status=404)
+    for _ in range(2):
+        assert api.run.filter("a/p", "name=run-1")["run_id"].to_pylist() == ["r1"]
+    mock.assert_call_count(path, 1)
+
+
+def test_pinned_runs_that_do_not_pass(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A pinned run comes whatever the filter says, and is dropped if it does not pass."""
+    pinned = {**RUNS[0], "pin": True, "state": "CRASHED"}
+    add(mock, "POST", "/project/a/p/runs/shows", [pinned, {**RUNS[1], "state": "FINISHED"}])
+    assert api.run.filter("a/p", "state=FINISHED")["run_id"].to_pylist() == ["r1"]
+    values = {"r0": {"loss": {"step": 1, "value": 3}}, "r1": {"loss": {"step": 1, "value": 1}}}
+    add(mock, "POST", "/house/metrics/summaries", values)
+    assert api.run.filter("a/p", "summary.loss<=1")["run_id"].to_pylist() == ["r1"]
+
+
+def test_a_sample_that_is_refused_otherwise(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A refusal of a single key is an error with the server's own words."""
+    add(mock, "POST", "/house/metrics/scalar", {"code": "Bad", "message": "not today"}, 400)
+    with pytest.raises(se.ServerError, match="not today"):
+        api.run.metrics("a/p/r0", keys="loss")
+
+
+def test_an_endpoint_that_has_worked_is_not_missing(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A 404 of an endpoint that responded before is about an object."""
+    add(mock, "POST", "/house/metrics/scalar", [{"key": "loss", "metrics": []}])
+    assert api.run.metrics("a/p/r0", keys="loss").num_rows == 0
+    add(mock, "POST", "/house/metrics/scalar", MISSING, 404)
+    with pytest.raises(se.NotFoundError):
+        api.run.metrics("a/p/r0", keys="loss")
