@@ -272,7 +272,11 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
 
 
 def fetch_log_shards(
-    sender: Sender, build: Callable[[int], Request], *, size: int
+    sender: Sender,
+    build: Callable[[int], Request],
+    *,
+    size: int,
+    read_number: Callable[[Any], Any],
 ) -> Iterator[dict[str, Any]]:
     """Yield the shards of a log, in order, until all lines have come.
 
@@ -280,8 +284,15 @@ def fetch_log_shards(
     concurrently. Some servers announce the lines of the shard alone: after a short shard that
     announces just its own, the next one is requested, too.
 
+    Args:
+        sender: Sends the requests.
+        build: Makes the request for a shard, given its number.
+        size: How many lines a shard holds.
+        read_number: Returns the number of a line; anything else than an integer if it has none.
+
     Raises:
-        IncompleteError: A shard was empty before that, repeats the one before, or they do not end.
+        IncompleteError: A shard was empty before that, repeats the one before, does not follow on
+            from it, or they do not end.
     """
 
     def fetch(shard: int) -> tuple[Request, Any]:
@@ -290,12 +301,15 @@ def fetch_log_shards(
 
     ahead: Iterator[tuple[Request, Any]] = iter(())
     received = 0
+    first: list[Any] = []
     before: list[Any] = []
     for shard in range(_SHARDS_MAX):
         request, payload = next(ahead, None) or fetch(shard)
         lines, count = _read_shard(request, payload)
         if lines and lines == before:
             raise IncompleteError(f"{request}: the shard repeats the one before it")
+        first = first or lines[:1]
+        _check_follows(request, first, before, lines, read_number)
         received += len(lines)
         yield payload
         is_ambiguous = bool(lines) and count == len(lines)
@@ -307,6 +321,34 @@ def fetch_log_shards(
             ahead = sender.map(fetch, range(1, -(-count // size)))
         before = lines
     raise IncompleteError(f"{request}: the log does not end: {received} lines came")
+
+
+def _check_follows(
+    request: Request,
+    first: list[Any],
+    before: list[Any],
+    lines: list[Any],
+    read_number: Callable[[Any], Any],
+) -> None:
+    """Insist that a shard follows on from the one before, if the lines of both are numbered.
+
+    Numbers may begin again, as those of a run that was resumed, but not with the same line.
+    """
+    earlier, later = ([read_number(line) for line in part] for part in (before, lines))
+    if not (_are_consecutive(earlier) and _are_consecutive(later)):
+        return
+    begins_again = later[0] == read_number(first[0]) and lines[0] != first[0]
+    if later[0] != earlier[-1] + 1 and not begins_again:
+        raise IncompleteError(
+            f"{request}: the shard begins with line {later[0]}, the one before it ends with line "
+            f"{earlier[-1]}"
+        )
+
+
+def _are_consecutive(numbers: list[Any]) -> bool:
+    if not numbers or not all(isinstance(number, int) for number in numbers):
+        return False
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _read_shard(request: Request, payload: Any) -> tuple[list[Any], int]:

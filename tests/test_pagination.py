@@ -180,6 +180,8 @@ def test_a_list_that_keeps_changing_is_an_error() -> None:
     with pytest.raises(IncompleteError, match=said):
         list(pages(server))
     assert [request["page"] for request in server.asked] == [1, 2] * 4
+    # The last two reads are page after page.
+    assert server.concurrent == [build(2, 100)] * 2
 
 
 def test_items_without_identity_are_kept() -> None:
@@ -320,9 +322,8 @@ def shard(number: int) -> Request:
 
 def read_log(server: Server) -> list[Any]:
     """All lines of a log whose shards hold ten."""
-    return [
-        line for part in fetch_log_shards(server, shard, size=10) for line in part["logs"] or []
-    ]
+    shards = fetch_log_shards(server, shard, size=10, read_number=lambda line: line)
+    return [line for part in shards for line in part["logs"] or []]
 
 
 def logging(log: list[int], growth: int = 0) -> Respond:
@@ -363,6 +364,39 @@ def test_a_shard_that_repeats_the_one_before_is_an_error(count: int, requests: i
     assert len(server.asked) == requests
 
 
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([range(10), range(5, 15)], "begins with line 5, the one before it ends with line 9"),
+        ([range(10), range(20, 30)], "begins with line 20, the one before it ends with line 9"),
+        ([range(10), range(10, 20), range(10)], "begins with line 0, the one before it ends"),
+    ],
+    ids=["overlap", "gap", "the first again"],
+)
+def test_shards_that_do_not_follow_on_are_an_error(parts: list[range], said: str) -> None:
+    """Numbered lines that come twice, or are left out, between two shards are no whole log."""
+    server = Server(in_turn({"logs": list(part), "count": 30} for part in parts))
+    with pytest.raises(IncompleteError, match=said):
+        read_log(server)
+
+
+@pytest.mark.parametrize("number", [None, "7"])
+def test_lines_without_numbers_are_read(number: Any) -> None:
+    """Lines that are not numbered, or oddly, are a log all the same."""
+    parts = [["a"] * 10, ["b"] * 10, ["c"]]
+    server = Server(in_turn({"logs": part, "count": 21} for part in parts))
+    shards = fetch_log_shards(server, shard, size=10, read_number=lambda _: number)
+    assert [part["logs"] for part in shards] == parts
+
+
+def test_numbers_that_begin_again() -> None:
+    """A resumed run may number its lines from the start again: other lines, one log."""
+    parts = [[(number, part) for number in range(10)] for part in range(3)]
+    server = Server(in_turn({"logs": part, "count": 30} for part in [*parts, []]))
+    shards = fetch_log_shards(server, shard, size=10, read_number=lambda line: line[0])
+    assert [part["logs"] for part in shards] == [*parts, []]
+
+
 def test_announced_shards_are_fetched_concurrently() -> None:
     """The first shard says how many lines there are; the others are fetched concurrently."""
     server = Server(logging(list(range(25))))
@@ -385,7 +419,7 @@ def test_a_log_that_ends_early_is_an_error() -> None:
     """Fewer lines than announced are not a log."""
     payloads = [{"logs": [1, 2], "count": 25}, {"logs": [], "count": 25}]
     with pytest.raises(IncompleteError, match=r"^GET /log: 25 lines were announced, 2 came$"):
-        list(fetch_log_shards(Server(in_turn(payloads)), shard, size=10))
+        read_log(Server(in_turn(payloads)))
 
 
 @pytest.mark.parametrize(
@@ -400,4 +434,4 @@ def test_a_log_that_ends_early_is_an_error() -> None:
 def test_what_is_not_a_shard_is_named(payload: Any, said: str) -> None:
     """Anything else than lines and a count is the server's mistake, and named so."""
     with pytest.raises(ServerError, match=f"^GET /log{said}$"):
-        list(fetch_log_shards(Server(lambda _: payload), shard, size=10))
+        read_log(Server(lambda _: payload))

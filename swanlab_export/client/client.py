@@ -17,12 +17,12 @@ import orjson
 import requests
 
 from swanlab_export.client import concurrency, retry
+from swanlab_export.client.capabilities import Capabilities
 from swanlab_export.client.deadline import Watchdog
 from swanlab_export.client.download import REDIRECTS_MAX, Download
 from swanlab_export.client.redact import Redactor, Secret, bare_url
 from swanlab_export.client.request import Request
 from swanlab_export.client.response import (
-    MAX_RESPONSE_BYTES,
     Response,
     TooLargeError,
     decode,
@@ -43,8 +43,8 @@ from swanlab_export.errors import (
     ServerError,
     UnavailableError,
 )
-from swanlab_export.limits import JOBS, RETRIES, TIMEOUT_S
-from swanlab_export.messages import argument, printable, quote
+from swanlab_export.limits import JOBS, MAX_RESPONSE_MB, RETRIES, TIMEOUT_S
+from swanlab_export.messages import argument, printable, quote, shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -103,13 +103,14 @@ class Client:
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
         sleep: Callable[[float], object] | None = None,
-        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        max_response_bytes: int = MAX_RESPONSE_MB * 1024**2,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
         self.jobs = jobs
         self.retries = retries
         self.timeout_s = timeout_s
+        self.capabilities = Capabilities()
         self._max_response_bytes = max_response_bytes
         self._given_sleep = sleep
         self._on_wait = on_wait
@@ -165,6 +166,7 @@ class Client:
         Raises:
             AuthenticationError: The key or its rights do not suffice.
             NotFoundError: What the path names does not exist.
+            NotOfferedError: The server lacks the endpoint.
             UnavailableError: The server kept failing through all retries.
             UncertainError: What may not be repeated failed after it may have arrived, or the
                 response was neither an object nor a clear refusal.
@@ -172,6 +174,7 @@ class Client:
             ClosedError: The client is closed.
         """
         self.login()
+        self.capabilities.check(request)
         sid = self._sid
         response = self._exchange(request, _cookie(sid))
         for _ in range(_SESSIONS_MAX):
@@ -183,6 +186,7 @@ class Client:
                     self._log_in()
                 sid = self._sid
             response = self._exchange(request, _cookie(sid))
+        self.capabilities.judge(request, response.status)
         read = read_payload if request.repeatable else read_created
         return read(request, response, self._redact | request.secrets)
 
@@ -301,9 +305,11 @@ class Client:
         response = self._exchange(request, {"authorization": Secret(self.settings.api_key)})
         host = self.settings.host
         if response.status == 401:
+            source = self.settings.key_source
             raise AuthenticationError(
-                f"{host} refuses the API key: {quote_words(response, self._redact)}; "
-                "`swanlab login --relogin` takes a new one",
+                f"{host} refuses the API key{f' from {source}' if source else ''}: "
+                f"{quote_words(response, self._redact)}; the key is shown at "
+                f"{self.settings.key_page}, and {shell_command('login --relogin')} saves it",
                 status=401,
             )
         if response.status >= 300:
@@ -370,6 +376,7 @@ class Client:
                 )
                 response = read_response(opened, self._max_response_bytes)
                 record.extend((response.status, len(response.body)))
+            concurrency.received(len(response.body))
             self._slow_down(response.status, response.headers)
         return response
 

@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 
 
 # How many bytes of responses a concurrent map may hold, roughly: in memory they take a few times more.
-AHEAD_BYTES = 16 * 1024**2
+AHEAD_BYTES = 8 * 1024**2
 _received_bytes = contextvars.ContextVar("received_bytes", default=0)
 # A download whose bytes are not read for so long lends its permit to a request that waits for one.
 _LENDING_S = 0.5

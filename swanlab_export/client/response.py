@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from swanlab_export.client.redact import Redactor
     from swanlab_export.client.request import Request
 
-MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 # orjson reads integers beyond 64 bits as floats, which would round them.
 _LONG_INTEGER = re.compile(rb"\d{19}")

@@ -28,6 +28,8 @@ from swanlab_export.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.core
+
 HOST = "https://swan.example"
 KEY = "secret-key"
 GET = Request("GET", "/thing")

@@ -14,7 +14,7 @@ import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
-from swanlab_export.errors import ServerError, UnavailableError, UncertainError
+from swanlab_export.errors import IncompleteError, ServerError, UnavailableError, UncertainError
 from swanlab_export.settings import Settings
 
 if TYPE_CHECKING:
@@ -269,3 +269,41 @@ def test_a_response_without_end() -> None:
         pytest.raises(ServerError, match="larger than 2 MB"),
     ):
         client.send(GET)
+
+
+def test_a_closed_client_keeps_no_connection() -> None:
+    """Idle connections are closed with the client, not some time later."""
+    with RawServer(respond) as server:
+        client = server.client()
+        assert client.send(GET) == "/api/thing"
+        connection = server.asked[-1].socket
+        client.close()
+        until = time.monotonic() + 10
+        while connection.fileno() >= 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert connection.fileno() < 0
+        assert repr(client)  # it is still there
+
+
+def test_a_given_up_download_keeps_no_connection() -> None:
+    """The rest of a file that turns out to be another one is not waited for, nor kept open."""
+
+    def serve(asked: Asked) -> bytes | None:
+        head = reply(200, b"", {"content-length": "1000000"})
+        if len(server.asked) == 1:
+            asked.socket.sendall(head + b"a" * 50)
+            return None
+        return head + b"b" * 300_000
+
+    with (
+        RawServer(serve) as server,
+        Client(Settings("http://127.0.0.1:9", "", "k"), sleep=lambda _: None) as client,
+    ):
+        with pytest.raises(IncompleteError, match="changed while it was read") as caught:
+            b"".join(client.download(lambda: f"{server.url}/file", "the file"))
+        connection = server.asked[-1].socket
+        until = time.monotonic() + 10
+        while connection.fileno() >= 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert connection.fileno() < 0
+    assert caught.traceback  # the error is kept, and with it what it refers to

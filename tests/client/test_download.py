@@ -22,6 +22,8 @@ from swanlab_export.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.core
+
 BODY = random.Random(1).randbytes(300_000)
 ETAG = 'etag: "v1"\r\n'
 LENGTH = f"content-length: {len(BODY)}\r\n{ETAG}"
