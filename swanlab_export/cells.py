@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _NOT_PLAIN = r'["\\\x00-\x1f\x7f]'
 # What four digits of a year can say, in ms since 1970: from the year 0 to before the year 10000.
 _FIRST_MS, _END_MS = -719_528 * 86_400_000, 2_932_897 * 86_400_000
+# What tables and plots are drawn with, where it has two cells, as in GBK, or none at all.
+_ASCII = str.maketrans(
+    dict.fromkeys("─━┄–", "-")
+    | dict.fromkeys("│┃", "|")
+    | dict.fromkeys("┌┐└┘├┤┬┴┼", "+")
+    | {"…": "~", "·": "-", "×": "x", "−": "-"}
+)
 
 
 def json_cells(column: pa.Array) -> pa.Array:
@@ -184,3 +191,22 @@ def _quoted(column: pa.Array, separator: str) -> pa.Array:
         return column
     doubled = pc.replace_substring(column, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), column)
+
+
+def draw_for(encoding: str | None, text: str) -> str:
+    r"""Replace what a terminal of this encoding cannot draw: lines by ASCII, characters by escapes.
+
+    In Unicode, and where there is no encoding, nothing is replaced.
+
+    >>> draw_for("gbk", "loss│学习率│😀"), draw_for("utf-8", "│")
+    ('loss|学习率|\\U0001f600', '│')
+    """
+    if is_unicode(encoding):
+        return text
+    assert encoding is not None
+    return text.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def is_unicode(encoding: str | None) -> bool:
+    """Say whether an encoding has every character: UTF-8, UTF-16 and the like."""
+    return encoding is None or encoding.lower().startswith(("utf", "cp65001"))

@@ -20,10 +20,14 @@ _QUOTED_MAX = 200
 
 @dataclass(frozen=True)
 class Interface:
-    """How one interface writes arguments (with a value or ``""``) and commands."""
+    """How one interface writes arguments (with a value or ``""``) and commands.
+
+    ``program`` is what starts the program in a shell.
+    """
 
     argument: Callable[[str, str], str]
     command: Callable[[str], str]
+    program: str = "swanlab-export"
 
 
 def _keyword(name: str, value: str) -> str:
@@ -51,6 +55,15 @@ def command(words: str) -> str:
     'api.run.export_logs'
     """
     return interface.get().command(words)
+
+
+def shell_command(words: str) -> str:
+    """Name a command to type in a shell, such as ``login``; it has no counterpart in Python.
+
+    >>> shell_command("login")
+    '`swanlab-export login`'
+    """
+    return f"`{interface.get().program} {words}`"
 
 
 def printable(text: str) -> str:

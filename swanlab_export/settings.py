@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import stat
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from swanlab_export.errors import AuthenticationError, UsageError
 from swanlab_export.limits import SANDBOX
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import argument, quote, shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,18 +26,28 @@ _PUBLIC_HOSTS = ("api.swanlab.cn", "swanlab.cn")
 
 @dataclass(frozen=True)
 class Settings:
-    """One server and the key for it. The key is in no repr."""
+    """One server and the key for it. The key is in no repr.
+
+    ``key_source`` says where the key was found, for messages; "" where that is of no interest.
+    """
 
     host: str
     web_host: str
     api_key: str = field(repr=False)
     warnings: tuple[str, ...] = ()
+    key_source: str = ""
+
+    @property
+    def key_page(self) -> str:
+        """The web page that shows a user's API key."""
+        return f"{self.web_host}/space/~/settings"
 
 
 @dataclass(frozen=True)
 class _Entry:
     """What the netrc file holds: one server with its key."""
 
+    path: Path
     host: str
     web_host: str
     api_key: str = field(repr=False)
@@ -59,6 +70,7 @@ def load_settings(
         # As of an unset variable in a script: the public server is not what is meant.
         raise UsageError(f"{argument('host')} is empty")
     given = api_key or _variable(environ, "SWANLAB_API_KEY")
+    key_source = argument("api_key") if api_key else "SWANLAB_API_KEY"
     try:
         entry = _find_entry(environ, cwd)
     except AuthenticationError:
@@ -74,14 +86,17 @@ def load_settings(
     if not key:
         raise AuthenticationError(
             f"there is no API key for {url}: give {argument('api_key')}, set SWANLAB_API_KEY or "
-            f"run `swanlab login`; to look around without an account, use {argument('host', 'sandbox')}"
+            f"run {shell_command('login')}; to look around without an account, use "
+            f"{argument('host', SANDBOX)}"
         )
-    _check_key(key, argument("api_key") if api_key else "SWANLAB_API_KEY")
+    if not given and entry is not None:
+        key_source = quote(str(entry.path))
+    _check_key(key, key_source)
     warnings = list(entry.warnings) if entry is not None and key == entry.api_key else []
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         warnings.append(f"the API key is sent to {url} without encryption: use https if you can")
-    return Settings(url, _web_host(url, entry, environ), key, tuple(warnings))
+    return Settings(url, _web_host(url, entry, environ), key, tuple(warnings), key_source)
 
 
 def normalize_host(host: str, name: str = "") -> str:
@@ -93,7 +108,9 @@ def normalize_host(host: str, name: str = "") -> str:
     >>> normalize_host("swan.example:8000/api/"), normalize_host("https://swanlab.cn")
     ('https://swan.example:8000', 'https://api.swanlab.cn')
     """
-    url = _origin(host, name or argument("host"))
+    name = name or argument("host")
+    _refuse_sandbox(host.strip(), name)
+    url = _origin(host, name)
     return DEFAULT_HOST if url.partition("://")[2] in _PUBLIC_HOSTS else url
 
 
@@ -129,6 +146,20 @@ def _origin(text: str, name: str) -> str:
         )
     shown = f"[{found}]" if ":" in found else found
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+
+
+def _refuse_sandbox(text: str, name: str) -> None:
+    """Refuse the sandbox where only a server will do, and what is nearly its name."""
+    if text == SANDBOX:
+        raise UsageError(
+            f"{name} {SANDBOX} starts a server for one command and needs no login; "
+            f"{shell_command('sandbox serve')} starts one that stays"
+        )
+    if difflib.get_close_matches(text.lower(), [SANDBOX], cutoff=0.8):
+        raise UsageError(
+            f"{name} {quote(text)}: did you mean {SANDBOX}? "
+            f"If there is a server of that name, write https://{text}"
+        )
 
 
 def _refuse_user(text: str, name: str) -> None:
@@ -178,7 +209,7 @@ def _find_entry(environ: Mapping[str, str], cwd: Path) -> _Entry | None:
         except (OSError, ValueError) as error:
             raise AuthenticationError(
                 f"{quote(str(path))} cannot be read as a login file: "
-                f"{quote(type(error).__name__)}; run `swanlab login` to write it again"
+                f"{quote(type(error).__name__)}; run {shell_command('login')} to write it again"
             ) from None
     return None
 
@@ -188,7 +219,7 @@ def _read_entry(path: Path) -> _Entry | None:
         hosts = netrc(path).hosts
     except (NetrcParseError, UnicodeDecodeError):
         # The parser's own message quotes the file, and the file holds the key.
-        message = f"{quote(str(path))} is not a login file; run `swanlab login` to write it again"
+        message = f"{quote(str(path))} is not a login file; run {shell_command('login')} to write it again"
         raise AuthenticationError(message) from None
     if not hosts:
         return None
@@ -196,11 +227,11 @@ def _read_entry(path: Path) -> _Entry | None:
     try:
         url = normalize_host(machine.removesuffix("/").removesuffix("/api"))
     except UsageError:
-        message = f"{quote(str(path))} names a host that cannot be used; run `swanlab login` to write it again"
+        message = f"{quote(str(path))} names a host that cannot be used; run {shell_command('login')} to write it again"
         raise AuthenticationError(message) from None
     is_open = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
     warning = f"{quote(str(path))} holds an API key and can be read by others: chmod 600 it"
-    return _Entry(url, login or "", password or "", (warning,) if is_open else ())
+    return _Entry(path, url, login or "", password or "", (warning,) if is_open else ())
 
 
 def _web_host(host: str, entry: _Entry | None, environ: Mapping[str, str]) -> str:

@@ -104,7 +104,7 @@ def test_a_file_that_others_can_read_is_warned_of(home: Home) -> None:
 def test_a_file_that_is_not_a_login(text: str, home: Home) -> None:
     """The message names the file and what to do, and quotes nothing of it."""
     path = home.login(text)
-    with pytest.raises(AuthenticationError, match="swanlab login") as caught:
+    with pytest.raises(AuthenticationError, match="swanlab-export login") as caught:
         home.load()
     assert str(path) in str(caught.value)
     assert "filekey" not in str(caught.value)
@@ -257,3 +257,23 @@ def test_a_variable_that_cannot_be_right_is_named(name: str, home: Home) -> None
     environ = {"SWANLAB_API_KEY": "mine"} | {name: "not a\x1b one"}
     with pytest.raises(UsageError, match=f"^{name} "):
         home.load(**environ)
+
+
+@pytest.mark.parametrize("host", ["sandbx", "Sandbox", "sand-box", "sandboxx"])
+def test_a_host_that_is_nearly_the_sandbox(host: str, home: Home) -> None:
+    """It is refused, and the message says how to reach a server of that name."""
+    with pytest.raises(UsageError, match=f"did you mean sandbox.*https://{host}$"):
+        home.load(host, "k")
+    assert home.load(f"https://{host}", "k").host == f"https://{host.lower()}"
+    with pytest.raises(UsageError, match=r"SWANLAB_API_HOST .*did you mean sandbox"):
+        home.load(api_key="k", SWANLAB_API_HOST=host)
+
+
+def test_the_source_of_a_key(home: Home) -> None:
+    """Settings say where the key was found, and where a user finds the right one."""
+    path = home.login()
+    assert home.load().key_source == f"'{path}'"
+    assert home.load(SWANLAB_API_KEY="k").key_source == "SWANLAB_API_KEY"
+    assert home.load(api_key="k").key_source == "api_key="
+    assert home.load().key_page == "https://web.example/space/~/settings"
+    assert home.load("swanlab.cn", "k").key_page == "https://swanlab.cn/space/~/settings"

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
+from swanlab_export.cli.commands import Command
 from swanlab_export.cli.output import boundary, say
 from swanlab_export.errors import AuthenticationError, UsageError
 from swanlab_export.messages import argument, quote
 
-_DEBUG = click.option("--debug", is_flag=True, help="Show the trace of an error.")
+if TYPE_CHECKING:
+    from swanlab_export.settings import Settings
+
+_DEBUG = click.option("--debug", is_flag=True, help="Show requests, and the trace of an error.")
 _LOCAL = click.option(
     "--local", "is_local", is_flag=True, help="In ./.swanlab, for this folder only."
 )
 
 
-@click.command()
-@click.option("-h", "--host", metavar="URL", help="Server.  [default: the public one]")
+@click.command(cls=Command, example="login --local")
+@click.option(
+    "-h",
+    "--host",
+    metavar="URL",
+    help="Server.  [env var: SWANLAB_API_HOST; default: the public one]",
+)
 @click.option(
     "-k",
     "--api-key",
@@ -49,8 +60,15 @@ def login(
             raise UsageError(
                 f"{quote(str(path))} has a login already; {argument('relogin')} replaces it"
             )
-        key = api_key or _read_key()
-        settings = load_settings(host, key, environ=os.environ, cwd=current_folder())
+
+        def settings_for(key: str) -> Settings:
+            return load_settings(host, key, environ=os.environ, cwd=current_folder())
+
+        if api_key:
+            settings = settings_for(api_key)
+        else:
+            key, source = _read_key(settings_for("unknown").key_page)
+            settings = replace(settings_for(key), key_source=source if key else "")
         with Client(settings) as client:
             username = client.login().username
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +80,8 @@ def login(
         say(f"logged in to {settings.host} as {username}; the key is in {path}")
 
 
-@click.command()
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.command(cls=Command, example="logout --local --yes")
+@click.option("-f", "--force", "-y", "--yes", "force", is_flag=True, help="Do not ask.")
 @_LOCAL
 @_DEBUG
 def logout(force: bool, is_local: bool, debug: bool) -> None:
@@ -81,7 +99,7 @@ def logout(force: bool, is_local: bool, debug: bool) -> None:
         say(f"logged out: {path} was removed")
 
 
-@click.command()
+@click.command(cls=Command, example="verify --local")
 @_LOCAL
 @_DEBUG
 def verify(is_local: bool, debug: bool) -> None:
@@ -100,8 +118,9 @@ def verify(is_local: bool, debug: bool) -> None:
             say(f"{settings.host} accepts the key, which belongs to {client.login().username}")
 
 
-def _read_key() -> str:
-    """Ask for the key in a terminal, else take the first line of standard input."""
+def _read_key(page: str) -> tuple[str, str]:
+    """Ask for the key in a terminal, else take the first line of standard input; and say which."""
     if sys.stdin.isatty():
-        return str(click.prompt("API key", hide_input=True, err=True))
-    return sys.stdin.readline().strip()
+        say(f"your API key is shown at {page}")
+        return str(click.prompt("API key", hide_input=True, err=True)).strip(), "the prompt"
+    return sys.stdin.readline().strip(), "standard input"

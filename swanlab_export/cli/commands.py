@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from swanlab_export.messages import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Options that other programs have, and how ours are called.
 _ELSEWHERE = {
@@ -25,7 +29,8 @@ _ELSEWHERE = {
     "--filter": "--filter_query",
     "--where": "--filter_query",
     "--verbose": "--debug",
-    "--yes": "--force",
+    "--excel": "--save NAME.xlsx",
+    "--force": "--relogin",
 }
 
 
@@ -38,7 +43,8 @@ class Command(click.Command):
     """A command whose own options come before the shared ones.
 
     Args:
-        example: Words that run on the sandbox, without the name of the program.
+        example: Words that run on the sandbox, without the name of the program; or a line of a
+            shell with ``{program}`` in it.
     """
 
     def __init__(self, *args: Any, example: str = "", **options: Any) -> None:
@@ -68,8 +74,11 @@ class Command(click.Command):
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record is not None:
+            if not isinstance(param, click.Option):
+                continue
+            shown = copy.copy(param)
+            shown.opts = _without_aliases(param.opts)
+            if (record := shown.get_help_record(ctx)) is not None:
                 (shared if isinstance(param, SharedOption) else own).append(record)
         for title, records in (("Options", own), ("Shared options", shared)):
             if records:
@@ -79,8 +88,16 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example, with the program as the user called it."""
         if self.example:
+            line = self.example if "{program}" in self.example else f"{{program}} {self.example}"
             with formatter.section("Example"):
-                formatter.write_text(f"{program_name(ctx)} {self.example}")
+                # In one piece, to be copied; a terminal breaks it where it must.
+                formatter.write(f"  {line.replace('{program}', program_name(ctx))}\n")
+
+
+def _without_aliases(names: Sequence[str]) -> list[str]:
+    """Leave out names that differ from an earlier one in hyphens and underscores alone."""
+    plain = [name.replace("_", "-") for name in names]
+    return [name for i, name in enumerate(names) if plain[i] not in plain[:i]]
 
 
 class SharedOption(click.Option):

@@ -10,14 +10,14 @@ from swanlab_export.cli.commands import Command, program_name
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command(cls=Command, example="completion bash > ~/.swanlab-export-completion.bash")
+@click.command(cls=Command, example='eval "$({program} completion bash)"')
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.
 
-    Load it in the shell's start-up file: eval "$(swanlab-export completion bash)", the same for
-    zsh, and for fish: swanlab-export completion fish | source
+    For bash, put the line of the example into ~/.bashrc; for zsh the same with zsh into ~/.zshrc;
+    for fish, pipe the script into source in ~/.config/fish/config.fish.
     """
     name = program_name(context)
     found = get_completion_class(shell)

@@ -16,20 +16,26 @@ from swanlab_export.errors import (
 
 _ENVIRONMENT = """\
 SWANLAB_API_KEY        API key, where --api-key is not given
-SWANLAB_API_HOST       server, where --host is not given; "sandbox" starts one here
+SWANLAB_API_HOST       server, where --host is not given; sandbox starts one
 SWANLAB_WEB_HOST       host of web pages, for the url columns
 SWANLAB_ROOT           folder of the login file, instead of ~/.swanlab
 SWANLAB_SAVE_DIR       the same, older name
-SWANLAB_EXPORT_FORMAT  what commands print, where --format is not given: json, jsonl, csv, tsv, table
+SWANLAB_EXPORT_FORMAT  what commands print, where --format is not given:
+                       json, jsonl, csv, tsv or table
 HTTPS_PROXY, HTTP_PROXY, NO_PROXY
                        proxies; servers on this machine are asked directly
 REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
                        certificates of a private CA
 TMPDIR                 folder for temporary data of large exports
 COLUMNS                width of tables, where no terminal tells it
+NO_COLOR, CLICOLOR=0   no colours and no bold text
+CLICOLOR_FORCE=1       colours in pipes, too; NO_COLOR is stronger
+PYTHONIOENCODING       encoding of what is printed, such as utf-8 or gbk; tables
+                       and plots are drawn in ASCII where it is not Unicode
 
-A key is looked for in this order: --api-key, SWANLAB_API_KEY, ./.swanlab/.netrc, the login file of
-`login`. The key of a login file is used only for the host that the file names."""
+A key is looked for in this order: --api-key, SWANLAB_API_KEY,
+./.swanlab/.netrc, the login file of `login`. The key of a login file is used
+only for the host that the file names."""
 
 _EXIT_CODES = f"""\
 0    the result is complete
@@ -37,7 +43,8 @@ _EXIT_CODES = f"""\
 {UsageError.exit_code}    an argument is wrong; nothing was sent
 {AuthenticationError.exit_code}    no key, a wrong key, or a key without the right to do this
 {NotFoundError.exit_code}    no such workspace, project, run or key
-{IncompleteError.exit_code}    less came than was announced, or a part failed; no file is written without --partial
+{IncompleteError.exit_code}    less came than was announced, or a part failed; no file is
+     written without --partial
 {UnavailableError.exit_code}    the server cannot be reached or is failing: worth trying later
 129  the terminal was closed
 130  interrupted (Ctrl-C)
@@ -46,26 +53,37 @@ _EXIT_CODES = f"""\
 A reader that closes the pipe early, such as head, is not an error."""
 
 _FORMATS = """\
---format json          an object for one entity, an array with one record per line for lists (default)
---format jsonl         one record per line
---format csv, tsv      missing values are empty cells, NaN and infinities are NaN, inf, -inf
---format table         for reading in a terminal
---format plot          metrics as a chart in the terminal
---raw                  what the server sent
+--format json     an object for one entity, for lists an array with one record
+                  per line (default)
+--format jsonl    one record per line
+--format csv, tsv missing values are empty cells, NaN and infinities are NaN,
+                  inf and -inf
+--format table    for reading in a terminal
+--format plot     metrics as a chart in the terminal
+--raw             what the server sent
 
---save NAME            a file by its extension: .parquet .feather .arrow .csv .tsv .json .jsonl;
-                       text formats also with .gz or .zst; metrics also .png .svg .pdf
-                       A file appears complete or not at all.
+--save NAME       a file by its extension: .parquet .feather .arrow .csv .tsv
+                  .json .jsonl .xlsx; text formats also with .gz or .zst;
+                  metrics also .png .svg .pdf
+                  A file appears complete or not at all.
+--csv-bom         .csv and .tsv files begin with a byte order mark: Excel then
+                  reads them as UTF-8
 
-Times are UTC: ISO 8601 with Z in text, timestamp[ms, UTC] in Parquet and Feather.
-Parquet and Feather files carry pandas types: pd.read_parquet needs no options."""
+.xlsx             at most 1,048,575 rows; times are dates, in UTC; text is never
+                  a formula or a link; integers of more than 15 digits, NaN and
+                  infinities are text
+
+Times are UTC: ISO 8601 with Z in text, timestamp[ms, UTC] in Parquet and
+Feather. These two carry pandas types: pd.read_parquet needs no options."""
 
 _FILTERS = """\
 -f 'NAME OPERATOR VALUE', several are combined with AND.
 
-NAME       state, name, description, group, job_type, labels, show, created_at, updated_at,
-           finished_at, ...; config.KEY for the configuration, summary.KEY for the latest value
-OPERATOR   =  !=  >=  <=  >  <  in  not in   as usual; values of in are separated by commas
+NAME       state, name, description, group, job_type, labels, show, created_at,
+           updated_at, finished_at, ...; config.KEY for the configuration,
+           summary.KEY for the latest value
+OPERATOR   =  !=  >=  <=  >  <  in  not in   as usual; values of in are
+                                             separated by commas
            ~  !~                             contains, does not contain
 
 state=FINISHED                      'state in CRASHED,ABORTED'
@@ -83,7 +101,7 @@ TOPICS = {
 }
 
 
-@click.command("help", cls=Command)
+@click.command("help", cls=Command, example="help filters")
 @click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
 def help_(topic: str | None) -> None:
     """Explain what all commands share: environment, exit-codes, formats, filters."""

@@ -88,6 +88,7 @@ class _Root(LazyGroup):
 
 
 @click.group(
+    __title__,
     cls=_Root,
     summaries=_OWN,
     context_settings={"max_content_width": 100},

@@ -12,9 +12,11 @@ from click.shell_completion import CompletionItem
 from swanlab_export.cli.commands import SharedOption
 from swanlab_export.limits import (
     JOBS,
+    MAX_RESPONSE_MB,
     PAGE_SIZE,
     PAGE_SIZES,
     RETRIES,
+    SANDBOX,
     TEXT_FORMATS,
     TIMEOUT_S,
 )
@@ -43,12 +45,14 @@ class Shared:
     host: str | None
     api_key: str | None
     save: str | None
+    csv_bom: bool
     output_format: str | None
     raw: bool
     fields: str | None
     jobs: int
     timeout: float
     retries: int
+    max_response: float
     quiet: bool
     debug: bool
 
@@ -63,7 +67,9 @@ def option_name(name: str, value: str = "") -> str:
     return option if value in {"", "True"} else f"{option} {value}"
 
 
-COMMAND_LINE = Interface(option_name, "`{}`".format)
+def command_line(program: str) -> Interface:
+    """How the command line writes arguments and commands, if the program is called ``program``."""
+    return Interface(option_name, f"`{program} api {{}}`".format, program)
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,6 +138,11 @@ _PAGING = (
 )
 
 
+def complete_host(_: object, __: object, incomplete: str) -> list[CompletionItem]:
+    """Offer the sandbox to the shell, which knows no other server."""
+    return [CompletionItem(name) for name in (SANDBOX,) if name.startswith(incomplete)]
+
+
 def _shared(*names: str, **options: Any) -> Callable[..., Any]:
     return click.option(*names, cls=SharedOption, **options)
 
@@ -141,6 +152,7 @@ _OPTIONS = (
         "-h",
         "--host",
         metavar="URL",
+        shell_complete=complete_host,
         help="Server; `sandbox` starts one here.  [env var: SWANLAB_API_HOST; default: that of the login]",
     ),
     _shared(
@@ -157,9 +169,10 @@ _OPTIONS = (
         flag_value="",
         metavar="[NAME]",
         shell_complete=lambda _, __, incomplete: [CompletionItem(incomplete, type="file")],
-        help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather "
+        help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather .xlsx "
         "(text also .gz .zst). Without NAME, the file is named after the command and the time.",
     ),
+    _shared("--csv-bom", is_flag=True, help="Begin a .csv or .tsv file so that Excel reads UTF-8."),
     _shared(
         "--format",
         "output_format",
@@ -168,7 +181,7 @@ _OPTIONS = (
         help="What to print.  [env var: SWANLAB_EXPORT_FORMAT; default: json]",
     ),
     _shared("--raw", is_flag=True, help="Print what the server sent, as it is."),
-    _shared("--fields", metavar="A,B,…", help="Only these columns, in this order."),
+    _shared("--fields", metavar="A,B,...", help="Only these columns, in this order."),
     _shared(
         "--jobs", type=int, default=JOBS, show_default=True, help="Requests in flight at most."
     ),
@@ -187,6 +200,14 @@ _OPTIONS = (
         show_default=True,
         help="How often a request is repeated after a transient failure.",
     ),
+    _shared(
+        "--max-response",
+        type=float,
+        default=MAX_RESPONSE_MB,
+        show_default=True,
+        metavar="MB",
+        help="How large a response may be, decompressed; files have no limit.",
+    ),
     _shared("-q", "--quiet", is_flag=True, help="No progress bars and no hints."),
-    _shared("--debug", is_flag=True, help="Show the trace of an error."),
+    _shared("--debug", is_flag=True, help="Show requests, and the trace of an error."),
 )

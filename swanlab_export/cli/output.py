@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from swanlab_export import messages
-from swanlab_export.cli.options import COMMAND_LINE
+from swanlab_export.cli import console
+from swanlab_export.cli.commands import program_name
+from swanlab_export.cli.options import command_line
 from swanlab_export.errors import IncompleteError, OutputError, SwanlabExportError, UsageError
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
 from swanlab_export.messages import argument, printable, quote
@@ -24,12 +30,13 @@ from swanlab_export.report import Report
 from swanlab_export.settings import is_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from swanlab_export.api.connect import Api
     from swanlab_export.api.context import Result
     from swanlab_export.cli.options import Shared
     from swanlab_export.files import Saved, Target
+    from swanlab_export.progress import Progress
     from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
 
@@ -76,22 +83,38 @@ def connected(
             _keep_out_numpy(is_needed=_is_plot(shared) or is_sandbox(shared.host, os.environ))
         output = CommandOutput(shared, name, extra_formats or {}, is_log_scale=is_log_scale)
         from swanlab_export.api.connect import Api, open_context
-        from swanlab_export.progress import Progress, TqdmProgress
 
-        shows_progress = sys.stderr.isatty() and not shared.quiet
-        with open_context(
-            shared.host,
-            shared.api_key,
-            progress=TqdmProgress() if shows_progress else Progress(),
-            jobs=shared.jobs,
-            timeout_s=shared.timeout,
-            retries=shared.retries,
-            on_wait=None if shared.quiet else say,
-        ) as context:
+        with (
+            _progress(is_quiet=shared.quiet) as progress,
+            open_context(
+                shared.host,
+                shared.api_key,
+                progress=progress,
+                jobs=shared.jobs,
+                timeout_s=shared.timeout,
+                retries=shared.retries,
+                max_response_mb=shared.max_response,
+                # With --debug, the log has it.
+                on_wait=None if shared.quiet or shared.debug else say,
+            ) as context,
+        ):
             for warning in context.client.settings.warnings:
                 say(f"warning: {warning}")
             yield Api(context, output, context.client.close)
             output.show_report()
+
+
+@contextmanager
+def _progress(*, is_quiet: bool) -> Iterator[Progress]:
+    """Show progress in a terminal."""
+    from swanlab_export import progress as bars
+    from swanlab_export.cli.waiting import VisibleProgress
+
+    if is_quiet or not sys.stderr.isatty():
+        yield bars.Progress()
+        return
+    with VisibleProgress(say) as visible:
+        yield visible
 
 
 # The object of the root context where the command owns its process, so that it may change what
@@ -225,14 +248,20 @@ class CommandOutput:
             write_terminal(
                 table,
                 sys.stdout,
-                width=_terminal_width(),
-                is_tty=sys.stdout.isatty(),
+                width=console.width(),
+                is_coloured=console.takes_colours(sys.stdout),
                 is_chosen=self._shared.fields is not None,
             )
         elif self._format == "plot":
             from swanlab_export.plot import print_plot
 
-            print_plot(table, sys.stdout, self._report, is_log_scale=self._is_log_scale)
+            print_plot(
+                table,
+                sys.stdout,
+                self._report,
+                is_log_scale=self._is_log_scale,
+                is_coloured=console.takes_colours(sys.stdout),
+            )
         else:
             from swanlab_export import files
 
@@ -242,15 +271,20 @@ class CommandOutput:
                 self._report.hint(f"{argument('format', 'table')} is easier to read")
 
     def _write_raw(self, payload: Any) -> None:
-        response = {"ok": True, "errmsg": "", "data": payload}
-        # Not orjson, which takes no integers beyond 64 bits.
-        text = json.dumps(response, default=str, ensure_ascii=False, indent=2).encode() + b"\n"
-        if self._target is None:
-            sys.stdout.buffer.write(text)
-            return
-        from swanlab_export import files
+        chunks = _raw_chunks(payload)
+        if self._target is not None:
+            from swanlab_export import files
 
-        self._say_saved(_describe(files.write_chunks([text], self._target)))
+            self._say_saved(_describe(files.write_chunks(chunks, self._target)))
+            return
+        from swanlab_export.spool import open_scratch, scratch_errors
+
+        # An error in the middle must leave nothing behind that looks like a response.
+        scratch = open_scratch(self)
+        with scratch_errors():
+            scratch.writelines(chunks)
+            scratch.seek(0)
+        shutil.copyfileobj(scratch, sys.stdout.buffer)
 
     def _say_saved(self, text: str) -> None:
         if not self._shared.quiet:
@@ -261,16 +295,16 @@ class CommandOutput:
 def boundary(*, debug: bool) -> Iterator[None]:
     """Turn every error into one line on stderr and an exit code."""
     try:
-        with _interruptible(), _command_line_words():
+        with _interruptible(), _command_line_words(), _log_on_stderr(is_wanted=debug):
             try:
                 yield
             except SwanlabExportError as error:
                 _fail(error, debug=debug)
-            except BrokenPipeError:
+            except OSError as error:
+                if not _is_closed_pipe(error):
+                    _fail(OutputError(f"{error.strerror or error}"), debug=debug)
                 # The reader has had enough. Python would complain when it flushes stdout at its end.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            except OSError as error:
-                _fail(OutputError(f"{error.strerror or error}"), debug=debug)
             except (click.ClickException, click.Abort, click.exceptions.Exit):
                 raise
             except Exception as error:  # noqa: BLE001  a bug is one line, too
@@ -282,14 +316,46 @@ def boundary(*, debug: bool) -> Iterator[None]:
         _leave(interrupt)
 
 
+def _is_closed_pipe(error: OSError) -> bool:
+    """Say whether the reader closed the pipe, which Windows calls an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (
+        sys.platform == "win32" and error.errno == errno.EINVAL
+    )
+
+
 @contextmanager
 def _command_line_words() -> Iterator[None]:
     """Let messages name arguments and commands as the command line writes them."""
-    token = messages.interface.set(COMMAND_LINE)
+    program = program_name(click.get_current_context())
+    token = messages.interface.set(command_line(program))
     try:
         yield
     finally:
         messages.interface.reset(token)
+
+
+@contextmanager
+def _log_on_stderr(*, is_wanted: bool) -> Iterator[None]:
+    """Show what the package logs: every request, retry and wait."""
+    if not is_wanted:
+        yield
+        return
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            """Print a record as one line."""
+            say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("swanlab_export"), Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 @contextmanager
@@ -358,6 +424,8 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
             f"{argument('fields')}"
         )
     if shared.save is None:
+        if shared.csv_bom:
+            raise UsageError(f"{argument('csv_bom')} is for {argument('save')}")
         return None
     from swanlab_export.files import parse_target
 
@@ -370,7 +438,9 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
         raise UsageError(f"{argument('raw')} saves as .json only")
     if shared.fields and target.format == "log":
         raise UsageError(f"{argument('fields')} chooses columns, and a .log file has none")
-    return target
+    if shared.csv_bom and target.format not in {"csv", "tsv"}:
+        raise UsageError(f"{argument('csv_bom')} is for .csv and .tsv")
+    return replace(target, has_bom=shared.csv_bom)
 
 
 def _default_name(name: str) -> str:
@@ -380,14 +450,34 @@ def _default_name(name: str) -> str:
     return f"{kept}-{datetime.now():%Y%m%d-%H%M%S-%f}.json"  # noqa: DTZ005  local time, for people
 
 
-def _terminal_width() -> int:
-    """The width of the terminal, also where stdout goes through a pager."""
-    given = os.environ.get("COLUMNS", "")
-    widths = [int(given)] if given.isascii() and given.isdigit() else []
-    for stream in (1, 2, 0):
-        with suppress(OSError):
-            widths.append(os.get_terminal_size(stream).columns)
-    return next(filter(None, widths), 120)
+def _raw_chunks(payload: Any) -> Iterator[bytes]:
+    """Format as indented JSON what the server sent, while it may still be coming."""
+    yield b'{\n  "ok": true,\n  "errmsg": "",\n  "data": '
+    for text in _json_pieces(payload, "\n  "):
+        yield text.encode()
+    yield b"\n}\n"
+
+
+def _json_pieces(value: Any, newline: str) -> Iterator[str]:
+    """Format a value; one whose members or items come one by one is never held as a whole."""
+    from swanlab_export.api.context import Members  # with Arrow, which must not be imported early
+
+    is_object = isinstance(value, Members)
+    if not is_object and not isinstance(value, Iterator):
+        # Not orjson, which takes no integers beyond 64 bits.
+        text = json.dumps(value, default=str, ensure_ascii=False, indent=2)
+        yield text.replace("\n", newline)
+        return
+    separator = ""
+    yield "{" if is_object else "["
+    for item in value:
+        name, each = item if is_object else ("", item)
+        yield f"{separator}{newline}  "
+        yield f"{json.dumps(name, ensure_ascii=False)}: " if is_object else ""
+        yield from _json_pieces(each, f"{newline}  ")
+        separator = ","
+    yield newline if separator else ""
+    yield "}" if is_object else "]"
 
 
 def _describe(saved: Saved) -> str:

@@ -177,7 +177,7 @@ def filter_(
     type=int,
     default=SAMPLE_MAX,
     show_default=True,
-    help="Points per key at most.",
+    help="Points per key at most, without NaN and infinite ones.",
 )
 @click.option("--all", is_flag=True, help="Every point, instead of a sample.")
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
@@ -279,7 +279,7 @@ def columns(
     paging: dict[str, Any],
     shared: Shared,
 ) -> None:
-    """Columns of a run, one row per key."""
+    """Columns of a run, one row per key. Deprecated upstream: see `run series` for keys."""
     with connected(shared, f"columns-{path}") as api:
         api.run.columns(
             path, column_class=column_class, column_type=column_type, search=search, **paging
@@ -294,7 +294,7 @@ def columns(
 def column(
     path: str, key: str, column_class: str | None, column_type: str | None, shared: Shared
 ) -> None:
-    """One column of a run."""
+    """One column of a run. Deprecated upstream: see `run series` for keys."""
     with connected(shared, f"column-{path}-{key}") as api:
         api.run.column(path, key, column_class=column_class, column_type=column_type)
 

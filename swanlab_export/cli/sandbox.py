@@ -19,7 +19,7 @@ def sandbox() -> None:
     """A local SwanLab server with real sample data."""
 
 
-@sandbox.command()
+@sandbox.command(example="sandbox serve --fault latency=100ms")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port.  [default: any]")
 @click.option(
     "--data",
@@ -35,7 +35,7 @@ def sandbox() -> None:
     help="Release of the self-hosted server whose endpoints are served.",
 )
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="See `sandbox faults`.")
-@click.option("--debug", is_flag=True, help="Show the trace of an error.")
+@click.option("--debug", is_flag=True, help="Show requests, and the trace of an error.")
 def serve(
     port: int, data: Path | None, generation: str, faults: tuple[str, ...], debug: bool
 ) -> None:
@@ -49,7 +49,7 @@ def serve(
         server.serve(port, data, chosen, click.echo, generation=generation)
 
 
-@sandbox.command()
+@sandbox.command(example="sandbox faults")
 def faults() -> None:
     """List the faults that can be switched on."""
     with boundary(debug=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,9 +59,15 @@ def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Save
             rows = write_parquet(table, path, source)
         elif target.format == "feather":
             rows = write_feather(table, path, source)
+        elif target.format == "excel":
+            # Only few need it, and it takes a while to import.
+            from swanlab_export.files.excel import write_excel
+
+            rows = write_excel(table, path)
         else:
             assert target.format in TEXT_FORMATS
             with _open(path, target.compression) as stream:
+                stream.write(codecs.BOM_UTF8 if target.has_bom else b"")
                 rows = write_text(table, stream, target.format)
         size_bytes = path.stat().st_size
     return Saved(target.path, rows, len(table.schema), size_bytes)

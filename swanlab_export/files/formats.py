@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".feather": "feather",
     ".arrow": "feather",
+    ".xlsx": "excel",
 }
 # Only the metrics table can be saved as one of these.
 PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
@@ -30,11 +32,16 @@ _COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
 
 @dataclass(frozen=True)
 class Target:
-    """Where a table is written to, and in which format."""
+    """Where a table is written to, and in which format.
+
+    ``has_bom`` is for CSV and TSV that Excel opens: without it, Excel in a Chinese locale takes UTF-8
+    for GBK.
+    """
 
     path: Path
     format: str
     compression: str = ""
+    has_bom: bool = False
 
 
 def parse_target(
@@ -48,10 +55,14 @@ def parse_target(
         called: The argument that the name was given for, for messages.
 
     Raises:
-        UsageError: The extension is unknown, or nothing can be written there.
+        UsageError: The extension is unknown, its library is not installed, or nothing can be
+            written there.
     """
     target = _parse_name(name, FORMATS | dict(extra or {}), called)
-    _check_path(target, f"{argument(called)} {quote(name)}")
+    given = f"{argument(called)} {quote(name)}"
+    if target.format == "excel" and find_spec("xlsxwriter") is None:
+        raise UsageError(f"{given} needs another library: pip install xlsxwriter")
+    _check_path(target, given)
     return target
 
 
@@ -80,7 +91,7 @@ def _check_path(target: Target, given: str) -> None:
     if is_folder:
         raise UsageError(f"{given} is a folder")
     if is_special:
-        if target.format in {"parquet", "feather"}:
+        if target.format in {"parquet", "feather", "excel"}:
             raise UsageError(
                 f"{given} is a pipe or a device: only text formats and pictures can be written "
                 "there"

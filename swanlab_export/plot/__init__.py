@@ -71,7 +71,12 @@ def draw_picture(
 
 
 def print_plot(
-    table: Table, stream: IO[str], report: Report, *, is_log_scale: bool = False
+    table: Table,
+    stream: IO[str],
+    report: Report,
+    *,
+    is_log_scale: bool = False,
+    is_coloured: bool = False,
 ) -> None:
     """Draw the metrics table (long) in the terminal.
 
@@ -80,6 +85,7 @@ def print_plot(
         stream: Where to.
         report: Warns of what the plot cannot show.
         is_log_scale: The y axes are logarithmic.
+        is_coloured: Runs differ by colour, else by marker.
 
     Raises:
         UsageError: The table is not a long metrics table.
@@ -89,7 +95,9 @@ def print_plot(
     columns = screen.columns_of(width)
     plot = gather_plot(table, report, columns=columns, is_log_scale=is_log_scale)
     with _silent():
-        screen.print_screen(plot, stream, width=width, is_log_scale=is_log_scale)
+        screen.print_screen(
+            plot, stream, width=width, is_log_scale=is_log_scale, is_coloured=is_coloured
+        )
 
 
 def _check(table: Table) -> None:

@@ -5,13 +5,13 @@ plotext counts characters where a terminal counts cells, so that it is given no 
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from swanlab_export.cells import draw_for, is_unicode
 from swanlab_export.plot.lines import shorten
 from swanlab_export.plot.ticks import Axis, integer_axis, log_axis, number_axis, time_axis
 
@@ -58,20 +58,23 @@ def columns_of(width: int) -> int:
     return _DOTS_ACROSS * width
 
 
-def print_screen(plot: Plot, stream: IO[str], *, width: int, is_log_scale: bool) -> None:
-    """Draw the panels below each other, in colour where ``stream`` is a terminal."""
-    pens = _pens(plot, is_coloured=stream.isatty() and not os.environ.get("NO_COLOR"))
+def print_screen(
+    plot: Plot, stream: IO[str], *, width: int, is_log_scale: bool, is_coloured: bool
+) -> None:
+    """Draw the panels below each other, in ASCII where ``stream`` is not Unicode."""
+    encoding = getattr(stream, "encoding", None)
+    pens = _pens(plot, is_coloured=is_coloured, is_ascii=not is_unicode(encoding))
     for panel in plot.panels:
         for line in _panel(panel, plot, pens, width, is_log_scale=is_log_scale):
-            stream.write(line + "\n")
+            stream.write(draw_for(encoding, line) + "\n")
 
 
-def _pens(plot: Plot, *, is_coloured: bool) -> dict[str, _Pen]:
+def _pens(plot: Plot, *, is_coloured: bool, is_ascii: bool) -> dict[str, _Pen]:
     """Give each run its pen: a colour, else a marker, but no marker without a legend."""
-    by_marker = plot.has_legend and not is_coloured
+    by_marker = is_ascii or (plot.has_legend and not is_coloured)
     return {
         run_id: _Pen(
-            _MARKERS[number] if by_marker else _DOTS,
+            _MARKERS[number % len(_MARKERS)] if by_marker else _DOTS,
             _COLOURS[number % len(_COLOURS)] if is_coloured else None,
         )
         for number, run_id in enumerate(plot.runs)

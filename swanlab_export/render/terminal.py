@@ -7,14 +7,13 @@ below the table.
 from __future__ import annotations
 
 import math
-import os
 import re
 from io import StringIO
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from swanlab_export.cells import csv_cells, escape_controls
+from swanlab_export.cells import csv_cells, draw_for, escape_controls, is_unicode
 from swanlab_export.render.fit import GAP, NARROWEST, Cells, plan_widths
 from swanlab_export.tables import decode_batch
 
@@ -35,7 +34,7 @@ _LINES_MAX = 10
 
 
 def write_terminal(
-    table: Table, stream: IO[str], *, width: int, is_tty: bool, is_chosen: bool = False
+    table: Table, stream: IO[str], *, width: int, is_coloured: bool, is_chosen: bool = False
 ) -> None:
     """Draw a table; what does not fit, columns or rows, is counted below it.
 
@@ -45,11 +44,13 @@ def write_terminal(
         table: Rows, drawn below each other; or a single entity, drawn as fields and values.
         stream: Where to.
         width: Of the terminal, in cells.
-        is_tty: Whether it is a terminal, which understands bold and dim.
+        is_coloured: Whether it understands bold and dim.
         is_chosen: Whether these columns were chosen: then none is left out in favour of others.
     """
     rows, total = _read(table)
-    console = _console(width, is_tty=is_tty)
+    encoding = getattr(stream, "encoding", None)
+    rows = _encodable(rows, encoding)
+    console = _console(width, is_coloured=is_coloured)
     if not rows.schema.names:
         _print(console, "no columns")
     elif table.is_single and total == 1:
@@ -58,7 +59,8 @@ def write_terminal(
         _draw_rows(console, rows, width, total=total, is_chosen=is_chosen)
     assert isinstance(console.file, StringIO)
     # Not written by rich, which takes a broken pipe for a reason to exit.
-    stream.writelines(f"{line.rstrip()}\n" for line in console.file.getvalue().split("\n")[:-1])
+    lines = console.file.getvalue().split("\n")[:-1]
+    stream.writelines(f"{draw_for(encoding, line.rstrip())}\n" for line in lines)
 
 
 def _read(table: Table) -> tuple[pa.Table, int]:
@@ -70,6 +72,22 @@ def _read(table: Table) -> tuple[pa.Table, int]:
             kept.append(decode_batch(batch.slice(0, ROWS_MAX - total), table.schema))
         total += batch.num_rows
     return pa.Table.from_batches(kept, schema=table.schema), total
+
+
+def _encodable(rows: pa.Table, encoding: str | None) -> pa.Table:
+    """Replace what the terminal cannot draw in texts and names, before they are measured."""
+    if is_unicode(encoding):
+        return rows
+    columns = [
+        pa.array(
+            [None if text is None else draw_for(encoding, text) for text in column.to_pylist()],
+            field.type,
+        )
+        if pa.types.is_string(field.type)
+        else column
+        for field, column in zip(rows.schema, rows.columns, strict=True)
+    ]
+    return pa.table(columns, names=[draw_for(encoding, name) for name in rows.schema.names])
 
 
 def _format(column: pa.ChunkedArray) -> list[str | None]:
@@ -230,7 +248,7 @@ def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
     return "\n".join(text), is_cut
 
 
-def _console(width: int, *, is_tty: bool) -> Console:
+def _console(width: int, *, is_coloured: bool) -> Console:
     from rich.console import Console  # imported where it is needed: other formats start faster
 
     return Console(
@@ -240,8 +258,8 @@ def _console(width: int, *, is_tty: bool) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        # Of rich, NO_COLOR leaves bold and dim, which few people expect.
-        force_terminal=is_tty and not os.environ.get("NO_COLOR"),
+        force_terminal=is_coloured,
+        no_color=not is_coloured,
         force_jupyter=False,
         legacy_windows=False,
     )

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from official import find_python
 
+from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -74,6 +76,73 @@ def test_a_refused_key_is_not_kept(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / ".swanlab").exists()
 
 
+def test_a_wrong_key_says_where_it_comes_from(run: Run, tmp_path: Path) -> None:
+    """At login, in the option, in the environment and in the login file; and where the right one is."""
+    with Sandbox() as server:
+        host = ["--host", server.url]
+        page = f"{server.url}/space/~/settings"
+
+        def refusal(*words: str, typed: str = "") -> str:
+            done = run(*words, typed=typed)
+            assert done.returncode == 3
+            assert page in done.stderr
+            return done.stderr.partition(":")[2].partition("the API key from ")[2].split(": ")[0]
+
+        assert refusal("login", *host, typed="wrong") == "standard input"
+        assert refusal("login", *host, "-k", "wrong") == "--api-key"
+        assert refusal("api", "user", "info", *host, "-k", "wrong") == "--api-key"
+        path = tmp_path / ".swanlab" / ".netrc"
+        path.parent.mkdir()
+        path.write_text(f"machine {server.url}\n\tlogin {server.url}\n\tpassword wrong\n")
+        assert refusal("verify") == f"'{path}'"
+        assert "`python -m swanlab_export login --relogin`" in run("verify").stderr
+
+
+def test_a_wrong_key_of_the_environment_is_named(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is named, since the key may have been set long ago."""
+    monkeypatch.setenv("SWANLAB_API_KEY", "wrong")
+    done = CliRunner().invoke(root, ["api", "user", "info", "--host", server.url])
+    assert done.exit_code == 3
+    assert "the API key from SWANLAB_API_KEY: " in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
+def test_the_prompt_says_where_a_key_is_found(tmp_path: Path) -> None:
+    """In a terminal, the settings page is named before the key is asked for, which is not shown."""
+    import pty
+
+    with Sandbox() as server:
+        terminal, inner = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "swanlab_export", "login", "--host", server.url],
+            stdin=inner, stdout=inner, stderr=inner, cwd=tmp_path, start_new_session=True,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )  # fmt: skip
+        os.close(inner)
+        shown = b""
+        while b"API key:" not in shown:
+            shown += os.read(terminal, 1000)
+        assert f"{server.url}/space/~/settings" in shown.decode()
+        os.write(terminal, f"{server.api_key}\n".encode())
+        while b"logged in to" not in shown:
+            shown += os.read(terminal, 1000)
+        assert process.wait(30) == 0
+        os.close(terminal)
+        assert server.api_key.encode() not in shown
+
+
+def test_logout_asks_unless_it_is_told_not_to(run: Run, tmp_path: Path) -> None:
+    """``--yes`` is ``--force``; without either the answer decides."""
+    path = tmp_path / ".swanlab" / ".netrc"
+    for words, typed, is_kept in (([], "n\n", True), ([], "y\n", False), (["--yes"], "", False)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("machine https://x\n\tlogin y\n\tpassword z\n")
+        assert run("logout", *words, typed=typed).returncode == 0
+        assert path.exists() is is_kept
+
+
 def test_a_login_for_one_folder_stays_out_of_repositories(run: Run, tmp_path: Path) -> None:
     """``--local`` keeps the key in ./.swanlab, which git is told to ignore; it wins over the other."""
     with Sandbox() as server:
@@ -109,7 +178,7 @@ def test_a_broken_login_can_be_replaced(run: Run, tmp_path: Path) -> None:
     path = tmp_path / ".swanlab" / ".netrc"
     path.parent.mkdir()
     path.write_text("what is this")
-    assert "swanlab login" in run("verify").stderr
+    assert "swanlab_export login`" in run("verify").stderr
     with Sandbox() as server:
         words = ["login", "--relogin", "--host", server.url, "-k", server.api_key]
         assert run(*words).returncode == 0

@@ -240,7 +240,7 @@ def test_raw_is_what_the_server_sent(call: Call) -> None:
         (["run", "metrics", RUN, "--keys", "val/confusion"], 4, "run medias"),
         (["run", "info", "ada-lab/digits/nobody"], 4, "资源未找到"),
         (["run", "info", "digits"], 2, "WORKSPACE/PROJECT/RUN"),
-        (["run", "metrics", RUN, "--keys", "loss", "--save", "x.xlsx"], 2, ".parquet"),
+        (["run", "metrics", RUN, "--keys", "loss", "--save", "x.xls"], 2, ".parquet"),
         (["run", "metrics", RUN, "--keys", "loss", "--range-head", "1", "--range-tail", "1"], 2, "--range-tail"),
         (["run", "metrics", RUN, "--keys", "loss", "--range-start", "-1"], 2, "--range-start"),
         (["run", "metrics", RUN, "--keys", "loss", "--x-axis", "time", "--all"], 2, "--x-axis"),

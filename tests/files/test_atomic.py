@@ -359,14 +359,14 @@ def test_a_folder_that_vanished_is_named(tmp_path: Path) -> None:
     [
         ("", "extension must be one of .json .jsonl"),
         ("noextension", "extension"),
-        ("x.xlsx", "extension"),
+        ("x.xls", "extension"),
         ("x.parquet.gz", "extension"),
         (".gz", "extension"),
         ("missing/x.csv", "missing' does not exist; create it first"),
         ("folder.csv", "is a folder"),
         ("a\0b.csv", "not a file name"),
         ("n" * 300 + ".csv", "not a file name|too long"),
-        ("\x1b[2J.xlsx", r"\\x1b"),
+        ("\x1b[2J.xls", r"\\x1b"),
     ],
     ids=[
         "empty",

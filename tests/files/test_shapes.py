@@ -18,6 +18,8 @@ from swanlab_export.tables import Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.core
+
 
 def of(columns: dict[str, Any], *, is_single: bool = False) -> Table:
     """A table of one batch."""

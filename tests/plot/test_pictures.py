@@ -101,22 +101,13 @@ def dots(picture: str) -> int:
     return sum(group.count("<use") for group in drawn)
 
 
-class Terminal(io.StringIO):
-    """A stream that takes colours."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
-
-
 def screen(
     table: Table,
-    stream: io.StringIO | None = None,
     report: Report | None = None,
     **options: Any,
 ) -> str:
-    """What is drawn in the terminal, or with a plain stream into a file."""
-    stream = io.StringIO() if stream is None else stream
+    """What is drawn in the terminal, or without colours into a file."""
+    stream = io.StringIO()
     print_plot(table, stream, report or Report(), **options)
     return stream.getvalue()
 
@@ -404,17 +395,27 @@ def test_runs_are_distinguished_by_markers() -> None:
         assert frame.count(marker) > 10
 
 
-def test_runs_are_distinguished_by_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal each run has a colour of its own, unless colours are unwanted."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    drawn = screen(metrics(runs_of(12)), Terminal())
+def test_runs_are_distinguished_by_colours() -> None:
+    """Where colours are wanted, each run has a colour of its own."""
+    drawn = screen(metrics(runs_of(12)), is_coloured=True)
     frame, legend = drawn.rsplit("step", 1)
     named = re.findall(r"\x1b\[38;5;(\d+)m──\x1b\[0m (run-\d+)", legend)
     assert [name for _, name in named] == [f"run-{i}" for i in range(12)]
     assert len({colour for colour, _ in named}) == 12
     assert {colour for colour, _ in named} <= set(re.findall(r"\x1b\[38;5;(\d+)m", frame))
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in screen(metrics(runs_of(12)), Terminal())
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    """In GBK, frame, lines and legend are drawn in ASCII, and Chinese names keep the frame."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, "gbk", newline="")
+    print_plot(metrics([("r", "准确率", i, float(i)) for i in range(9)]), stream, Report())
+    stream.flush()
+    title, *frame = raw.getvalue().splitlines()
+    assert "准确率" in title.decode("gbk")
+    assert {line[-1:] for line in frame[:-3]} <= {b"+", b"|"}
+    assert len({len(line) for line in frame[:-3]}) == 1
+    assert all(line.isascii() for line in frame)
 
 
 def test_many_runs_in_the_terminal() -> None:
@@ -424,7 +425,7 @@ def test_many_runs_in_the_terminal() -> None:
     drawn = screen(table, report=report)
     assert "run-" not in drawn
     assert report.warnings == ["13 runs are drawn without a legend, which names 12 at most"]
-    assert "run-" not in screen(table, Terminal())
+    assert "run-" not in screen(table, is_coloured=True)
 
 
 def test_wide_characters_keep_the_frame() -> None:
@@ -668,7 +669,7 @@ def test_a_line_without_direction(x: Any) -> None:
 def test_whatever_can_be_logged_can_be_drawn(points: list[Point], is_log_scale: bool) -> None:
     """No numbers make a plot fail or warn."""
     svg(metrics(points), is_log_scale=is_log_scale)
-    screen(metrics(points), Terminal(), is_log_scale=is_log_scale)
+    screen(metrics(points), is_coloured=True, is_log_scale=is_log_scale)
 
 
 def test_only_points_can_be_drawn() -> None:

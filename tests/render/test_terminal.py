@@ -34,7 +34,7 @@ def of(columns: dict[str, Any], *, is_single: bool = False) -> Table:
 def screen(table: Table, width: int = 60, *, is_chosen: bool = False) -> list[str]:
     """The lines that a terminal shows; none is wider than it is."""
     stream = io.StringIO()
-    write_terminal(table, stream, width=width, is_tty=False, is_chosen=is_chosen)
+    write_terminal(table, stream, width=width, is_coloured=False, is_chosen=is_chosen)
     lines = stream.getvalue().splitlines()
     assert all(cell_len(line) <= width for line in lines)
     return lines
@@ -94,7 +94,7 @@ def test_an_error_leaves_no_half_of_a_table() -> None:
 
     stream = io.StringIO()
     with pytest.raises(IncompleteError, match="cut off"):
-        write_terminal(Table("t", batch.schema, batches()), stream, width=80, is_tty=True)
+        write_terminal(Table("t", batch.schema, batches()), stream, width=80, is_coloured=True)
     assert not stream.getvalue()
 
 
@@ -106,7 +106,7 @@ def test_a_broken_pipe_reaches_the_caller() -> None:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        write_terminal(of({"step": [1]}), Gone(), width=80, is_tty=False)
+        write_terminal(of({"step": [1]}), Gone(), width=80, is_coloured=False)
 
 
 def test_lists_are_shown_as_words() -> None:
@@ -423,25 +423,53 @@ def test_a_terminal_obeys_nothing_that_a_server_sent() -> None:
     assert header(screen(of({"[bold]:bug:": ["[red]:bug:[/red]"]}))) == ["[bold]:bug:"]
 
 
-def drawn(*, is_tty: bool) -> str:
+def drawn(*, is_coloured: bool) -> str:
     """A small table, with all escapes."""
     stream = io.StringIO()
-    write_terminal(of({"a": ["x"], "b": [None]}), stream, width=70, is_tty=is_tty)
+    write_terminal(of({"a": ["x"], "b": [None]}), stream, width=70, is_coloured=is_coloured)
     return stream.getvalue()
 
 
 def test_only_terminals_with_colours_get_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bold and dim are for terminals alone, and not for those with NO_COLOR or TERM=dumb."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    """Bold and dim are for terminals that take them, whatever other programs are told."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b[1m" in drawn(is_tty=True)
-    assert "\x1b" not in drawn(is_tty=False)
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in drawn(is_tty=True)
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("TERM", "dumb")
-    assert "\x1b" not in drawn(is_tty=True)
+    assert "\x1b[1m" in drawn(is_coloured=True)
+    assert "\x1b" not in drawn(is_coloured=False)
+
+
+def lines_in(encoding: str, columns: dict[str, Any]) -> list[bytes]:
+    """The lines that a terminal of this encoding gets; each is a single byte for each cell."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding, newline="")
+    write_terminal(of(columns), stream, width=60, is_coloured=False)
+    stream.flush()
+    return raw.getvalue().splitlines()
+
+
+def test_a_terminal_in_gbk_has_aligned_columns() -> None:
+    """Characters of two bytes have two cells there, lines are ASCII, and an emoji is an escape."""
+    columns = {
+        "name": ["学习率", "loss", "a🙂", None],
+        "long": ["学" * 99, "b", "c", "d"],
+        "end": [1, 2, 3, 4],
+    }
+    lines = lines_in("gbk", columns)
+    assert {len(line) for line in lines} == {60}
+    assert set(lines[1].decode("ascii")) == {"-"}
+    assert "学习率" in lines[2].decode("gbk")
+    assert "学 ~" in lines[2].decode("gbk")
+    assert b"a\\U0001f642" in lines[4]
+    assert lines[5].startswith(b"- ")
+
+
+def test_a_terminal_in_ascii_has_aligned_columns() -> None:
+    """What ASCII lacks is an escape, which is measured before columns are aligned."""
+    lines = lines_in("ascii", {"准": ["é", "x", None], "end": [1, 2, 3]})
+    assert lines[0] == b"\\u51c6  end"
+    assert set(lines[1]) == {ord("-")}
+    assert [line.rstrip()[-1:] for line in lines[2:]] == [b"1", b"2", b"3"]
+    assert len({len(line) for line in lines}) == 1
 
 
 CELLS = st.one_of(st.none(), st.text(max_size=90))
