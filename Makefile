@@ -7,12 +7,12 @@ READY := $(VENV)/.ready
 COVERED := swanlab_export/client/*,swanlab_export/pagination.py,swanlab_export/normalizers/*,swanlab_export/files/*
 ARGS ?=
 
-.PHONY: demo referees test check coverage bench clean
+.PHONY: demo referees test check coverage platforms workflows docs image lowest bench clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable ".[sandbox,plot,polars]" --group test --group check
+	$(BIN)/pip install --quiet --editable ".[sandbox,plot,polars,excel]" --group test --group check
 	touch $@
 
 # The official clients, each in an environment of its own: they judge, and are never imported.
@@ -37,6 +37,7 @@ check: $(READY) referees
 	$(BIN)/python -m pytest --quiet --doctest-modules swanlab_export
 	$(BIN)/python tests/notebooks/run_notebooks.py
 	sh tests/clean_install.sh $(CURDIR)/$(BIN)/python
+	$(MAKE) platforms workflows docs image lowest
 	$(MAKE) coverage
 
 # Runs the suite only where it has not just been run with coverage, as .ci/run does.
@@ -45,6 +46,28 @@ coverage: $(READY) referees
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include="$(COVERED)"
 	rm .coverage
+
+# The types of the standard library differ between systems: what only POSIX has is an error here.
+platforms: $(READY)
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 swanlab_export
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin swanlab_export
+
+workflows: $(READY)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml \
+		.github/ISSUE_TEMPLATE/feature.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/zizmor --offline --quiet --pedantic .github
+
+docs: $(READY)
+	$(BIN)/python -W error tests/project/make_docs.py build/docs
+
+image: $(READY)
+	$(BIN)/python tests/project/build_image.py
+
+lowest:
+	$(PYTHON) tests/project/lowest.py $(VENV)/lowest
 
 bench: $(READY) referees
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)

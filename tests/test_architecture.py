@@ -40,6 +40,7 @@ LEVELS = {
     "render": 4,
     "endpoints": 5,
     "api": 6,
+    "testing": 8,
     "cli": 9,
 }
 # Names that only payloads use; ours are run_id, created_at, group and so on.

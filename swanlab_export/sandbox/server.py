@@ -61,6 +61,9 @@ class Sandbox:
         self.url = ""
         self.storage_url = ""
 
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url!r})"
+
     def __enter__(self) -> Self:
         return self.start()
 

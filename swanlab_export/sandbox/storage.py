@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +98,13 @@ def _quoted(name: str) -> str:
 
 
 def _distort(body: bytes, kind: str) -> bytes:
-    """Distort an exported file, where that fault is on; names must not hold commas."""
+    """Distort an exported file, where that fault is on."""
     if kind == "empty":
         return b""
     if not kind:
         return body
-    rows = [line.split(b",") for line in body.splitlines()]
+    # A key in the header may hold a comma.
+    rows = list(csv.reader(io.StringIO(body.decode(), newline="")))
     if kind == "reordered":
         rows = [[row[0], *row[3:], *row[1:3]] for row in rows]
     elif kind == "missing":
@@ -111,8 +114,10 @@ def _distort(body: bytes, kind: str) -> bytes:
     elif kind == "short":
         rows[len(rows) // 2] = rows[len(rows) // 2][:-1]
     else:
-        rows[len(rows) // 2][0] = b"many"
-    return b"".join(b",".join(row) + b"\n" for row in rows)
+        rows[len(rows) // 2][0] = "many"
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue().encode()
 
 
 def _send(state: State, body: bytes, name: str) -> Response:

@@ -11,12 +11,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
 from sandbox_tiny import Caller
 
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.core
 
 
 def test_sample_data_is_the_default() -> None:
