@@ -188,10 +188,7 @@ def read_column_url(payload: Any, what: str) -> str:
     Raises:
         ServerError: The payload does not say; the message names ``what``.
     """
-    url = payload.get("url") if isinstance(payload, dict) else None
-    if not isinstance(url, str) or not url:
-        raise ServerError(f"the server wrote {what}, but does not say where it is")
-    return url
+    return _read_location(payload, "url", what)
 
 
 def read_export_path(payload: Any, what: str) -> str:
@@ -200,10 +197,7 @@ def read_export_path(payload: Any, what: str) -> str:
     Raises:
         ServerError: The payload does not say; the message names ``what``.
     """
-    path = payload.get("cosKey") if isinstance(payload, dict) else None
-    if not isinstance(path, str) or not path:
-        raise ServerError(f"the server wrote {what}, but does not say where it is")
-    return path
+    return _read_location(payload, "cosKey", what)
 
 
 def fetch_file_urls(client: Client, paths: Sequence[str]) -> Any:
@@ -242,3 +236,10 @@ def _read_names(payload: Any, what: str) -> list[str]:
     if not all(isinstance(each, str) for each in found):
         raise ServerError(f"the server sent {what} with something else than text in it")
     return found
+
+
+def _read_location(payload: Any, name: str, what: str) -> str:
+    location = payload.get(name) if isinstance(payload, dict) else None
+    if not isinstance(location, str) or not location:
+        raise ServerError(f"the server wrote {what}, but does not say where it is")
+    return location
