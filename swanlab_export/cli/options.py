@@ -181,7 +181,13 @@ _OPTIONS = (
         help="What to print.  [env var: SWANLAB_EXPORT_FORMAT; default: json]",
     ),
     _shared("--raw", is_flag=True, help="Print what the server sent, as it is."),
-    _shared("--fields", metavar="A,B,...", help="Only these columns, in this order."),
+    _shared(
+        "--fields",
+        is_flag=False,
+        flag_value="",
+        metavar="[A,B,...]",
+        help="Only these columns, in this order. Without A,B, the columns are listed.",
+    ),
     _shared(
         "--jobs", type=int, default=JOBS, show_default=True, help="Requests in flight at most."
     ),

@@ -176,11 +176,13 @@ class CommandOutput:
             raise UsageError(f"{argument('format')} plot is for run metrics")
         if is_log_scale and not self._is_plot:
             raise UsageError(f"{argument('log_scale')} is for plots")
+        if shared.fields == "" and self._is_plot:
+            raise UsageError(f"{argument('fields')} alone lists columns, and a plot shows none")
 
     def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
         """Check ``--fields`` and plots against the declared table, before any request."""
         fields = self._shared.fields
-        if fields is not None:
+        if fields:
             table.check_fields(fields, is_final=is_final)
         if self._is_plot:
             from swanlab_export.plot import check_plottable
@@ -218,7 +220,11 @@ class CommandOutput:
         return self._target is not None
 
     def _write(self, table: Table, source: Mapping[str, Any], report: Report) -> None:
-        if self._shared.fields is not None:
+        if self._shared.fields == "":
+            from swanlab_export.render.columns import list_columns
+
+            table = list_columns(table)
+        elif self._shared.fields:
             table = table.select(self._shared.fields)
         if self._target is not None:
             self._save(table, self._target, source, report)
@@ -418,7 +424,7 @@ def _leave(interrupt: _InterruptedError) -> NoReturn:
 
 def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | None:
     """Check where the output goes, before any request."""
-    if shared.raw and (shared.output_format not in {None, "json"} or shared.fields):
+    if shared.raw and (shared.output_format not in {None, "json"} or shared.fields is not None):
         raise UsageError(
             f"{argument('raw')} prints what the server sent: no {argument('format')} or "
             f"{argument('fields')}"
@@ -436,7 +442,7 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
     target = parse_target(shared.save or _default_name(name), extra)
     if shared.raw and target.format != "json":
         raise UsageError(f"{argument('raw')} saves as .json only")
-    if shared.fields and target.format == "log":
+    if shared.fields is not None and target.format == "log":
         raise UsageError(f"{argument('fields')} chooses columns, and a .log file has none")
     if shared.csv_bom and target.format not in {"csv", "tsv"}:
         raise UsageError(f"{argument('csv_bom')} is for .csv and .tsv")

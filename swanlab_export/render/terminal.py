@@ -14,11 +14,11 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 
 from swanlab_export.cells import csv_cells, draw_for, escape_controls, is_unicode
-from swanlab_export.render.fit import GAP, NARROWEST, Cells, plan_widths
+from swanlab_export.render.columns import GAP, Column, choose_columns, sort_columns
 from swanlab_export.tables import decode_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
     from rich.table import Table as Drawing
@@ -54,9 +54,9 @@ def write_terminal(
     if not rows.schema.names:
         _print(console, "no columns")
     elif table.is_single and total == 1:
-        _draw_entity(console, rows, width)
+        _draw_entity(console, rows)
     else:
-        _draw_rows(console, rows, width, total=total, is_chosen=is_chosen)
+        _draw_rows(console, rows, table.name, total=total, is_chosen=is_chosen)
     assert isinstance(console.file, StringIO)
     # Not written by rich, which takes a broken pipe for a reason to exit.
     lines = console.file.getvalue().split("\n")[:-1]
@@ -133,106 +133,80 @@ def _times(cells: Sequence[str | None]) -> list[str | None]:
 
 
 def _draw_rows(
-    console: Console, rows: pa.Table, width: int, *, total: int, is_chosen: bool
+    console: Console, rows: pa.Table, table: str, *, total: int, is_chosen: bool
 ) -> None:
     columns = [
-        _cells(field, column, width)
+        _column(field, column, 4 * console.width)
         for field, column in zip(rows.schema, rows.columns, strict=True)
     ]
-    widths = plan_widths(columns, width, is_chosen=is_chosen)
+    if not is_chosen:
+        columns = sort_columns(columns, table)
+    shown = choose_columns(columns, console.width, is_chosen=is_chosen)
     drawing = _drawing()
-    for i, cells in widths.items():
-        _add_column(drawing, columns[i].name, cells, is_right=_is_number(rows.schema.field(i).type))
-    for row in zip(*(columns[i].cells for i in widths), strict=True):
-        drawing.add_row(*map(_text, row))
+    for column, least in shown:
+        drawing.add_column(
+            _text(_ending(column.name, max(least, column.width()))),
+            justify="right" if column.is_number else "left",
+            overflow="ellipsis",
+            # The width of others is what is left for them.
+            no_wrap=column.width() <= least,
+        )
+    for row in zip(*(column.cells for column, _ in shown), strict=True):
+        drawing.add_row(*(_text(cell, no_wrap=True) for cell in row))
     console.print(drawing)
-    hidden = [column for i, column in enumerate(columns) if i not in widths]
-    _remark(console, hidden, rows=rows.num_rows, total=total, width=width)
+    _remark(console, columns, {column for column, _ in shown}, rows=rows.num_rows, total=total)
 
 
-def _cells(field: pa.Field, column: pa.ChunkedArray, width: int) -> Cells:
+def _column(field: pa.Field, column: pa.ChunkedArray, chars: int) -> Column:
     cells = [
-        None if cell is None else escape_controls(_clipped(cell, 4 * width))
-        for cell in _format(column)
+        None if cell is None else escape_controls(_clipped(cell, chars)) for cell in _format(column)
     ]
-    is_text = not pa.types.is_primitive(field.type)  # numbers, times, true and false
-    return Cells(escape_controls(field.name), cells, is_text=is_text)
+    return Column(escape_controls(field.name), cells, field.type)
 
 
 def _clipped(text: str, chars: int) -> str:
     return text if len(text) <= chars else text[:chars] + "…"
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
 def _remark(
-    console: Console, hidden: Sequence[Cells], *, rows: int, total: int, width: int
+    console: Console, columns: Sequence[Column], shown: set[Column], *, rows: int, total: int
 ) -> None:
     """Say what is not shown, and how to see it."""
     if total == 0:
         _print(console, "no rows")
-    if total > rows:
-        _print(console, f"… and {_counted(total - rows, 'row')}: --save has all")
-    if not hidden:
         return
-    empty = [each for each in hidden if rows and not any(each.cells)]
-    constant = [each for each in hidden if each.is_constant and each not in empty]
-    others = [each for each in hidden if each not in empty and each not in constant]
-    count = _counted(len(hidden), "column") + (f" ({len(empty)} of them empty)" if empty else "")
-    _print(console, f"… and {count}: --fields chooses, --save has all")
-    if others:
-        _print(console, "  " + _joined(_families(each.name for each in others), 3 * width))
+    if total > rows:
+        _print(console, f"… {_counted(total - rows, 'row')}: --save has all")
+    hidden = [column for column in columns if column not in shown]
+    constant = [f"{c.name}={_clipped(c.cells[0] or '', 40)}" for c in hidden if c.is_constant]
+    others = [c.name for c in hidden if not (c.is_constant or c.is_empty)]
     if constant:
-        same = [f"{each.name}={_clipped(each.cells[0] or '', 40)}" for each in constant]
         where = "all rows" if rows == total else "these rows"
-        _print(console, f"  the same in {where}: " + _joined(same, 2 * width))
-
-
-def _families(names: Iterable[str]) -> list[str]:
-    """Name columns; many with the same beginning are named by it, with their count."""
-    families: dict[str, list[str]] = {}
-    for name in names:
-        families.setdefault(name.partition(".")[0], []).append(name)
-    return [
-        word
-        for family, members in families.items()
-        for word in ([f"{family}.… ({len(members)})"] if len(members) > 3 else members)
-    ]
+        _print(console, f"the same in {where}: {', '.join(constant)}", no_wrap=True)
+    if others:
+        _print(console, f"not shown: {', '.join(others)}", no_wrap=True)
+    if hidden:
+        kinds = {"constant": len(constant), "empty": len(hidden) - len(constant) - len(others)}
+        which = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+        count = _counted(len(hidden), "column") + (which and f" ({which})")
+        _print(console, f"… {count}: --fields lists them, --save has all")
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} more {noun}{'' if count == 1 else 's'}"
 
 
-def _joined(words: Sequence[str], chars: int) -> str:
-    """Join as many words as there is room for."""
-    text = words[0]
-    for word in words[1:]:
-        if len(text) + len(word) > chars:
-            return text + ", …"
-        text += f", {word}"
-    return text
-
-
-def _draw_entity(console: Console, rows: pa.Table, width: int) -> None:
+def _draw_entity(console: Console, rows: pa.Table) -> None:
     """Draw fields and values; what is too wide continues on the next line."""
-    from rich.cells import cell_len
-
-    names = [escape_controls(name) for name in rows.schema.names]
-    left = min(max(map(cell_len, ["field", *names])), max(NARROWEST, width // 2))
-    room = max(1, width - left - GAP)
-    values = [_folded(_format(column)[0], 4 * room) for column in rows.columns]
-    lines = [line for text, _ in values for line in (text or _MISSING).split("\n")]
+    values = [_folded(_format(column)[0], 4 * console.width) for column in rows.columns]
     drawing = _drawing()
-    _add_column(drawing, "field", left, is_folded=True)
-    _add_column(drawing, "value", min(room, max(map(cell_len, ["value", *lines]))), is_folded=True)
-    for name, (text, _) in zip(names, values, strict=True):
-        drawing.add_row(_text(name), _text(text))
+    drawing.add_column("field", overflow="fold", max_width=max(1, console.width // 2))
+    drawing.add_column("value", overflow="fold")
+    for name, (text, _) in zip(rows.schema.names, values, strict=True):
+        drawing.add_row(_text(escape_controls(name)), _text(text))
     console.print(drawing)
     if any(is_cut for _, is_cut in values):
-        _print(console, "… and more of long values: --save has all")
+        _print(console, "… more of long values: --save has all")
 
 
 def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
@@ -244,7 +218,7 @@ def _folded(value: str | None, chars: int) -> tuple[str | None, bool]:
     is_cut = len(lines) > _LINES_MAX or any(len(line) > chars for line in shown)
     text = [escape_controls(_clipped(line, chars)) for line in shown]
     if len(lines) > _LINES_MAX:
-        text.append(f"… and {_counted(len(lines) - _LINES_MAX, 'line')}")
+        text.append(f"… {_counted(len(lines) - _LINES_MAX, 'line')}")
     return "\n".join(text), is_cut
 
 
@@ -279,18 +253,6 @@ def _drawing() -> Drawing:
     )
 
 
-def _add_column(
-    drawing: Drawing, name: str, width: int, *, is_right: bool = False, is_folded: bool = False
-) -> None:
-    drawing.add_column(
-        _text(name if is_folded else _ending(name, width)),
-        justify="right" if is_right else "left",
-        overflow="fold" if is_folded else "ellipsis",
-        no_wrap=not is_folded,
-        width=width,
-    )
-
-
 def _ending(name: str, width: int) -> str:
     """Cut the front of a name: names of one family differ at their ends."""
     from rich.cells import cell_len
@@ -303,13 +265,13 @@ def _ending(name: str, width: int) -> str:
     return f"…{end}"
 
 
-def _text(cell: str | None) -> Text:
+def _text(cell: str | None, *, no_wrap: bool | None = None) -> Text:
     from rich.text import Text
 
-    return Text(_MISSING, style="dim") if cell is None else Text(cell)
+    return Text(_MISSING, style="dim") if cell is None else Text(cell, no_wrap=no_wrap)
 
 
-def _print(console: Console, text: str) -> None:
+def _print(console: Console, text: str, *, no_wrap: bool = False) -> None:
     from rich.text import Text
 
-    console.print(Text(text, style="dim"))
+    console.print(Text(text, style="dim"), no_wrap=no_wrap, overflow="ellipsis")

@@ -139,6 +139,38 @@ def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, call: Call) 
     assert len(ends) == 1
 
 
+def test_a_sweep_is_compared_in_80_columns(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    """Name, what varies and the summary that was asked for are whole in every row."""
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["run", "list", "ada-lab/sweep", "--all", "--summary", "val/acc"]
+    lines = call(*words, "--format", "table").stdout.splitlines()
+    assert lines[0].split() == [
+        "name", "config.hidden", "config.lr", "config.seed", "summary.val/acc"
+    ]  # fmt: skip
+    rows = [line.split() for line in lines[2:132]]
+    assert {len(row) for row in rows} == {5}
+    assert len({row[0] for row in rows}) == 130
+    assert "…" not in "".join(lines[:132])
+    assert lines[132].startswith("the same in all rows: config.activation=relu, ")
+    assert lines[-1].endswith("--fields lists them, --save has all")
+
+
+def test_bare_fields_lists_columns(tmp_path: Path, call: Call) -> None:
+    """``--fields`` alone gives a row per column, in every format; it excludes ``--raw`` and plots."""
+    words = ["run", "list", DIGITS, "--page_size", "10", "--fields"]
+    listed = json.loads(call(*words).stdout)
+    assert listed[0] == {
+        "column": "path", "type": "string", "filled": 10, "example": listed[0]["example"]
+    }  # fmt: skip
+    assert listed[0]["example"].startswith("ada-lab/digits/")
+    target = tmp_path / "columns.parquet"
+    assert call(*words, "--save", str(target)).exit_code == 0
+    assert pq.read_table(target).to_pylist() == listed
+    assert call(*words, "--raw").exit_code == 2
+    metrics = ["run", "metrics", f"{DIGITS}/linear", "--keys", "loss", "--fields"]
+    assert call(*metrics, "--format", "plot").exit_code == 2
+
+
 def test_an_empty_list_is_an_empty_table(tmp_path: Path, call: Call) -> None:
     """A project without runs has the declared columns, no rows, and no error."""
     target = tmp_path / "t.parquet"

@@ -99,7 +99,7 @@ def test_a_table_in_a_console_without_unicode(encoding: str, server: Sandbox) ->
     header, rule, *body = lines[:10]
     assert set(rule) == {ord("-")}
     assert len(rule) == max(map(len, (header, *body)))
-    start = header.index(b"name")
+    start = header.index(b"config.activation")
     assert all(line[start - 1 : start] == b" " and line[start:].strip() for line in body)
 
 

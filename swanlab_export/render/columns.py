@@ -1,0 +1,166 @@
+"""Which columns a table has, and which of them a terminal shows, in which order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from swanlab_export.cells import csv_cells
+from swanlab_export.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+GAP = 2
+# What a text is cut to before a column is left out, and its header, which is cut in front.
+_SHORTEST = 20
+_SHORTEST_CHOSEN = 8
+# The order of the columns of runs: what tells them apart, what came out, what else there is.
+_RUNS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"name",
+        r"config\..*",
+        r"summary\.(?!__swanlab__\.).*",
+        r"state",
+        r"created_at|duration_s",
+        r"path",
+        r"(?!url$).*",
+        r"url",
+    )
+)
+_NAME, _SUMMARY = _RUNS[0], _RUNS[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column as text; a missing cell is None."""
+
+    name: str
+    cells: Sequence[str | None]
+    kind: pa.DataType
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are rows, and none has a value."""
+        return bool(self.cells) and not any(self.cells)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows, if there are several, have one and the same value."""
+        return len(self.cells) > 1 and len(set(self.cells)) == 1 and not self.is_empty
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is aligned at its end."""
+        return bool(pa.types.is_integer(self.kind) or pa.types.is_floating(self.kind))
+
+    def width(self) -> int:
+        """How many cells of the terminal hold every value."""
+        from rich.cells import cell_len  # not needed by other formats
+
+        return max([1, *(cell_len(cell) for cell in self.cells if cell)])
+
+    def needs(self, width: int, shortest: int) -> int:
+        """How wide it is at least in a terminal of ``width``.
+
+        A part of a number, of a time or of a URL would be of no use, and people copy ids and keys;
+        other texts, and headers, can be cut to ``shortest``.
+        """
+        from rich.cells import cell_len
+
+        body = self.width()
+        filled = [cell for cell in self.cells if cell]
+        is_token = all(cell.isascii() and " " not in cell for cell in filled)
+        is_whole = pa.types.is_primitive(self.kind) or (
+            shortest == _SHORTEST
+            and ((is_token and body <= width // 2) or (filled and all("://" in c for c in filled)))
+        )
+        header = min(cell_len(self.name), shortest)
+        return max(header, body if is_whole else min(body, shortest))
+
+
+def list_columns(table: Table) -> Table:
+    """List the columns of a table: column, type, filled, example; one row per column.
+
+    ``filled`` counts the rows that have a value, and ``example`` is the first one, as in CSV. The
+    table is read to its end.
+    """
+    filled = dict.fromkeys(table.schema.names, 0)
+    examples: dict[str, str] = {}
+    for batch in table:
+        for name, column in zip(table.schema.names, batch.columns, strict=True):
+            found = column.drop_null()
+            filled[name] += len(found)
+            if name not in examples and len(found):
+                (examples[name],) = csv_cells(found[:1], "\0").to_pylist()
+    columns = {
+        "column": pa.array(filled, pa.string()),
+        "type": pa.array(map(str, table.schema.types), pa.string()),
+        "filled": pa.array(filled.values(), pa.int64()),
+        "example": pa.array(map(examples.get, filled), pa.string()),
+    }
+    batch = pa.record_batch(columns)
+    return Table("columns_of_table", batch.schema, [batch])
+
+
+def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
+    """Put the columns of runs in the order in which people compare runs; others stay in theirs."""
+    if table != "runs":
+        return list(columns)
+    names = [column.cells for column in columns if column.name == "name"]
+    is_named = names and None not in names[0] and len(set(names[0])) == len(names[0])
+
+    def rank(column: Column) -> int:
+        if column.name == "run_id" and not is_named:
+            return 0
+        found = next(i for i, each in enumerate(_RUNS) if each.fullmatch(column.name))
+        # A config of a few runs tells the others nothing.
+        is_rare = 2 * sum(map(bool, column.cells)) < len(column.cells)
+        return len(_RUNS) - 2 if is_rare and found else found
+
+    return sorted(columns, key=rank)
+
+
+def choose_columns(
+    columns: Sequence[Column], width: int, *, is_chosen: bool
+) -> list[tuple[Column, int]]:
+    """Choose the columns that fit, in order, each with its least width; at least one.
+
+    Empty columns and those with one value in all rows come only where there are no others.
+
+    Args:
+        columns: In the order in which they are shown; at least one.
+        width: Of the terminal, in cells.
+        is_chosen: Whether these columns were chosen: then all are cut before one is left out.
+    """
+    if not is_chosen:
+        columns = [each for each in columns if not (each.is_empty or each.is_constant)] or columns
+    least = {column: column.needs(width, _SHORTEST) for column in columns}
+    if is_chosen and sum(least.values()) + GAP * (len(least) - 1) > width:
+        least = {column: column.needs(width, _SHORTEST_CHOSEN) for column in columns}
+    # An option asked for summaries: many configs before them must not take all of the width.
+    wanted = [] if is_chosen else [c for c in columns if _is_wanted(c.name)]
+    kept = _fitting(wanted, {}, least, 2 * width // 3)
+    kept = _fitting(columns, kept, least, width) or {columns[0]: width}
+    return [(column, kept[column]) for column in columns if column in kept]
+
+
+def _is_wanted(name: str) -> bool:
+    return bool(_NAME.fullmatch(name) or _SUMMARY.fullmatch(name))
+
+
+def _fitting(
+    columns: Iterable[Column], kept: dict[Column, int], least: dict[Column, int], width: int
+) -> dict[Column, int]:
+    """Add columns while there is room for them."""
+    kept = dict(kept)
+    room = width + GAP - sum(cells + GAP for cells in kept.values())
+    for column in columns:
+        if column not in kept and least[column] + GAP <= room:
+            kept[column] = least[column]
+            room -= least[column] + GAP
+    return kept
