@@ -22,13 +22,21 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "https://api.swanlab.cn"
 DEFAULT_WEB_HOST = "https://swanlab.cn"
 _PUBLIC_HOSTS = ("api.swanlab.cn", "swanlab.cn")
+_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(frozen=True)
 class Settings:
     """One server and the key for it. The key is in no repr.
 
-    ``key_source`` says where the key was found, for messages; "" where that is of no interest.
+    Attributes:
+        host: Scheme, name and port of the API, and the path that it is below, mostly none.
+        web_host: The same of the web pages.
+        api_key: The key.
+        warnings: What the user should know.
+        key_source: Where the key was found, for messages; "" where that is of no interest.
+        assumes_https: The host was named without a scheme.
+        has_any_port: The server lives for one connection, and the next one has another port.
     """
 
     host: str
@@ -36,11 +44,35 @@ class Settings:
     api_key: str = field(repr=False)
     warnings: tuple[str, ...] = ()
     key_source: str = ""
+    assumes_https: bool = False
+    has_any_port: bool = False
 
     @property
     def key_page(self) -> str:
         """The web page that shows a user's API key."""
         return f"{self.web_host}/space/~/settings"
+
+    def check_page(self, text: str) -> None:
+        """Refuse the URL of a web page of another server; a path is not one.
+
+        Raises:
+            UsageError: It is; names both servers.
+        """
+        if "://" not in text:
+            return
+        scheme, _, rest = text.strip().partition("://")
+        page = f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+        hosts = {_address(self.host), _address(self.web_host)}
+        if hosts & set(_PUBLIC_HOSTS):
+            hosts |= set(_PUBLIC_HOSTS)
+        found = _address(page)
+        if self.has_any_port:
+            found, hosts = found.partition(":")[0], {host.partition(":")[0] for host in hosts}
+        if found not in hosts:
+            raise UsageError(
+                f"{quote(text)} is a page of {page}, but {self.host} is asked: name the right one "
+                f"with {argument('host')}, or give only the path"
+            )
 
 
 @dataclass(frozen=True)
@@ -79,8 +111,9 @@ def load_settings(
         entry = None
     variable = _variable(environ, "SWANLAB_API_HOST")
     url = entry.host if entry else DEFAULT_HOST
-    if host or variable:
-        url = normalize_host(host) if host else normalize_host(variable, "SWANLAB_API_HOST")
+    named = host or variable
+    if named:
+        url = normalize_host(named, "" if host else "SWANLAB_API_HOST")
     entry = entry if entry is not None and entry.host == url else None
     key = given or (entry.api_key if entry else "")
     if not key:
@@ -96,22 +129,41 @@ def load_settings(
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         warnings.append(f"the API key is sent to {url} without encryption: use https if you can")
-    return Settings(url, _web_host(url, entry, environ), key, tuple(warnings), key_source)
+    return Settings(
+        url,
+        _web_host(url, entry, environ),
+        key,
+        tuple(warnings),
+        key_source,
+        assumes_https=bool(named) and "://" not in named,
+    )
 
 
 def normalize_host(host: str, name: str = "") -> str:
-    """Return the API host as scheme, name and port; without a scheme it is https.
+    """Return the API host as scheme, name, port and path; without a scheme it is https.
 
-    The web host of the public server stands for its API host. ``name`` says where the host was
-    given, ``host=`` by default.
+    The web host of the public server stands for its API host. Whether the API is below a path
+    shows when it is asked: see ``Client.login``. ``name`` says where the host was given, ``host=``
+    by default.
 
     >>> normalize_host("swan.example:8000/api/"), normalize_host("https://swanlab.cn")
     ('https://swan.example:8000', 'https://api.swanlab.cn')
     """
     name = name or argument("host")
     _refuse_sandbox(host.strip(), name)
-    url = _origin(host, name)
+    url = _origin(host, name, may_have_path=True)
     return DEFAULT_HOST if url.partition("://")[2] in _PUBLIC_HOSTS else url
+
+
+def _address(url: str) -> str:
+    """Name and port of a URL, without a port that its scheme implies."""
+    try:
+        parts = urlsplit(url)
+        name, port = (parts.hostname or ""), parts.port
+    except ValueError:
+        return ""
+    shown = "" if port is None else f":{port}"
+    return name + ("" if shown == _PORTS.get(parts.scheme) else shown)
 
 
 def is_loopback(name: str) -> bool:
@@ -122,8 +174,8 @@ def is_loopback(name: str) -> bool:
         return name.lower() == "localhost"
 
 
-def _origin(text: str, name: str) -> str:
-    """Return scheme, name and port of a URL, which must hold nothing else that counts."""
+def _origin(text: str, name: str, *, may_have_path: bool = False) -> str:
+    """Return scheme, name, port and path of a URL, which must hold nothing else that counts."""
     text = text.strip()
     # What stands before an @ may be a password.
     refusal = UsageError(f"{name} {quote(text.rpartition('@')[2])} is not a host")
@@ -140,12 +192,15 @@ def _origin(text: str, name: str) -> str:
     is_too_long = any(len(label) > 63 for label in (found or "").split("."))
     if not found or is_too_long or parts.scheme not in {"http", "https"}:
         raise refusal
-    if parts.path.rstrip("/") not in {"", "/api"} or parts.query or parts.fragment:
+    path = parts.path.rstrip("/").removesuffix("/api").rstrip("/")
+    # No path has an @ in it but that of a web page.
+    is_root = not path or (may_have_path and "@" not in path and found not in _PUBLIC_HOSTS)
+    if not is_root or parts.query or parts.fragment:
         raise UsageError(
             f"{name} {quote(text)} has more than a host: SwanLab is expected at the root of a host"
         )
     shown = f"[{found}]" if ":" in found else found
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
 
 
 def _refuse_sandbox(text: str, name: str) -> None:

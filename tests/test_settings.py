@@ -146,6 +146,8 @@ def test_the_web_host_of_a_login_file(entry: str, web: str, home: Home) -> None:
         ("https://swanlab.cn", "https://api.swanlab.cn"),
         ("http://swanlab.cn/", "https://api.swanlab.cn"),
         ("swanlab.cn/api", "https://api.swanlab.cn"),
+        ("swan.example/swanlab/", "https://swan.example/swanlab"),
+        ("swan.example/swanlab/api/", "https://swan.example/swanlab"),
     ],
 )
 def test_hosts_in_every_format(said: str, host: str) -> None:
@@ -156,17 +158,71 @@ def test_hosts_in_every_format(said: str, host: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "swan.example/swanlab",
-        "https://swan.example/api/v1",
+        "https://swanlab.cn/api/v1",
         "https://swanlab.cn/@ada/cls",
+        "https://swan.example/@ada/cls",
         "https://swan.example?x=1",
         "https://swan.example/#x",
     ],
 )
 def test_a_host_with_a_path_is_refused(said: str) -> None:
-    """A path other than /api is never cut off silently."""
+    """What no API can be below is never cut off silently."""
     with pytest.raises(UsageError, match="SwanLab is expected at the root of a host"):
         normalize_host(said)
+
+
+def test_a_web_host_has_no_path(home: Home) -> None:
+    """Nothing would show whether the pages are below a path."""
+    with pytest.raises(UsageError, match=r"^SWANLAB_WEB_HOST .*at the root of a host"):
+        home.load(api_key="k", SWANLAB_WEB_HOST="swan.example/swanlab")
+
+
+PAGE = "/@ada/cls/runs/abc/chart"
+
+
+@pytest.mark.parametrize(
+    ("host", "web", "page"),
+    [
+        ("https://api.swanlab.cn", "https://swanlab.cn", "https://swanlab.cn"),
+        ("https://api.swanlab.cn", "https://swanlab.cn", "https://api.swanlab.cn"),
+        ("https://api.swanlab.cn", "https://mirror.example", "https://swanlab.cn"),
+        ("https://swan.example", "https://look.example", "https://look.example"),
+        ("https://swan.example", "https://look.example", "https://swan.example"),
+        ("https://swan.example", "https://swan.example", "http://SWAN.example:80"),
+        ("http://swan.example:8000", "http://swan.example:8000", "http://swan.example:8000"),
+        ("http://swan.example/swanlab", "http://swan.example/swanlab", "http://swan.example"),
+        ("https://swan.example", "https://swan.example", " https://ada@swan.example"),
+    ],
+)
+def test_a_page_of_the_server_that_is_asked(host: str, web: str, page: str) -> None:
+    """The URL of a page of the API host or of the web host is a path on this server."""
+    Settings(host, web, "key").check_page(f"{page}{PAGE}")
+    Settings(host, web, "key").check_page("ada/cls/abc")
+
+
+@pytest.mark.parametrize(
+    ("host", "page"),
+    [
+        ("https://swan.example", "https://swanlab.cn"),
+        ("https://api.swanlab.cn", "https://swan.example"),
+        ("http://swan.example:8000", "http://swan.example:9000"),
+        ("http://swan.example:8000", "http://swan.example"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8001"),
+        ("https://swan.example", "https://swan.example:port"),
+    ],
+)
+def test_a_page_of_another_server_is_refused(host: str, page: str) -> None:
+    """Both servers are named: a run of that path may exist on the wrong one, too."""
+    with pytest.raises(UsageError, match=f"is a page of {page}, but {host} is asked: .*host="):
+        Settings(host, host, "key").check_page(f"{page}{PAGE}")
+
+
+def test_a_page_of_a_sandbox_that_is_gone() -> None:
+    """The sandbox of each command has another port, and the same runs."""
+    settings = Settings("http://127.0.0.1:8000", "http://127.0.0.1:8000", "k", has_any_port=True)
+    settings.check_page(f"http://127.0.0.1:8001{PAGE}")
+    with pytest.raises(UsageError, match="is a page of"):
+        settings.check_page(f"http://127.0.0.2:8000{PAGE}")
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,8 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
     except ImportError:
         raise UsageError(f"{argument('host', SANDBOX)} needs Flask: pip install flask") from None
     with Sandbox() as sandbox:
-        yield Settings(sandbox.url, sandbox.url, api_key or sandbox.api_key)
+        key = api_key or sandbox.api_key
+        yield Settings(sandbox.url, sandbox.url, key, has_any_port=True)
 
 
 class Api(Generic[F]):

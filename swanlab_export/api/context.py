@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swanlab_export import refs
 from swanlab_export.progress import Progress
 from swanlab_export.tables import RestartError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _Used = TypeVar("_Used")
+_Ref = TypeVar("_Ref")
 
 
 def _now_ms() -> int:
@@ -36,6 +38,23 @@ class Context:
     def web_host(self) -> str:
         """Where the web pages of this server are."""
         return self.client.settings.web_host
+
+    def workspace_ref(self, text: str) -> refs.WorkspaceRef:
+        """Read ``team`` or the URL of anything in it, on this server."""
+        return self._read(refs.parse_workspace, text)
+
+    def project_ref(self, text: str) -> refs.ProjectRef:
+        """Read ``team/project``, or the URL of the project or of one of its runs, on this server."""
+        return self._read(refs.parse_project, text)
+
+    def run_ref(self, text: str) -> refs.RunRef:
+        """Read ``team/project/run``, or the URL of the run, on this server."""
+        return self._read(refs.parse_run, text)
+
+    def _read(self, parse: Callable[[str], _Ref], text: str) -> _Ref:
+        found = parse(text)
+        self.client.settings.check_page(text)
+        return found
 
     def source(self, command: str, path: object = "", **options: Any) -> dict[str, Any]:
         """Describe a call for the metadata of files; options that were not given are left out."""

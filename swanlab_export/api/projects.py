@@ -16,7 +16,7 @@ from swanlab_export.errors import SwanlabExportError, UsageError
 from swanlab_export.limits import PROJECT_SORTS, VISIBILITIES
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.entities import normalize_projects
-from swanlab_export.refs import WorkspaceRef, parse_project, parse_workspace
+from swanlab_export.refs import WorkspaceRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ class Projects(Resource[F]):
         ...     api.project.info("ada-lab/digits")["count.experiments"].tolist()
         [16]
         """
-        ref = parse_project(path)
+        ref = self._context.project_ref(path)
         report = self._output.begin(schemas.PROJECTS)
         with suggest(self._context, ref):
             payload = endpoint.fetch_project(self._context.client, ref)
@@ -92,7 +92,7 @@ class Projects(Resource[F]):
         """
         paging = Paging.parse(all, page, page_size, limit)
         sort = None if sort is None else check_choice("sort", sort, PROJECT_SORTS)
-        named = None if workspace is None else parse_workspace(workspace)
+        named = None if workspace is None else self._context.workspace_ref(workspace)
         report = self._output.begin(schemas.PROJECTS)
         ref = named or _own_workspace(self._context)
         result = list_result(
@@ -141,7 +141,7 @@ class Projects(Resource[F]):
                 f"{argument('name')} is 1 to 100 of 0-9 a-z A-Z - _ . +, not {quote(name)}"
             )
         visibility = check_choice("visibility", visibility, VISIBILITIES)
-        named = None if workspace is None else parse_workspace(workspace)
+        named = None if workspace is None else self._context.workspace_ref(workspace)
         report = self._output.begin(schemas.PROJECTS, is_final=True)
         ref = named or _own_workspace(self._context)
         payload = endpoint.create_project(self._context.client, ref, name, visibility, description)

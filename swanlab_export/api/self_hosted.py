@@ -19,7 +19,6 @@ from swanlab_export.normalizers.entities import (
     normalize_users,
     normalize_workspaces,
 )
-from swanlab_export.refs import parse_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -186,7 +185,9 @@ class SelfHosted(Resource[F]):
         options = {
             "search": search,
             "creator": creator,
-            "workspace": None if workspace is None else parse_workspace(workspace).workspace,
+            "workspace": None
+            if workspace is None
+            else self._context.workspace_ref(workspace).workspace,
         }
         return self._list(
             "projects",

@@ -11,7 +11,6 @@ from swanlab_export.errors import NotFoundError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.entities import normalize_workspaces
 from swanlab_export.normalizers.values import as_list
-from swanlab_export.refs import parse_workspace
 
 
 class Workspaces(Resource[F]):
@@ -34,7 +33,7 @@ class Workspaces(Resource[F]):
         ...     api.workspace.info("ada-lab")["type"].item()
         'TEAM'
         """
-        ref = parse_workspace(username)
+        ref = self._context.workspace_ref(username)
         report = self._output.begin(schemas.WORKSPACES)
         with suggest(self._context, ref):
             try:
@@ -69,7 +68,7 @@ class Workspaces(Resource[F]):
         ...     sorted(api.workspace.list()["username"])
         ['ada', 'ada-lab', 'vision-team']
         """
-        ref = None if username is None else parse_workspace(username)
+        ref = None if username is None else self._context.workspace_ref(username)
         report = self._output.begin(schemas.WORKSPACES)
         client = self._context.client
         name = client.login().username if ref is None else ref.workspace

@@ -36,12 +36,18 @@ from swanlab_export.client.response import (
     response_error,
     uncertain,
 )
-from swanlab_export.client.session import Session, describe_failure, is_same_server
+from swanlab_export.client.session import (
+    Session,
+    describe_failure,
+    is_same_server,
+    may_lack_tls,
+)
 from swanlab_export.errors import (
     AuthenticationError,
     ClosedError,
     ServerError,
     UnavailableError,
+    UsageError,
 )
 from swanlab_export.limits import JOBS, MAX_RESPONSE_MB, RETRIES, TIMEOUT_S
 from swanlab_export.messages import argument, printable, quote, shell_command
@@ -153,6 +159,7 @@ class Client:
 
         Raises:
             AuthenticationError: The server refuses the key.
+            UsageError: The host has a path, and no SwanLab is below it.
         """
         with self._login_lock:
             if self._login is None:
@@ -312,12 +319,17 @@ class Client:
                 f"{self.settings.key_page}, and {shell_command('login --relogin')} saves it",
                 status=401,
             )
-        if response.status >= 300:
-            raise response_error(request, response, self._redact)
         try:
             payload = decode(response.body)
         except ValueError:
             payload = None
+        if urlsplit(host).path and (response.status in {404, 405} or payload is None):
+            raise UsageError(
+                f"no SwanLab responds below {host} ({request}: {response.status}): "
+                "SwanLab is expected at the root of a host"
+            )
+        if response.status >= 300:
+            raise response_error(request, response, self._redact)
         user = payload.get("userInfo") if isinstance(payload, dict) else None
         self._sid = _read_sid(payload)
         if not isinstance(user, dict) or not self._sid:
@@ -400,8 +412,16 @@ class Client:
         if is_too_large:
             raise ServerError(f"{request}: {why}", **facts) from None
         if is_last or not retry.is_transient_failure(error):
+            why += self._suggest_http(error)
             host = self.settings.host
             raise UnavailableError(f"{request}: {host} cannot be reached: {why}", **facts) from None
+
+    def _suggest_http(self, error: requests.RequestException) -> str:
+        """Suggest plain http where the server may have no TLS, above all if nobody said https."""
+        scheme, _, rest = self.settings.host.partition("://")
+        if scheme == "http" or not may_lack_tls(error, is_guess=self.settings.assumes_https):
+            return ""
+        return f"; a server without TLS is named with {argument('host', f'http://{rest}')}"
 
     def _describe_limit(self) -> str:
         megabytes = self._max_response_bytes / 1024**2

@@ -10,9 +10,8 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +121,8 @@ class Rate:
 
 def attach_deadlines(pool: Any) -> None:
     """Have the connections of a pool tell the current deadline which socket they use."""
-    pool.ConnectionCls = _WATCHED.get(pool.ConnectionCls, pool.ConnectionCls)
+    if not issubclass(pool.ConnectionCls, _Watched):
+        pool.ConnectionCls = _watched(pool.ConnectionCls)
 
 
 def _attach(sock: Any) -> None:
@@ -133,20 +133,17 @@ def _attach(sock: Any) -> None:
             raise TimeoutError("timed out")
 
 
-class _WatchedHTTP(HTTPConnection):
+class _Watched:
     """A connection that can be ended while its headers are awaited: nothing else reaches it then."""
 
-    def getresponse(self) -> Any:
-        _attach(self.sock)
-        return super().getresponse()
-
-
-class _WatchedHTTPS(HTTPSConnection):
-    """The same with TLS."""
+    sock: Any
 
     def getresponse(self) -> Any:
         _attach(self.sock)
-        return super().getresponse()
+        return super().getresponse()  # type: ignore[misc]
 
 
-_WATCHED: dict[Any, Any] = {HTTPConnection: _WatchedHTTP, HTTPSConnection: _WatchedHTTPS}
+@cache
+def _watched(kind: type) -> type:
+    """The same kind of connection (plain, with TLS, through a SOCKS proxy) as a watched one."""
+    return type(f"Watched{kind.__name__}", (_Watched, kind), {})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import ssl
 from http.cookiejar import DefaultCookiePolicy
+from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,9 +16,11 @@ import requests
 import urllib3
 from requests import exceptions
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
 from swanlab_export._version import __title__, __version__
 from swanlab_export.client.deadline import attach_deadlines
+from swanlab_export.client.redact import bare_url
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import quote
 from swanlab_export.settings import is_loopback
@@ -80,8 +84,8 @@ class Session(requests.Session):
         if str(url).lower().startswith("https:"):
             verify = self._find_ca()
         merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if is_loopback(urlsplit(str(url)).hostname or ""):
-            merged["proxies"] = {}
+        is_here = is_loopback(urlsplit(str(url)).hostname or "")
+        merged["proxies"] = {} if is_here else _usable_proxies(str(url), merged["proxies"])
         return merged
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -109,6 +113,26 @@ class _Adapter(HTTPAdapter):
         pool = super().get_connection_with_tls_context(*args, **options)
         attach_deadlines(pool)
         return pool
+
+
+def _usable_proxies(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies that the environment names, which this installation must be able to use.
+
+    Raises:
+        UsageError: The one for ``url`` is a SOCKS proxy, and what speaks SOCKS is not installed.
+    """
+    # Desktops write ``socks://``, which urllib3 does not know, and let the proxy look up names.
+    usable = {name: re.sub("^socks://", "socks5h://", proxy) for name, proxy in proxies.items()}
+    chosen = select_proxy(url, usable) or ""
+    if chosen.lower().startswith("socks") and util.find_spec("socks") is None:
+        scheme = urlsplit(url).scheme
+        names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
+        name = next((name for name in names if os.environ.get(name)), "the system")
+        raise UsageError(
+            f"{name} names the SOCKS proxy {bare_url(chosen)}, which needs the extra socks: "
+            "pip install 'swanlab-export[socks]'"
+        )
+    return usable
 
 
 def find_ca(environ: Mapping[str, str]) -> str | None:
@@ -155,6 +179,36 @@ def is_bad_certificate(error: Exception) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" in text or "CertificateError" in text
 
 
+def may_lack_tls(error: Exception, *, is_guess: bool) -> bool:
+    """Say whether a request by https may have failed because the server has no TLS.
+
+    Args:
+        error: How it failed.
+        is_guess: That it is asked by https was not said by the user. Then the cause may be whatever
+            a server without TLS, or none on the port of https, lets happen.
+    """
+    if _is_no_tls(repr(error)):
+        return True
+    is_else = is_bad_certificate(error) or _is_unknown_name(repr(error)) or _is_of_proxy(error)
+    return is_guess and not is_else
+
+
+def _is_no_tls(text: str) -> bool:
+    # What OpenSSL says of a response without TLS, in different versions.
+    said = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
+    return any(words in text for words in said)
+
+
+def _is_unknown_name(text: str) -> bool:
+    return "NameResolutionError" in text or "getaddrinfo" in text
+
+
+def _is_of_proxy(error: Exception) -> bool:
+    text = repr(error)
+    is_of_socks = "SOCKS" in text and "NewConnectionError" in text
+    return is_of_socks or isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL)
+
+
 def describe_failure(error: Exception) -> str:
     """Say in plain words why a connection failed.
 
@@ -169,12 +223,13 @@ def describe_failure(error: Exception) -> str:
     )
     kinds = (
         (is_bad_certificate(error), f"its TLS certificate was not accepted ({private})"),
-        ("SSLError" in text, "TLS failed"),
         (
-            isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL),
-            "the proxy that HTTPS_PROXY or HTTP_PROXY names did not work",
+            _is_of_proxy(error),
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names did not work",
         ),
-        ("NameResolutionError" in text or "getaddrinfo" in text, "its name is not known to DNS"),
+        (_is_no_tls(text), "it responded without TLS"),
+        ("SSLError" in text, "TLS failed"),
+        (_is_unknown_name(text), "its name is not known to DNS"),
         (is_timeout, "it did not respond in time"),
         ("refused" in text, "it refused the connection"),
         (is_no_url, "this is not a valid URL"),

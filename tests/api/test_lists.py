@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from swanlab_export.sandbox import Sandbox
+
     Call = Callable[..., Result]
 
 SWEEP = "ada-lab/sweep"
@@ -263,9 +265,9 @@ def test_a_filter_that_no_run_passes(call: Call) -> None:
     assert "no run passes" in done.stderr
 
 
-def test_a_workspace_may_be_a_web_page(call: Call) -> None:
+def test_a_workspace_may_be_a_web_page(call: Call, server: Sandbox) -> None:
     """``self-hosted list-projects --workspace`` takes a pasted URL, as every path does."""
     words = ["self-hosted", "list-projects", "--all", "--format", "csv", "--workspace"]
     plain = call(*words, "ada-lab")
     assert len(plain.stdout.splitlines()) > 2
-    assert call(*words, "https://swanlab.cn/@ada-lab").stdout == plain.stdout
+    assert call(*words, f"{server.url}/@ada-lab").stdout == plain.stdout

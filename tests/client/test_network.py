@@ -6,22 +6,29 @@ import json
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
+import swanlab_export as se
 from swanlab_export.client import Client, Request
 from swanlab_export.client.session import find_ca
-from swanlab_export.errors import UnavailableError, UncertainError, UsageError
-from swanlab_export.settings import Settings
+from swanlab_export.errors import (
+    AuthenticationError,
+    UnavailableError,
+    UncertainError,
+    UsageError,
+)
+from swanlab_export.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Listen = Callable[[Callable[[socket.socket], None]], "Listener"]
 
@@ -162,8 +169,114 @@ def test_a_proxy_that_does_not_work_is_named(monkeypatch: pytest.MonkeyPatch) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
-    with pytest.raises(UnavailableError, match="the proxy that HTTPS_PROXY or HTTP_PROXY names"):
+    with pytest.raises(UnavailableError, match="HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names did"):
         ask("http://swan.example")
+
+
+@pytest.fixture
+def socks(listen: Listen) -> Listener:
+    """A SOCKS proxy that connects to this machine, whatever name it is asked for."""
+
+    def serve(connection: socket.socket) -> None:
+        greeting = connection.recv(2)
+        connection.recv(greeting[1])
+        connection.sendall(b"\x05\x00")
+        _, _, _, kind = connection.recv(4)
+        name = connection.recv(connection.recv(1)[0] if kind == 3 else 4)
+        port = int.from_bytes(connection.recv(2))
+        proxy.heads.append(name.decode() if kind == 3 else socket.inet_ntoa(name))
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            connection.sendall(b"\x05\x00\x00\x01" + bytes(6))
+            threading.Thread(target=pipe, args=(server, connection), daemon=True).start()
+            pipe(connection, server)
+
+    def pipe(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    proxy = listen(serve)
+    return proxy
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_a_socks_proxy(
+    variable: str, socks: Listener, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SOCKS proxy is used, for downloads, too; it looks up names where its URL says so."""
+    heads: list[str] = []
+    server = listen(lambda connection: talk(connection, heads))
+    monkeypatch.setenv(variable, f"socks5h://127.0.0.1:{socks.port}")
+    assert ask(f"http://swan.example:{server.port}") == {}
+    assert (socks.heads, len(heads)) == (["swan.example"], 2)
+    client = Client(Settings("http://127.0.0.1:9", "", "key"), retries=0)
+    with client:
+        url = f"http://storage.example:{server.port}/f"
+        assert b"".join(client.download(lambda: url, "the file")) == b"{}"
+    assert socks.heads == ["swan.example", "storage.example"]
+
+
+def test_socks_as_desktops_write_it(
+    socks: Listener, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy without a version is one of SOCKS 5, which looks up names."""
+    heads: list[str] = []
+    server = listen(lambda connection: talk(connection, heads))
+    monkeypatch.setenv("all_proxy", f"socks://127.0.0.1:{socks.port}/")
+    assert ask(f"http://swan.example:{server.port}") == {}
+    assert socks.heads == ["swan.example"]
+
+
+def test_a_socks_proxy_ends_at_the_deadline(
+    socks: Listener, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few bytes now and then through a SOCKS proxy end at the deadline, as without one."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"x-more: 1\r\n")
+            time.sleep(0.02)
+
+    server = listen(drip)
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{socks.port}")
+    with pytest.raises(UnavailableError, match="did not respond in time"):
+        ask(f"http://swan.example:{server.port}", timeout_s=0.05)
+
+
+def test_a_socks_proxy_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the proxy, and not the server."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{port}")
+    with pytest.raises(UnavailableError, match="ALL_PROXY names did not work"):
+        ask("http://swan.example")
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
+def test_without_what_speaks_socks(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable and the extra, without the password of the proxy."""
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.setenv(variable, "socks5://ada:passw0rd@proxy.example:1080")
+    said = rf"^{variable} names the SOCKS proxy socks5://proxy\.example:1080, .*\[socks\]"
+    with pytest.raises(UsageError, match=said):
+        ask("https://swan.example")
+    client = Client(Settings("http://127.0.0.1:9", "", "key"))
+    with client, pytest.raises(UsageError, match=said):
+        list(client.download(lambda: "https://storage.example/f", "the file"))
+
+
+def test_the_sandbox_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxies the environment names, the sandbox and its storage are on this machine."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:1")
+    with se.connect(host="sandbox", retries=0, frame="arrow") as api:
+        assert api.run.metrics("ada-lab/digits/linear", keys="loss", all=True).num_rows
 
 
 def test_a_name_that_dns_does_not_know() -> None:
@@ -196,6 +309,76 @@ def test_a_server_that_never_responds(said: bytes, listen: Listen) -> None:
         ask(f"http://127.0.0.1:{server.port}", timeout_s=0.3)
     assert time.monotonic() - began < 3
     over.set()
+
+
+@pytest.mark.parametrize("respond", [b"HTTP/1.0 400 Bad Request\r\n\r\n", b""])
+def test_a_host_without_a_scheme_on_a_plain_server(respond: bytes, listen: Listen) -> None:
+    """Without a scheme it is https, and the message says how a server without TLS is named."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(respond)
+
+    named = f"127.0.0.1:{listen(serve).port}"
+    for scheme, says in (("", True), ("https://", bool(respond))):
+        settings = load_settings(f"{scheme}{named}", "key", environ={}, cwd=Path())
+        with Client(settings, retries=0) as client, pytest.raises(UnavailableError) as caught:
+            client.login()
+        assert (
+            f"a server without TLS is named with host='http://{named}'" in str(caught.value)
+        ) == says
+
+
+def test_a_host_without_a_scheme_and_without_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suggestion comes where the port of https is closed, and not where the name is unknown."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for name, says in ((f"127.0.0.1:{port}", True), ("no-such-host.invalid", False)):
+        settings = load_settings(None, "key", environ={"SWANLAB_API_HOST": name}, cwd=Path())
+        with Client(settings, retries=0) as client, pytest.raises(UnavailableError) as caught:
+            client.login()
+        assert ("a server without TLS" in str(caught.value)) == says
+
+
+def test_a_server_below_a_path() -> None:
+    """A path that the API is below is kept, in every request and for presigned paths."""
+
+    def respond(asked: Asked) -> bytes | None:
+        if asked.path == "/swanlab/api/login/api_key":
+            return reply_json({"sid": "s", "userInfo": {"username": "ada"}})
+        known = {"/swanlab/api/thing": b"{}", "/swanlab/private/f": b"abc"}
+        return reply(200, known[asked.path]) if asked.path in known else reply(404)
+
+    with RawServer(respond) as server:
+        host = f"{server.url}/swanlab"
+        with Client(Settings(host, host, "key"), retries=0) as client:
+            assert client.send(GET) == {}
+            assert b"".join(client.download(lambda: "/private/f", "the file")) == b"abc"
+
+
+@pytest.mark.parametrize(
+    "response", [reply(404), reply(405), reply_json({"code": "Not_Found"}, 404), reply(200, b"<p>")]
+)
+def test_a_path_without_a_server(response: bytes) -> None:
+    """A path that no API is below is not cut off: the message says where SwanLab is expected."""
+    with RawServer(lambda _: response) as server:
+        settings = load_settings(f"{server.url}/swanlab", "key", environ={}, cwd=Path())
+        said = f"no SwanLab responds below {server.url}/swanlab .*at the root of a host"
+        with Client(settings, retries=0) as client, pytest.raises(UsageError, match=said):
+            client.send(GET)
+        assert [asked.path for asked in server.asked] == ["/swanlab/api/login/api_key"]
+
+
+def test_a_refused_key_below_a_path() -> None:
+    """Where an API is below the path, its refusal of a key is one like any other."""
+    refused = reply_json({"code": "401", "message": "it is unknown"}, 401)
+    with RawServer(lambda _: refused) as server:
+        host = f"{server.url}/swanlab"
+        with (
+            Client(Settings(host, host, "key")) as client,
+            pytest.raises(AuthenticationError, match="it is unknown"),
+        ):
+            client.login()
 
 
 def test_what_is_not_http_is_an_error(listen: Listen) -> None:

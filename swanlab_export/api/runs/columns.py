@@ -18,7 +18,6 @@ from swanlab_export.limits import COLUMN_CLASSES, COLUMN_TYPES, METRIC_TYPES, PA
 from swanlab_export.messages import argument, command, quote
 from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_series
 from swanlab_export.pagination import Pages
-from swanlab_export.refs import parse_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +58,7 @@ class RunColumns(Resource[F]):
         >>> found["key"].tolist()
         ['val/acc', 'val/loss']
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         metric_type = check_choice("metric_type", metric_type, METRIC_TYPES)
         metric_class = _check_class("metric_class", metric_class)
         report = self._output.begin(schemas.SERIES)
@@ -120,7 +119,7 @@ class RunColumns(Resource[F]):
         >>> found["key"].tolist()
         ['val/wrong digits', 'val/confusion']
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         paging = Paging.parse(all, page, page_size, limit)
         column_class = _check_class("column_class", column_class)
         column_type = _check_type(column_type)
@@ -181,7 +180,7 @@ class RunColumns(Resource[F]):
         ...     api.run.column("ada-lab/digits/diverged", "loss")["name"].item()
         'loss'
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         if not key.strip():
             raise UsageError(f"{argument('key')} is empty")
         column_class = _check_class("column_class", column_class)

@@ -18,7 +18,7 @@ from swanlab_export.errors import (
     UsageError,
 )
 from swanlab_export.messages import argument
-from swanlab_export.refs import ProjectRef, RunRef, parse_project, parse_run
+from swanlab_export.refs import ProjectRef, RunRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,9 @@ class Wanted:
     rules: tuple[Rule, ...] = ()
 
     @classmethod
-    def parse(cls, paths: Sequence[str], project: str | None, where: Where) -> Self:
+    def parse(
+        cls, context: Context, paths: Sequence[str], project: str | None, where: Where
+    ) -> Self:
         """Check the arguments that say which runs are meant.
 
         Raises:
@@ -49,10 +51,10 @@ class Wanted:
         if bool(paths) == bool(project):
             raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
         if project:
-            return cls(project=parse_project(project), rules=read_where(where))
+            return cls(project=context.project_ref(project), rules=read_where(where))
         if where is not None:
             raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
-        return cls(refs=tuple(parse_run(path) for path in dict.fromkeys(paths)))
+        return cls(refs=tuple(context.run_ref(path) for path in dict.fromkeys(paths)))
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.refs)) or str(self.project)

@@ -25,7 +25,6 @@ from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
-from swanlab_export.refs import ProjectRef, parse_project, parse_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.filters import Where
     from swanlab_export.endpoints.runs import RunSource
+    from swanlab_export.refs import ProjectRef
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
@@ -58,7 +58,7 @@ class RunRecords(Resource[F]):
         ...     api.run.info("ada-lab/digits/diverged")["config.lr"].item()
         1.5
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         report = self._output.begin(schemas.RUNS)
         run = find_run(self._context, ref, report)
         result = Result(
@@ -95,7 +95,7 @@ class RunRecords(Resource[F]):
         >>> bool(runs["config.lr"].min() >= 0.1)
         True
         """
-        ref = parse_project(project)
+        ref = self._context.project_ref(project)
         rules = read_where(where)
         keys = _summary_keys(summary)
         report = self._output.begin(schemas.RUNS)
@@ -141,7 +141,7 @@ class RunRecords(Resource[F]):
         0.28125
         """
         patterns = None if keys is None else schemas.parse_names(keys, "keys")
-        wanted = Wanted.parse(flat(paths), project, where)
+        wanted = Wanted.parse(self._context, flat(paths), project, where)
         report = self._output.begin(schemas.SUMMARY)
         client = self._context.client
         runs = find_runs(self._context, wanted, partial=partial, report=report)
@@ -198,7 +198,7 @@ class RunRecords(Resource[F]):
         >>> len(runs), "config.lr" in runs, "summary.loss" in runs
         (16, True, True)
         """
-        ref = parse_project(project)
+        ref = self._context.project_ref(project)
         paging = Paging.parse(all, page, page_size, limit)
         if where is not None:
             if page or page_size or limit:

@@ -20,7 +20,6 @@ from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.details import normalize_logs
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.pagination import fetch_log_shards
-from swanlab_export.refs import parse_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +67,7 @@ class RunLogs(Resource[F]):
         >>> lines["tag"].unique().tolist()
         ['train']
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         if offset is not None and not 0 <= offset <= _LINES_MAX:
             raise UsageError(f"{argument('offset')} is from 0 to {_LINES_MAX}")
         if all and offset:
@@ -130,7 +129,7 @@ class RunLogs(Resource[F]):
         ...     api.run.export_logs("ada-lab/digits/diverged", rows=10)["rows"].tolist()
         [10]
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         if not 0 <= start <= _LINES_MAX:
             raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
         if not 1 <= rows <= _LINES_MAX:

@@ -20,7 +20,6 @@ from swanlab_export.errors import UsageError
 from swanlab_export.files.folder import FolderWriter
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.details import normalize_medias
-from swanlab_export.refs import parse_run
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class RunMedias(Resource[F]):
         >>> images["step"].tolist()[:2]
         [43, 219]
         """
-        ref = parse_run(path)
+        ref = self._context.run_ref(path)
         patterns = schemas.parse_names(keys, "keys")
         if step is not None and not 0 <= step < 2**63:
             raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")

@@ -126,7 +126,7 @@ class RunMetrics(Resource[F]):
         >>> len(points)
         440
         """
-        wanted = Wanted.parse(flat(paths), project, where)
+        wanted = Wanted.parse(self._context, flat(paths), project, where)
         bounds = Range.parse(range_type, range_start, range_end, range_head, range_tail, range_last)
         query = Query.parse(
             keys,
