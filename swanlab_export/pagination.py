@@ -11,7 +11,8 @@ Two complete reads with the same items are the whole list, whatever its total sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from swanlab_export.errors import IncompleteError, ServerError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swanlab_export.progress import Progress
     from swanlab_export.report import Report
 
+_Item = TypeVar("_Item")
 _FULL_SIZE = 100
 _READS_MAX = 4
 _READS_CONCURRENT = 2
@@ -364,3 +366,10 @@ def _read_shard(request: Request, payload: Any) -> tuple[list[Any], int]:
 
 def _kind(value: Any) -> str:
     return "null" if value is None else f"a {type(value).__name__}"
+
+
+def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """Cut a stream into lists of at most ``size``."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -118,6 +118,17 @@ def pandas_column(field: pa.Field) -> dict[str, Any]:
     }
 
 
+def unquote(text: str) -> str:
+    """Take off one pair of outer quotes, which cmd.exe does not take off: ``'train/*'``.
+
+    >>> unquote("'train/*'"), unquote("it's")
+    ('train/*', "it's")
+    """
+    text = text.strip()
+    is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if is_quoted and text[0] not in text[1:-1] else text
+
+
 def parse_names(names: str | Sequence[str], name: str) -> list[str]:
     """Read ``loss,acc`` or a list of names; quotes protect a comma, each name counts once.
 
@@ -133,7 +144,8 @@ def parse_names(names: str | Sequence[str], name: str) -> list[str]:
     """
     if isinstance(names, str):
         try:
-            rows = list(csv.reader([names], skipinitialspace=True, strict=True))
+            plain = unquote(names) if names.strip().startswith("'") else names
+            rows = list(csv.reader([plain], skipinitialspace=True, strict=True))
         except csv.Error:
             rows = []
         found = [each.strip() for row in rows for each in row]

@@ -80,16 +80,24 @@ Feather. These two carry pandas types: pd.read_parquet needs no options."""
 _FILTERS = """\
 -f 'NAME OPERATOR VALUE', several are combined with AND.
 
-NAME       state, name, description, group, job_type, labels, show, created_at,
-           updated_at, finished_at, ...; config.KEY for the configuration,
-           summary.KEY for the latest value
-OPERATOR   =  !=  >=  <=  >  <  in  not in   as usual; values of in are
-                                             separated by commas
-           ~  !~                             contains, does not contain
+NAME       any column of `run list`: state, name, run_id, slug, group, job_type,
+           labels, created_at, duration_s, user.username, ...; config.KEY for
+           the configuration, summary.KEY for the latest value
+OPERATOR   =   !=            is, is not; states in upper or lower case
+           >=  <=  >  <      numbers as numbers, times as times, words as words;
+                             a value that is missing passes none of them
+           in, not in        is one of several values, separated by commas
+           ~   !~            contains, does not contain, in any case
+           is null           has no value; is not null: has one
 
 state=FINISHED                      'state in CRASHED,ABORTED'
 'config.lr>=0.001'                  'summary.val/acc>0.9'
 'created_at>=2026-03-01T00:00:00Z'  name~baseline
+'created_at>=-7d'                   'duration_s>3600'
+'run_id in a1b2,c3d4'               'config.dropout is null'
+
+A time is in UTC where it names no zone; -7d is seven days ago (s, m, h, d, w).
+A name that does not exist, and a value that the field cannot have, are errors.
 
 Also a JSON array of the server's own rules, or a file that holds one:
 [{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]"""

@@ -159,8 +159,8 @@ def filter_(
     """Runs of a project that pass all filters.
 
     A rule is NAME OPERATOR VALUE, such as state=FINISHED, config.lr>=0.001, summary.acc>0.9,
-    name~baseline, 'state in CRASHED,ABORTED'. NAME is a field of the run, config.KEY or
-    summary.KEY; the operators are = != >= <= > < ~ !~ in, not in.
+    name~baseline (contains), 'state in CRASHED,ABORTED', 'created_at>=-7d'. NAME is a column of
+    `run list`, config.KEY or summary.KEY; `help filters` explains the operators.
     """
     with connected(shared, f"runs-{project or project_argument or ''}") as api:
         api.run.filter(_one_project(project, project_argument), where, summary=_keys(summary))

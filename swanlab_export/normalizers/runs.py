@@ -17,12 +17,12 @@ from swanlab_export.normalizers.values import (
     read_value,
     refuse_error,
 )
+from swanlab_export.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from swanlab_export.refs import ProjectRef
-    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
 # Fields of the payload whose columns have other names.
@@ -61,6 +61,11 @@ def normalize_runs(
     rows = (row(as_entity(run, "a run", "cuid"), summary) for run, summary in pairs)
     expected = [f"summary.{key}" for key in summary_keys]
     return build_table(schemas.RUNS, rows, report, is_single=is_single, expected=expected)
+
+
+def run_columns(payload: Any, project: ProjectRef, web_host: str) -> Row:
+    """One run as a row of its table, for rules about columns that the payload does not name."""
+    return _run_row(as_entity(payload, "a run", "cuid"), project, web_host, Report())
 
 
 def flatten_groups(payload: Any) -> Iterator[Any]:

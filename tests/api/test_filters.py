@@ -65,6 +65,9 @@ FORMS: list[tuple[str, Any, Rule]] = [
         {"config.plugin": 3},
         rule("plugin", "CONFIG", "EQ", "3"),
     ),
+    ("outer quotes", "'config.lr >= 0.1'", rule("lr", "CONFIG", "GTE", "0.1")),
+    ("null", "config.a is  NOT null", rule("a", "CONFIG", "IS NOT NULL")),
+    ("null in a mapping", {"config.a is null": True}, rule("a", "CONFIG", "IS NULL")),
     ("a tuple", {"state in": ("A", "B")}, rule("state", "STABLE", "IN", "A", "B")),
     ("a list as text", {"state not in": "A,B"}, rule("state", "STABLE", "NOT IN", "A", "B")),
     (
@@ -142,7 +145,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("two signs", "config.lr>>1", "two operators in a row"),
     ("two other signs", "config.lr=>1", "two operators in a row"),
     ("no field", "colour=red", "'colour' is not a field of a run"),
-    ("no value", {"state": []}, "rule 0 has no value"),
+    ("no value", {"state in": []}, "rule 0 has no value"),
     ("no text", ["state=X", 5], "'5' is not a rule"),
     ("no object", "[1]", "rule 0 is not an object"),
     ("cut JSON", '[{"key": "a"', "is not JSON"),

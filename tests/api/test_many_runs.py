@@ -299,7 +299,7 @@ def test_a_project_without_runs(command: str, keys: str, call: Call) -> None:
     done = call("run", command, "-p", "ada-lab/empty", "--keys", keys)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == []
-    assert "there are no runs" in done.stderr
+    assert "ada-lab/empty has no runs" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.api.runs.downloads import open_download, presign
-from swanlab_export.api.runs.find import FoundRun, in_batches
 from swanlab_export.api.runs.keys import no_such_key
 from swanlab_export.api.runs.plan import Plan, Steps, chunks_of
 from swanlab_export.api.runs.summaries import join_summaries
@@ -22,6 +21,7 @@ from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.ordering import StepOrder, in_step_order
 from swanlab_export.normalizers.sampling import sample_evenly
 from swanlab_export.normalizers.selection import Selection
+from swanlab_export.pagination import in_batches
 from swanlab_export.report import Report
 from swanlab_export.tables import RestartError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Client, Download
     from swanlab_export.progress import Bar
     from swanlab_export.spool import BatchSpool

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.endpoints import metrics as metrics_endpoint
+from swanlab_export.api.runs.rules import warn_of_states
+from swanlab_export.api.runs.survey import all_runs, check_rules, latest_values
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.endpoints.filters import needs_check, passes
+from swanlab_export.endpoints.filters import (
+    needs_check,
+    needs_columns,
+    passes,
+    read_compared,
+    sent_filters,
+)
 from swanlab_export.errors import NotFoundError, ServerError
-from swanlab_export.limits import PAGE_SIZES, RUNS_PER_REQUEST
-from swanlab_export.normalizers.runs import flatten_groups
-from swanlab_export.pagination import Pages
+from swanlab_export.normalizers.runs import flatten_groups, run_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,21 +29,6 @@ if TYPE_CHECKING:
 _FILTERS = "filters of runs"
 
 
-def all_runs(context: Context, ref: ProjectRef, report: Report) -> Pages:
-    """The runs of a project, page by page."""
-    return Pages(
-        context.client,
-        lambda page, size: endpoint.runs_page(ref, page, size),
-        endpoint.identify,
-        page=1,
-        size=PAGE_SIZES[-1],
-        all=True,
-        title="runs",
-        progress=context.progress,
-        report=report,
-    )
-
-
 def filtered_runs(
     context: Context,
     ref: ProjectRef,
@@ -46,7 +36,7 @@ def filtered_runs(
     find_project_id: Callable[[], str],
     report: Report,
 ) -> list[Any]:
-    """Fetch the runs that pass all rules.
+    """Fetch the runs that pass all rules; where there is none, the report says why.
 
     A server that has no filters, or refuses these, lists its runs instead, and the rules are
     applied here.
@@ -57,35 +47,76 @@ def filtered_runs(
         rules: What a run has to meet.
         find_project_id: Returns the project's id, or raises that there is no such project.
         report: Gets warnings.
+
+    Raises:
+        NotFoundError: No run of the project has the key of a rule; names the closest ones.
     """
+    warn_of_states(rules, report)
     client = context.client
-    found = _ask(client, ref, rules, find_project_id)
+    found = _ask(context, ref, rules, find_project_id)
     is_complete = found is None
     runs = list(all_runs(context, ref, report)) if found is None else found
     summaries = _latest_values(client, runs, rules, find_project_id, is_complete=is_complete)
-    return [
+    kept = [
         run
         for run, summary in zip(runs, summaries, strict=True)
-        if all(passes(rule, run, summary, is_complete=is_complete) for rule in rules)
+        if _passes_all(context, ref, rules, run, summary, is_complete=is_complete)
     ]
+    check_rules(context, ref, rules, kept, find_project_id, report)
+    return kept
+
+
+def _passes_all(
+    context: Context,
+    ref: ProjectRef,
+    rules: Sequence[Rule],
+    run: Any,
+    summary: Mapping[str, Any] | None,
+    *,
+    is_complete: bool,
+) -> bool:
+    columns = _columns(context, ref, rules, run)
+    return all(passes(rule, run, summary, columns, is_complete=is_complete) for rule in rules)
+
+
+def _columns(
+    context: Context, ref: ProjectRef, rules: Sequence[Rule], run: Any
+) -> Mapping[str, Any]:
+    """The run as a row of its table, where a rule needs it."""
+    is_needed = any(map(needs_columns, rules))
+    return run_columns(run, ref, context.web_host) if is_needed else {}
 
 
 def _ask(
-    client: Client, ref: ProjectRef, rules: Sequence[Rule], find_project_id: Callable[[], str]
+    context: Context,
+    ref: ProjectRef,
+    rules: Sequence[Rule],
+    find_project_id: Callable[[], str],
 ) -> list[Any] | None:
     """Ask the server for the runs; None where it cannot choose them."""
-    if client.capabilities.lacks(_FILTERS):
+    client = context.client
+    unsent = [rule for rule in rules if not sent_filters(rule)]
+    if client.capabilities.lacks(_FILTERS) or len(unsent) == len(rules):
         return None
     try:
-        return list(flatten_groups(endpoint.fetch_filtered_runs(client, ref, rules)))
+        found = list(flatten_groups(endpoint.fetch_filtered_runs(client, ref, rules)))
     except NotFoundError:
         find_project_id()
         # The project is there, so what is missing are the filters.
         client.capabilities.learn(_FILTERS, is_offered=False)
+        return None
     except ServerError as refused:
         if refused.status != 400:
             raise
-    return None
+        return None
+    # What the server has not judged has to be known here.
+    for run in found:
+        columns = _columns(context, ref, unsent, run)
+        if not all(
+            rule.kind == "SCALAR" or read_compared(rule, run, None, columns)[0] for rule in unsent
+        ):
+            return None
+    return found
 
 
 def _latest_values(
@@ -102,13 +133,4 @@ def _latest_values(
     if not (of_metrics and (is_checked_here or any(map(endpoint.is_pinned, runs)))):
         return [None] * len(runs)
     keys = list(dict.fromkeys(rule.field for rule in of_metrics))
-    project_id = find_project_id()
-    sources = [endpoint.read_source(run, project_id) for run in runs]
-    batches = [sources[i : i + RUNS_PER_REQUEST] for i in range(0, len(runs), RUNS_PER_REQUEST)]
-
-    def fetch(some: list[endpoint.RunSource]) -> list[Mapping[str, Any]]:
-        payload = metrics_endpoint.fetch_summaries(client, some, keys)
-        by_id = metrics_endpoint.read_summaries(payload, some, keys)
-        return [by_id.get(source.run_id, {}) for source in some]
-
-    return [summary for part in client.map(fetch, batches) for summary in part]
+    return [*latest_values(client, runs, find_project_id(), keys)]

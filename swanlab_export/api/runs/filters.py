@@ -5,6 +5,9 @@ Three forms with the same meaning::
     state=FINISHED                  config.lr>=0.001        the shorthand
     {"state": "FINISHED", "config.lr >=": 1e-3}             a Python mapping
     [{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]    the server's own rules
+
+Operators: ``= != >= <= > <``, ``in`` and ``not in`` (values separated by commas), ``~`` (contains)
+and ``!~``, ``is null`` and ``is not null``.
 """
 
 from __future__ import annotations
@@ -16,17 +19,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from swanlab_export.api.runs.rules import settle
 from swanlab_export.endpoints.filters import (
     KINDS,
+    NULL_OPERATORS,
     OPERATORS,
     RUN_FIELDS,
     Rule,
-    is_of_time,
-    read_time_ms,
     run_field,
 )
 from swanlab_export.errors import UsageError
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import argument, closest, quote
+from swanlab_export.schemas import unquote
 
 Where = str | Iterable[Any] | Mapping[str, Any] | None
 
@@ -45,8 +49,11 @@ _SIGNS = {
     "in": "IN",
 }
 _SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|\s+not\s+in\s+|\s+in\s+)\s*", re.IGNORECASE)
+_NULL = re.compile(r"\s+is\s+(not\s+)?null$", re.IGNORECASE)
 # In a mapping the sign ends the name, which may contain spaces and signs itself.
 _LAST_SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~|(?<=\s)not\s+in|(?<=\s)in)$", re.IGNORECASE)
+# A value that begins so was probably meant to hold the sign.
+_BEGINS_WITH_SIGN = re.compile(r"\s*(==|!=|>=|<=|!~|=|>|<|~)\s*\S")
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -73,25 +80,21 @@ def parse_where(where: Where) -> tuple[Rule, ...]:
     return tuple(_check(rule, index) for index, rule in enumerate(found))
 
 
-def read_where(where: Where) -> tuple[Rule, ...]:
-    """Parse rules that are to be applied: what a time is compared with has to be one.
+def read_where(where: Where, now_ms: int) -> tuple[Rule, ...]:
+    """Parse rules that are to be applied: a field has to be compared with what it can be.
+
+    Args:
+        where: The rules, in any form.
+        now_ms: What times such as ``-7d`` are counted from.
 
     Raises:
-        UsageError: A rule has no meaning; the message gives its index.
+        UsageError: A rule has no meaning, or cannot match; the message gives its index.
+
+    >>> read_where(["state=finished", "created_at>=-1d"], 1_772_000_000_000)[1].values
+    ('2026-02-24T06:13:20.000Z',)
     """
-    rules = parse_where(where)
-    for index, rule in enumerate(rules):
-        if not is_of_time(rule) or rule.operator in {"CONTAIN", "NOT_CONTAIN"}:
-            continue
-        for value in rule.values:
-            try:
-                read_time_ms(value)
-            except (ValueError, OverflowError):
-                raise UsageError(
-                    f"{argument('where')}: rule {index} compares {rule.field} with "
-                    f"{quote(value)}, which is no time such as 2026-03-01T12:00:00Z"
-                ) from None
-    return rules
+    rules = enumerate(parse_where(where))
+    return tuple(settle(rule, index, now_ms) for index, rule in rules)
 
 
 def _parse_part(part: Any) -> list[Any]:
@@ -100,9 +103,11 @@ def _parse_part(part: Any) -> list[Any]:
         return [part] if {"key", "op"} <= part.keys() else _parse_mapping(part)
     if not isinstance(part, str):
         raise UsageError(f"{argument('where')}: {quote(repr(part))} is not a rule")
-    text = part.strip()
+    text = unquote(part)
     if text.startswith(("[", "{")):
         return _parse_json(text, "the text")
+    if match := _NULL.search(text):
+        return [_null_rule(text[: match.start()], is_null=not match[1])]
     if match := _SIGN.search(text):
         if text[match.end() : match.end() + 1] in tuple("=<>~!"):
             raise UsageError(f"{argument('where')}: {quote(text)} has two operators in a row")
@@ -114,29 +119,63 @@ def _parse_mapping(mapping: Mapping[str, Any]) -> list[Any]:
     rules = []
     for name, value in mapping.items():
         text = str(name).strip()
+        if match := _NULL.search(text):
+            rules.append(_null_rule(text[: match.start()], is_null=not match[1], value=value))
+            continue
         match = _LAST_SIGN.search(text)
         key, sign = (text[: match.start()], match.group(1)) if match else (text, "=")
+        if value is None and sign in {"=", "==", "!="}:
+            rules.append(_null_rule(key, is_null=sign != "!="))
+            continue
+        if not match and isinstance(value, str) and _BEGINS_WITH_SIGN.match(value):
+            raise UsageError(
+                f"{argument('where')}: {quote(key)} is compared with {quote(value)}: the operator "
+                f"belongs to the name, as in {{{f'{key} >='!r}: 0.1}}"
+            )
         rules.append(_parse_words(key, sign, value))
     return rules
 
 
 def _parse_words(name: str, sign: str, value: Any) -> dict[str, Any]:
     operator = _SIGNS[" ".join(sign.lower().split())]
-    key, kind = name.strip(), "STABLE"
-    for prefix, of_prefix in _PREFIXES.items():
-        if key.startswith(prefix):
-            key, kind = key.removeprefix(prefix), of_prefix
-    if kind == "STABLE" and run_field(key) is None:
-        raise UsageError(
-            f"{argument('where')}: {quote(key)} is not a field of a run; use one of "
-            f"{', '.join(RUN_FIELDS)}, config.<key> or summary.<key>"
-        )
+    field = _field(name)
     if isinstance(value, str) and operator in {"IN", "NOT IN"}:
         value = [item.strip() for item in value.split(",")]
     if getattr(value, "ndim", 0) == 1:  # an array or a Series
         value = value.tolist()
-    values = list(value) if isinstance(value, list | tuple | set) else [value]
-    return {"key": key, "type": kind, "op": operator, "value": values}
+    is_list = isinstance(value, list | tuple | set)
+    if is_list and operator not in {"IN", "NOT IN"}:
+        raise UsageError(
+            f"{argument('where')}: {name.strip()} is compared with a list: "
+            f"{{{f'{name.strip()} in'!r}: [...]}} means one of several values"
+        )
+    return field | {"op": operator, "value": list(value) if is_list else [value]}
+
+
+def _field(name: str) -> dict[str, Any]:
+    """What a rule is about: a field of the run, or a key of its config or summary.
+
+    Raises:
+        UsageError: There is no such field; names similar ones.
+    """
+    key = name.strip()
+    for prefix, kind in _PREFIXES.items():
+        if key.startswith(prefix):
+            return {"key": key.removeprefix(prefix), "type": kind}
+    if run_field(key) is None:
+        near = closest(key, RUN_FIELDS, len(RUN_FIELDS))
+        raise UsageError(
+            f"{argument('where')}: {quote(key)} is not a field of a run; there are "
+            f"{', '.join(near)}, config.<key> and summary.<key>"
+        )
+    return {"key": key, "type": "STABLE"}
+
+
+def _null_rule(name: str, *, is_null: bool, value: Any = True) -> dict[str, Any]:
+    if value is not True:
+        given = f"{name.strip()} is null"
+        raise UsageError(f"{argument('where')}: {quote(given)} takes True, not {quote(str(value))}")
+    return _field(name) | {"op": "IS NULL" if is_null else "IS NOT NULL", "value": []}
 
 
 def _parse_json(text: str, where: str) -> list[Any]:
@@ -175,7 +214,7 @@ def _check(rule: Any, index: int) -> Rule:
         raise refuse("has a key that is not a name")
     if kind not in KINDS:
         raise refuse(f"has type {quote(str(kind))}, not one of {', '.join(KINDS)}")
-    if operator not in OPERATORS:
+    if operator not in (*OPERATORS, *NULL_OPERATORS):
         raise refuse(f"has op {quote(str(operator))}, not one of {', '.join(OPERATORS)}")
     field = run_field(key) if kind == "STABLE" else key
     if field is None:
@@ -189,6 +228,8 @@ def _check_values(
     """Check what a rule compares with, and write it as the server compares it."""
     if not isinstance(given, list):
         raise refuse("has a value that is not a list")
+    if operator in NULL_OPERATORS:
+        return ()
     if not given:
         raise refuse("has no value")
     values = tuple(_as_word(value) for value in given)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from swanlab_export.api.runs.filtering import all_runs, filtered_runs
+from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import Where, read_where
+from swanlab_export.api.runs.survey import all_runs
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.report import Report
-
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,8 @@ class Wanted:
         if bool(paths) == bool(project):
             raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
         if project:
-            return cls(project=context.project_ref(project), rules=read_where(where))
+            rules = read_where(where, context.now_ms())
+            return cls(project=context.project_ref(project), rules=rules)
         if where is not None:
             raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
         return cls(refs=tuple(context.run_ref(path) for path in dict.fromkeys(paths)))
@@ -218,6 +217,8 @@ def _find_in_project(
             payloads = filtered_runs(context, ref, rules, find_project_id, report)
         else:
             payloads = [endpoint.drop_profile(run) for run in all_runs(context, ref, report)]
+            if not payloads:
+                report.warn(f"{ref} has no runs")
     except SwanlabExportError:
         project()  # that there is no such project says more than that it has no runs
         raise
@@ -232,10 +233,3 @@ def _distinct(runs: Iterable[FoundRun]) -> list[FoundRun]:
     for run in runs:
         found.setdefault(run.run_id, run)
     return list(found.values())
-
-
-def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Cut a stream into lists of at most ``size``."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -6,7 +6,6 @@ import fnmatch
 from functools import partial
 from typing import TYPE_CHECKING
 
-from swanlab_export.api.runs.find import in_batches
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.endpoints import runs as run_endpoint
@@ -14,7 +13,7 @@ from swanlab_export.errors import NotFoundError, SwanlabExportError
 from swanlab_export.limits import PAGE_SIZES, RUNS_PER_REQUEST
 from swanlab_export.messages import closest, command, quote
 from swanlab_export.normalizers.details import SYSTEM_PREFIX
-from swanlab_export.pagination import Pages, fetch_by_cursor
+from swanlab_export.pagination import Pages, fetch_by_cursor, in_batches
 from swanlab_export.progress import Progress
 
 if TYPE_CHECKING:
@@ -154,9 +153,6 @@ def warn_of_missing(
     having: Mapping[str, set[str]], count: int, report: Report, x_key: str | None = None
 ) -> None:
     """Warn of keys (with their x axis) that only some of ``count`` runs have."""
-    if not count:
-        report.warn("there are no runs")
-        return
     for key, ids in having.items():
         if len(ids) < count:
             both = key if x_key in {None, key} else f"{key} and {x_key}"

@@ -81,11 +81,15 @@ class RunRecords(Resource[F]):
         Args:
             project: workspace/project, or the URL of its web page.
             where: A mapping such as ``{"state": "FINISHED", "config.lr >=": 1e-3}``, rules such
-                as ``["state=FINISHED"]``, or the server's own.
+                as ``["state=FINISHED"]``, or the server's own. Names are columns of the table.
+                The operators are ``= != >= <= > <``, ``in`` and ``not in`` (one of several
+                values), ``~`` (contains) and ``!~``, ``is null`` and ``is not null``. A time may
+                be ``-7d``: seven days ago.
             summary: Add the latest value of each metric (True), or of these keys.
 
         Raises:
-            UsageError: A rule has no meaning; the message gives its index.
+            UsageError: A rule has no meaning, or cannot match; the message gives its index.
+            NotFoundError: No run of the project has the key of a rule; names the closest ones.
 
         Source: ``POST /project/{workspace}/{project}/runs/shows``.
 
@@ -96,14 +100,12 @@ class RunRecords(Resource[F]):
         True
         """
         ref = self._context.project_ref(project)
-        rules = read_where(where)
+        rules = read_where(where, self._context.now_ms())
         keys = _summary_keys(summary)
         report = self._output.begin(schemas.RUNS)
         context, client = self._context, self._context.client
         project_id = project_endpoint.read_project_id(project_endpoint.fetch_project(client, ref))
         runs = filtered_runs(context, ref, rules, lambda: project_id, report)
-        if not runs:
-            report.warn("no run passes the filter")
         result = Result(
             lambda: _runs_table(context, report, ref, project_id, runs, keys),
             lambda: runs,

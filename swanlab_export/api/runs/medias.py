@@ -12,7 +12,7 @@ import pyarrow as pa
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.resource import F, Resource
-from swanlab_export.api.runs.find import find_run, in_batches
+from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.keys import check_returned, match_keys
 from swanlab_export.endpoints import medias as endpoint
 from swanlab_export.endpoints.metrics import read_urls
@@ -20,6 +20,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.files.folder import FolderWriter
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.details import normalize_medias
+from swanlab_export.pagination import in_batches
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swanlab_export.api.runs.find import in_batches
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.limits import RUNS_PER_REQUEST
+from swanlab_export.pagination import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
