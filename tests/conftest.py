@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from object_stores import SERVERS, Store, serve
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
@@ -63,3 +64,19 @@ def call(server: Sandbox) -> Callable[..., Result]:
         return CliRunner().invoke(root, ["api", *words, *access])
 
     return run
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def running_store(request: Any, tmp_path_factory: Any) -> Iterator[Store]:
+    """An object store on this machine: tests that use it run with each of the servers."""
+    with serve(request.param, tmp_path_factory.mktemp(request.param)) as running:
+        yield running
+
+
+@pytest.fixture
+def store(running_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The object store, empty, with its endpoint and keys in the environment."""
+    running_store.remove_all()
+    for name, value in running_store.environ.items():
+        monkeypatch.setenv(name, value)
+    return running_store

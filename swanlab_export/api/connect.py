@@ -33,7 +33,7 @@ from swanlab_export.progress import Progress, TqdmProgress
 from swanlab_export.settings import Settings, current_folder, is_sandbox, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -250,21 +250,33 @@ class Api(Generic[F]):
     @overload
     def using(self, frame: Literal["batches"]) -> Api[Iterator[pa.RecordBatch]]: ...
     @overload
-    def using(self, *, save: str | os.PathLike[str], log_scale: bool = ...) -> Api[Path]: ...
+    def using(self, *, save: os.PathLike[str], log_scale: bool = ...) -> Api[Path]: ...
+    @overload
+    def using(
+        self,
+        *,
+        save: str,
+        log_scale: bool = ...,
+        store_options: Mapping[str, str] | None = ...,
+    ) -> Api[Path | str]: ...
     def using(
         self,
         frame: str | None = None,
         *,
         save: str | os.PathLike[str] | None = None,
         log_scale: bool = False,
+        store_options: Mapping[str, str] | None = None,
     ) -> Api[Any]:
         """The same connection, whose calls return something else.
 
         Args:
             frame: The kind of frame that calls return, as in ``connect``.
             save: Calls write their table to this file instead, and return its path. The extension
-                gives the format; ``.png``, ``.svg`` and ``.pdf`` draw metrics.
+                gives the format; ``.png``, ``.svg`` and ``.pdf`` draw metrics. A URL such as
+                ``s3://bucket/runs.parquet`` is an object of a store, whose keys are read from the
+                environment; then calls return the URL.
             log_scale: Pictures have a logarithmic axis.
+            store_options: Options of the object store: ``{"endpoint": "https://…"}``, or a region.
 
         Raises:
             UsageError: The kind of frame or the extension is unknown.
@@ -277,6 +289,8 @@ class Api(Generic[F]):
         if (frame is None) == (save is None):
             raise UsageError(f"give one of {argument('frame')} and {argument('save')}")
         output: Output[Any] = (
-            FrameOutput(frame or "") if save is None else FileOutput(save, log_scale=log_scale)
+            FrameOutput(frame or "")
+            if save is None
+            else FileOutput(save, log_scale=log_scale, store_options=store_options)
         )
         return Api(self._context, output, self._close)

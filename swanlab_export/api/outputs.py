@@ -57,13 +57,20 @@ class FileOutput:
     Args:
         save: The file; its extension gives the format. Pictures are of metrics only.
         log_scale: Pictures have a logarithmic axis.
+        store_options: Options of the object store, where the file is a URL such as s3://….
 
     Raises:
         UsageError: The extension is unknown, or nothing can be written there.
     """
 
-    def __init__(self, save: str | PathLike[str], *, log_scale: bool = False) -> None:
-        self._target = parse_target(fspath(save), PICTURES)
+    def __init__(
+        self,
+        save: str | PathLike[str],
+        *,
+        log_scale: bool = False,
+        store_options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._target = parse_target(fspath(save), PICTURES, store_options=store_options)
         self.can_restart = True
         self._log_scale = log_scale
         if log_scale and self._target.format != "plot":
@@ -79,8 +86,8 @@ class FileOutput:
             check_plottable(table)
         return Report()
 
-    def deliver(self, result: Result, report: Report) -> Path:
-        """Write the table and return the path."""
+    def deliver(self, result: Result, report: Report) -> Path | str:
+        """Write the table and return the path, or the URL of the object."""
         saved = result.use_table(lambda table: self._write(table, result.source, report), report)
         show_report(report)
         return saved.path

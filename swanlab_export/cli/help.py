@@ -67,6 +67,9 @@ _FORMATS = """\
                   .json .jsonl .xlsx; text formats also with .gz or .zst;
                   metrics also .png .svg .pdf
                   A file appears complete or not at all.
+--save s3://BUCKET/NAME
+                  an object of a store, also gs:// and az://; keys are read from
+                  the environment, such as AWS_ACCESS_KEY_ID; see --store-option
 --csv-bom         .csv and .tsv files begin with a byte order mark: Excel then
                   reads them as UTF-8
 

@@ -45,6 +45,7 @@ class Shared:
     host: str | None
     api_key: str | None
     save: str | None
+    store_option: tuple[str, ...]
     csv_bom: bool
     output_format: str | None
     raw: bool
@@ -170,7 +171,15 @@ _OPTIONS = (
         metavar="[NAME]",
         shell_complete=lambda _, __, incomplete: [CompletionItem(incomplete, type="file")],
         help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather .xlsx "
-        "(text also .gz .zst). Without NAME, the file is named after the command and the time.",
+        "(text also .gz .zst); also s3://, gs:// and az:// URLs. Without NAME, the file is named after the command and the time.",
+    ),
+    _shared(
+        "--store-option",
+        "store_option",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Of the object store of --save s3://BUCKET/NAME, such as endpoint=URL; again for more. "
+        "Keys are read from the environment.",
     ),
     _shared("--csv-bom", is_flag=True, help="Begin a .csv or .tsv file so that Excel reads UTF-8."),
     _shared(

@@ -195,8 +195,7 @@ class CommandOutput:
         if self._shared.raw:
             self._write_raw(result.raw())
         elif self._target is not None and self._target.format == "log":
-            size_bytes = self._target.path.stat().st_size
-            self._say_saved(f"{self._target.path} ({size_bytes:,} bytes)")
+            self._say_saved(str(self._target.shown))
         else:
             result.use_table(lambda table: self._write(table, result.source, report), report)
         sys.stdout.flush()
@@ -432,14 +431,17 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
     if shared.save is None:
         if shared.csv_bom:
             raise UsageError(f"{argument('csv_bom')} is for {argument('save')}")
+        if shared.store_option:
+            raise UsageError(f"{argument('store_option')} is for {argument('save')}")
         return None
-    from swanlab_export.files import parse_target
+    from swanlab_export.files import parse_store_options, parse_target
 
     if shared.output_format is not None:
         raise UsageError(
             f"{argument('save')} goes by the extension: leave out {argument('format')}"
         )
-    target = parse_target(shared.save or _default_name(name), extra)
+    options = parse_store_options(shared.store_option)
+    target = parse_target(shared.save or _default_name(name), extra, store_options=options)
     if shared.raw and target.format != "json":
         raise UsageError(f"{argument('raw')} saves as .json only")
     if shared.fields is not None and target.format == "log":

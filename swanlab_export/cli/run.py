@@ -365,7 +365,10 @@ def export_logs(path: str, start: int, rows: int, shared: Shared) -> None:
     """The console log as a file: its URL, or with --save run.log the file itself."""
     with connected(shared, f"log-{path}", extra_formats={".log": "log"}) as api:
         save = shared.save if _is_log(shared.save) else None
-        api.run.export_logs(path, start=start, rows=rows, save=save)
+        from swanlab_export.files import parse_store_options  # with Arrow, which is slow to import
+
+        options = parse_store_options(shared.store_option) if save else None
+        api.run.export_logs(path, start=start, rows=rows, save=save, store_options=options)
 
 
 def _is_log(save: str | None) -> bool:

@@ -13,11 +13,13 @@ import pyarrow as pa
 from swanlab_export.files.atomic import write_atomically
 from swanlab_export.files.formats import PICTURES, Target, parse_target
 from swanlab_export.files.parquet import write_feather, write_parquet
+from swanlab_export.files.stores import parse_store_options
 from swanlab_export.files.text import write_text
 from swanlab_export.limits import TEXT_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from swanlab_export.tables import Table
@@ -26,6 +28,7 @@ __all__ = [
     "PICTURES",
     "Saved",
     "Target",
+    "parse_store_options",
     "parse_target",
     "write_chunks",
     "write_table",
@@ -35,9 +38,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Saved:
-    """What was saved; ``columns`` is 0 where the file is not a table."""
+    """What was saved: a file or the URL of an object; ``columns`` is 0 where it is not a table."""
 
-    path: Path
+    path: Path | str
     rows: int
     columns: int
     size_bytes: int
@@ -54,7 +57,7 @@ def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Save
     Raises:
         OutputError: The file cannot be written.
     """
-    with write_atomically(target.path) as path:
+    with _whole(target) as path:
         if target.format == "parquet":
             rows = write_parquet(table, path, source)
         elif target.format == "feather":
@@ -70,17 +73,24 @@ def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Save
                 stream.write(codecs.BOM_UTF8 if target.has_bom else b"")
                 rows = write_text(table, stream, target.format)
         size_bytes = path.stat().st_size
-    return Saved(target.path, rows, len(table.schema), size_bytes)
+    return Saved(target.shown, rows, len(table.schema), size_bytes)
 
 
 def write_chunks(chunks: Iterable[bytes], target: Target) -> Saved:
     """Save bytes as they come, whole or not at all."""
-    with write_atomically(target.path) as path:
+    with _whole(target) as path:
         with _open(path, target.compression) as stream:
             for chunk in chunks:
                 stream.write(chunk)
         size_bytes = path.stat().st_size
-    return Saved(target.path, 0, 0, size_bytes)
+    return Saved(target.shown, 0, 0, size_bytes)
+
+
+def _whole(target: Target) -> AbstractContextManager[Path]:
+    """Yield a temporary file, which becomes the target when the block ends well."""
+    if target.object is not None:
+        return target.object.upload()
+    return write_atomically(target.path)
 
 
 @contextmanager

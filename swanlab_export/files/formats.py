@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swanlab_export.errors import UsageError
+from swanlab_export.files.stores import is_store_url, parse_store_url
 from swanlab_export.limits import TEXT_FORMATS
 from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from swanlab_export.files.stores import StoreObject
 
 FORMATS = {
     ".json": "json",
@@ -35,17 +38,27 @@ class Target:
     """Where a table is written to, and in which format.
 
     ``has_bom`` is for CSV and TSV that Excel opens: without it, Excel in a Chinese locale takes UTF-8
-    for GBK.
+    for GBK. With an ``object``, ``path`` is only its name.
     """
 
     path: Path
     format: str
     compression: str = ""
     has_bom: bool = False
+    object: StoreObject | None = None
+
+    @property
+    def shown(self) -> Path | str:
+        """The file, or the URL of the object."""
+        return self.path if self.object is None else str(self.object)
 
 
 def parse_target(
-    name: str, extra: Mapping[str, str] | None = None, *, called: str = "save"
+    name: str,
+    extra: Mapping[str, str] | None = None,
+    *,
+    called: str = "save",
+    store_options: Mapping[str, str] | None = None,
 ) -> Target:
     """Read the name of a file to write, and check that it can be written there.
 
@@ -53,15 +66,23 @@ def parse_target(
         name: The file; its extension gives the format, ``.gz`` or ``.zst`` after it compresses.
         extra: Further extensions that a command can write, with their formats.
         called: The argument that the name was given for, for messages.
+        store_options: Options of the object store, where ``name`` is a URL of one.
 
     Raises:
         UsageError: The extension is unknown, its library is not installed, or nothing can be
             written there.
+        OutputError: The object store cannot be reached.
     """
+    found = parse_store_url(name, store_options, called=called) if is_store_url(name) else None
     target = _parse_name(name, FORMATS | dict(extra or {}), called)
     given = f"{argument(called)} {quote(name)}"
     if target.format == "excel" and find_spec("xlsxwriter") is None:
         raise UsageError(f"{given} needs another library: pip install xlsxwriter")
+    if found is not None:
+        found.check()
+        return replace(target, object=found)
+    if store_options:
+        raise UsageError(f"{argument('store_option')} is for URLs such as s3://bucket/name")
     _check_path(target, given)
     return target
 

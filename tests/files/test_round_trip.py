@@ -8,7 +8,8 @@ import io
 import json
 import math
 import tempfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -23,9 +24,6 @@ from swanlab_export import schemas
 from swanlab_export.files import parse_target, write_table
 from swanlab_export.frames import to_frame
 from swanlab_export.tables import Table
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCHEMA = pa.schema(
     [
@@ -62,7 +60,7 @@ def table_of(rows: list[tuple[Any, ...]]) -> Table:
 
 def written(rows: list[tuple[Any, ...]], extension: str, folder: str) -> Path:
     """The file of a table."""
-    return write_table(table_of(rows), parse_target(f"{folder}/t.{extension}"), {}).path
+    return Path(write_table(table_of(rows), parse_target(f"{folder}/t.{extension}"), {}).path)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -22,7 +22,7 @@ from swanlab_export.normalizers.rows import build_table
 from swanlab_export.pagination import fetch_log_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.find import FoundRun
@@ -108,6 +108,7 @@ class RunLogs(Resource[F]):
         start: int = 0,
         rows: int = LOG_EXPORT_LINES_MAX,
         save: str | PathLike[str] | None = None,
+        store_options: Mapping[str, str] | None = None,
     ) -> F:
         """The console log as files on the server, with their URLs; one row per 500,000 lines.
 
@@ -117,6 +118,7 @@ class RunLogs(Resource[F]):
             rows: Lines at most.
             save: Download the log itself to this ``.log`` file (also ``.log.gz``, ``.log.zst``),
                 whole or not at all. Then the column rows counts the lines that came.
+            store_options: Options of the object store, where ``save`` is a URL such as s3://….
 
         Raises:
             NotFoundError: There is no such run.
@@ -134,7 +136,7 @@ class RunLogs(Resource[F]):
             raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
         if not 1 <= rows <= _LINES_MAX:
             raise UsageError(f"{argument('rows')} is from 1 to {_LINES_MAX}")
-        target = None if save is None else _parse_log_target(fspath(save))
+        target = None if save is None else _parse_log_target(fspath(save), store_options)
         report = self._output.begin(schemas.LOG_EXPORTS, is_final=target is not None)
         run = find_run(self._context, ref, report)
         pieces = _export_pieces(self._context, run, start, rows)
@@ -204,8 +206,8 @@ class _Piece:
     url: str
 
 
-def _parse_log_target(save: str) -> Target:
-    target = parse_target(save, {".log": "log"})
+def _parse_log_target(save: str, store_options: Mapping[str, str] | None) -> Target:
+    target = parse_target(save, {".log": "log"}, store_options=store_options)
     if target.format != "log":
         raise UsageError(f"{argument('save')} {quote(save)}: a log is saved as a .log file")
     return target

@@ -61,10 +61,19 @@ class RunMetrics(Resource[F]):
         self,
         *paths: str | Iterable[str],
         keys: str | Sequence[str],
-        save: str | PathLike[str],
+        save: PathLike[str],
         log_scale: bool = ...,
         **options: Unpack[MetricsOptions],
     ) -> Path: ...
+    @overload
+    def metrics(
+        self,
+        *paths: str | Iterable[str],
+        keys: str | Sequence[str],
+        save: str,
+        log_scale: bool = ...,
+        **options: Unpack[MetricsOptions],
+    ) -> Path | str: ...
     def metrics(
         self,
         *paths: str | Iterable[str],
@@ -85,7 +94,7 @@ class RunMetrics(Resource[F]):
         layout: Literal["long", "wide"] = "long",
         ignore_timestamp: bool = False,
         partial: bool = False,
-    ) -> F | Path:
+    ) -> F | Path | str:
         """Points of metrics; one row per run, key and step, sorted so.
 
         Args:
@@ -93,7 +102,8 @@ class RunMetrics(Resource[F]):
                 ``project``.
             keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
             save: Write to this file instead, and return its path. The extension gives the format;
-                ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run.
+                ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run. A URL such
+                as ``s3://bucket/loss.parquet`` is an object of a store; see ``using``.
             log_scale: Pictures have a logarithmic axis.
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
@@ -171,5 +181,5 @@ class RunMetrics(Resource[F]):
             lambda: fetch_raw(context, plan),
             context.source("run metrics", wanted, **options, **wanted.options()),
         )
-        delivered: F | Path = output.deliver(result, report)
+        delivered: F | Path | str = output.deliver(result, report)
         return delivered

@@ -1,0 +1,261 @@
+"""Object stores: what ``s3://bucket/prefix/x.parquet`` names, and how an object is uploaded.
+
+An object is uploaded when it is complete, so that nobody sees a part of it, and its size is asked
+afterwards, since some stores say that they kept what they did not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from swanlab_export.client.redact import Redactor
+from swanlab_export.errors import OutputError, UsageError
+from swanlab_export.files.atomic import output_errors
+from swanlab_export.messages import argument, printable, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SCHEMES = ("s3", "gs", "az")
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
+# A process list, a shell's history and a log of commands show what is on the command line.
+_SECRET = re.compile(r"key|secret|token|password|credential|sas", re.IGNORECASE)
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AZURE_ENDPOINT")
+_SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+_CLIENT_OPTIONS = ("timeout", "connect_timeout", "allow_http", "proxy_url")
+_REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+# Stores take at most 10,000 parts of one object.
+_PARTS_MAX = 9_000
+_PART_BYTES = 8 * 1024**2
+_PARTS_IN_FLIGHT = 2
+_RETRIES = 4
+_RETRY_S = 60
+
+
+@dataclass(frozen=True)
+class StoreObject:
+    """One object of a store, existing or not.
+
+    Args:
+        url: The URL of its bucket or container, such as ``s3://bucket``.
+        key: Its name there.
+        options: Options of the store, such as ``endpoint`` and ``region``.
+    """
+
+    url: str
+    key: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.url}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """The last part of its key."""
+        return PurePosixPath(self.key).name
+
+    def check(self) -> None:
+        """Ask the store whether the object exists, before work begins.
+
+        Who may write need not be allowed to look: a refusal says nothing yet.
+
+        Raises:
+            OutputError: The store cannot be reached, or has no such bucket.
+        """
+        store = open_store(self.url, self.options)
+        with store_errors(str(self)), suppress(*_refusals()):
+            # Not the object itself: the answer would be the same where the bucket is missing.
+            next(iter(store.list(self.key, chunk_size=1)), None)
+
+    @contextmanager
+    def upload(self) -> Iterator[Path]:
+        """Yield a temporary file; it is uploaded when the block ends well.
+
+        Raises:
+            OutputError: The store refuses it, cannot be reached, or did not keep it.
+        """
+        with (
+            output_errors(Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="swanlab-export-") as folder,
+        ):
+            path = Path(folder) / "object"
+            yield path
+            put_file(open_store(self.url, self.options), self.key, path, str(self))
+
+
+def is_store_url(name: str) -> bool:
+    """Say whether a name is the URL of something in an object store.
+
+    >>> is_store_url("s3://bucket/x.parquet"), is_store_url("C:/x.parquet")
+    (True, False)
+    """
+    return _URL.fullmatch(name) is not None
+
+
+def parse_store_url(
+    name: str, options: Mapping[str, str] | None = None, *, called: str
+) -> StoreObject:
+    """Read the URL of an object.
+
+    Raises:
+        UsageError: It is none of an object store, has no bucket or object, or holds what belongs
+            into the environment or into options.
+    """
+    found = _URL.fullmatch(name)
+    given = f"{argument(called)} {quote(Redactor()(name))}"
+    scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{each}://" for each in SCHEMES)
+        raise UsageError(f"{given}: object stores are {known}")
+    bucket, _, key = rest.partition("/")
+    if "@" in bucket:
+        raise UsageError(
+            f"{argument(called)} has a user or a key before its bucket: keys are read from the "
+            "environment, such as AWS_ACCESS_KEY_ID"
+        )
+    if "?" in rest or "#" in rest:
+        raise UsageError(f"{given}: options are given with {argument('store_option')}")
+    if not bucket:
+        raise UsageError(f"{given} has no bucket: {scheme}://BUCKET/NAME")
+    if any(part in {"", ".", ".."} for part in key.split("/")):
+        raise UsageError(f"{given} is no name of an object")
+    if find_spec("obstore") is None:
+        raise UsageError(f"{given} needs another library: pip install obstore")
+    return StoreObject(f"{scheme}://{bucket}", key, dict(options or {}))
+
+
+def parse_store_options(given: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options of a store.
+
+    Raises:
+        UsageError: One is no pair, or is a secret, which a list of processes would show.
+
+    >>> parse_store_options(["endpoint=http://127.0.0.1:9000", "region=us-east-1"])
+    {'endpoint': 'http://127.0.0.1:9000', 'region': 'us-east-1'}
+    """
+    options = {}
+    for pair in given:
+        name, separator, value = pair.partition("=")
+        if not separator or not name.strip():
+            raise UsageError(f"{argument('store_option')} is NAME=VALUE")
+        if _SECRET.search(name):
+            raise UsageError(
+                f"{argument('store_option')} {printable(name)} is a secret, which a list of "
+                "processes would show: set it in the environment, such as AWS_SECRET_ACCESS_KEY"
+            )
+        if name in options:
+            raise UsageError(f"{argument('store_option')} {printable(name)} is given twice")
+        options[name.strip().lower()] = value
+    return options
+
+
+def open_store(url: str, options: Mapping[str, str]) -> Any:
+    """Open a store by the URL of its bucket; keys come from the environment.
+
+    Raises:
+        UsageError: There is no such option, or its value cannot be right.
+    """
+    # Only for those who use an object store: it takes a while to import.
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    of_client = {name: options[name] for name in _CLIENT_OPTIONS if name in options}
+    of_store: Any = {name: value for name, value in options.items() if name not in of_client}
+    endpoints = [options.get("endpoint"), *(os.environ.get(name) for name in _ENDPOINTS)]
+    if any((endpoint or "").startswith("http://") for endpoint in endpoints):
+        of_client.setdefault("allow_http", "true")
+    client_options: Any = {
+        name: value == "true" if name == "allow_http" else value
+        for name, value in of_client.items()
+    }
+    try:
+        return from_url(
+            url,
+            config=of_store,
+            client_options=client_options,
+            retry_config={
+                "max_retries": _RETRIES,
+                "retry_timeout": timedelta(seconds=_RETRY_S),
+            },
+        )
+    except (BaseError, ValueError, TypeError) as error:
+        raise UsageError(f"{argument('store_option')}: {_words(error)[1]}") from None
+
+
+def put_file(store: Any, key: str, path: Path, shown: str) -> None:
+    """Upload a file as one object, which is visible when it is complete, and check its size.
+
+    Args:
+        store: The store, from ``open_store``.
+        key: The name of the object.
+        path: The file.
+        shown: How messages name the object.
+
+    Raises:
+        OutputError: The store refuses it, cannot be reached, or did not keep it.
+    """
+    size_bytes = path.stat().st_size
+    with store_errors(shown):
+        store.put(
+            key,
+            path,
+            chunk_size=max(_PART_BYTES, -(-size_bytes // _PARTS_MAX)),
+            max_concurrency=_PARTS_IN_FLIGHT,
+        )
+        kept_bytes = store.head(key)["size"]
+    if kept_bytes != size_bytes:
+        raise OutputError(
+            f"{quote(shown)}: the store says that it kept {kept_bytes:,} bytes of {size_bytes:,}"
+        )
+
+
+@contextmanager
+def store_errors(shown: str) -> Iterator[None]:
+    """Say in plain words what a store refused."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        code, words = _words(error)
+        if code in _REFUSED or isinstance(error, _refusals()):
+            words = f"the store refused the key of the environment: {words}"
+        elif code == "NoSuchBucket":
+            words = f"the store has no such bucket: {words}"
+        elif isinstance(error, FileNotFoundError):
+            words = f"the store has no such object, or did not keep it: {words}"
+        raise OutputError(f"{quote(shown)}: {words}") from None
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """How the library says that a key may not do something."""
+    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+    return PermissionError, PermissionDeniedError, UnauthenticatedError
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """What a store or its library said: its code, and one line without secrets."""
+    secrets = [value for name in _SECRETS if (value := os.environ.get(name))]
+    text = str(error).split("\n\nDebug source:", maxsplit=1)[0]
+    code = re.search(r"<Code>([^<]*)</Code>", text)
+    message = re.search(r"<Message>([^<]*)</Message>", text)
+    if code is not None:
+        text = f"{code[1]}: {message[1]}" if message else code[1]
+    return code[1] if code else "", printable(Redactor(secrets)(" ".join(text.split())))

@@ -1,0 +1,259 @@
+"""Saving to object stores: the same bytes as on disk, complete or not there, and no secrets."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from object_stores import BUCKET, KEY, SECRET, Store, serve
+from raw_server import RawServer, reply
+
+import swanlab_export as se
+from swanlab_export.errors import OutputError, UsageError
+from swanlab_export.files import parse_target, write_table
+from swanlab_export.sandbox import parse_faults
+from swanlab_export.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+    from raw_server import Asked
+
+    from swanlab_export.sandbox import Sandbox
+
+LIST = ("run", "list", "ada-lab/digits")
+SHORT = Table("metrics", pa.schema({"step": pa.int64()}), [pa.record_batch({"step": [1, 2]})])
+
+
+@pytest.mark.parametrize("extension", ["parquet", "feather", "csv.gz", "xlsx", "json.zst"])
+def test_an_object_holds_the_bytes_of_a_file(store: Store, tmp_path: Path, extension: str) -> None:
+    """Saving to a store gives the same bytes as saving to a disk, on each kind of server."""
+    file, url = tmp_path / f"x.{extension}", f"s3://{BUCKET}/nightly/x.{extension}"
+    for name in (str(file), url):
+        write_table(SHORT, parse_target(name), {})
+    assert store.keys() == [f"nightly/x.{extension}"]
+    assert store.read(f"nightly/x.{extension}") == file.read_bytes()
+
+
+def test_a_command_saves_to_a_store(store: Store, call: Callable[..., Result]) -> None:
+    """The command line names the object that it saved, and prints nothing else."""
+    result = call(*LIST, "--save", f"s3://{BUCKET}/runs.jsonl")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"saved s3://{BUCKET}/runs.jsonl (16 rows × " in result.stderr
+    assert store.read("runs.jsonl").count(b"\n") == 16
+
+
+def test_a_large_object_arrives_in_parts(store: Store, tmp_path: Path) -> None:
+    """A file of many parts is one object, equal to the file."""
+    batch = pa.record_batch({"message": [os.urandom(500_000).hex() for _ in range(20)]})
+    table = Table("logs", batch.schema, [batch])
+    url = f"s3://{BUCKET}/large.jsonl"
+    saved = write_table(table, parse_target(url), {})
+    write_table(table, parse_target(str(tmp_path / "large.jsonl")), {})
+    assert (saved.path, saved.size_bytes) == (url, 20 * 1_000_015)
+    assert store.read("large.jsonl") == (tmp_path / "large.jsonl").read_bytes()
+
+
+def test_python_gets_the_url(
+    store: Store, server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that save to a store return the URL; options may be given instead of the environment."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    url = f"s3://{BUCKET}/runs.parquet"
+    with se.connect(host=server.url, api_key=server.api_key) as api:
+        saving = api.using(save=url, store_options={"endpoint": store.endpoint})
+        assert saving.run.list("ada-lab/digits") == url
+        expected = api.run.list("ada-lab/digits")
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(store.read("runs.parquet"))), expected)
+
+
+def test_a_log_is_saved_to_a_store(store: Store, call: Callable[..., Result]) -> None:
+    """A console log goes to a store as it goes to a disk."""
+    words = ("run", "export-logs", "ada-lab/digits/mlp-long", "--rows", "10")
+    result = call(*words, "--save", f"s3://{BUCKET}/run.log.gz")
+    assert result.exit_code == 0, result.stderr
+    assert gzip.decompress(store.read("run.log.gz")).count(b"\n") == 10
+
+
+def test_a_failed_call_leaves_the_old_object(
+    store: Store, server: Sandbox, call: Callable[..., Result]
+) -> None:
+    """Where the data are incomplete, the store is as it was."""
+    store.client.put_object(Bucket=BUCKET, Key="loss.parquet", Body=b"old")
+    server.faults = parse_faults(["cut=length"])
+    words = ("run", "metrics", "ada-lab/digits/mlp-long", "--keys", "loss", "--all")
+    result = call(*words, "--save", f"s3://{BUCKET}/loss.parquet")
+    assert result.exit_code == 5, result.stderr
+    assert (store.keys(), store.read("loss.parquet")) == (["loss.parquet"], b"old")
+
+
+def test_a_missing_bucket_is_found_before_the_work(
+    store: Store, server: Sandbox, call: Callable[..., Result]
+) -> None:
+    """Nothing is asked of SwanLab for an object that has no bucket."""
+    result = call(*LIST, "--save", "s3://nowhere/runs.parquet")
+    assert result.exit_code == 1
+    assert "no such bucket" in result.stderr
+    assert server.requests == []
+
+
+def test_a_wrong_key_is_named(
+    store: Store, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that refuses the key says so; the key is not in the message."""
+    if store.name == "moto":
+        pytest.skip("it accepts every key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-of-a-store")
+    result = call(*LIST, "--save", f"s3://{BUCKET}/runs.parquet")
+    assert result.exit_code == 1
+    assert "refused the key" in result.stderr
+    assert KEY not in result.stderr
+    assert "wrong-secret" not in result.stderr
+
+
+def test_a_killed_upload_is_invisible(tmp_path: Path) -> None:
+    """What a process that was killed has uploaded is no object."""
+    code = (
+        "from pathlib import Path; from swanlab_export.files.stores import *; "
+        f"put_file(open_store('s3://{BUCKET}', {{}}), 'large', Path({str(tmp_path / 'x')!r}), '')"
+    )
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(1024**3)
+    with serve("moto", tmp_path) as running:
+        env = os.environ | running.environ
+        process = subprocess.Popen([sys.executable, "-c", code], env=env)
+        while not running.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads"):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        assert running.keys() == []
+
+
+def _of_store(respond: Callable[[Asked], bytes]) -> Callable[[Asked], bytes]:
+    """Answer lists of objects, so that only what follows is at fault."""
+    empty = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+    def answer(asked: Asked) -> bytes:
+        if asked.method == "GET":
+            return reply(200, empty, {"content-type": "application/xml"})
+        return respond(asked)
+
+    return answer
+
+
+def _refusal(status: int, code: str, message: str) -> bytes:
+    text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    return reply(status, text.encode(), {"content-type": "application/xml"})
+
+
+def _keep_nothing(asked: Asked) -> bytes:
+    return reply(200, b"", {"etag": '"x"'}) if asked.method == "PUT" else reply(404)
+
+
+def _keep_a_part(asked: Asked) -> bytes:
+    if asked.method == "PUT":
+        return reply(200, b"", {"etag": '"x"'})
+    time_ = "Wed, 01 Jan 2025 00:00:00 GMT"
+    return reply(200, b"", {"content-length": "3", "last-modified": time_, "etag": '"x"'})
+
+
+@pytest.mark.parametrize(
+    ("respond", "words"),
+    [
+        pytest.param(
+            lambda _: _refusal(403, "AccessDenied", f"not you, {SECRET}"),
+            ["refused the key", "AccessDenied: not you, •••"],
+            id="403",
+        ),
+        pytest.param(
+            lambda _: _refusal(500, "InternalError", "try later"), ["InternalError"], id="500"
+        ),
+        pytest.param(
+            lambda _: _refusal(503, "SlowDown", "reduce your rate"), ["SlowDown"], id="503"
+        ),
+        pytest.param(_keep_nothing, ["did not keep it"], id="keeps nothing"),
+        pytest.param(_keep_a_part, ["kept 3 bytes of"], id="keeps a part"),
+    ],
+)
+def test_faults_of_a_store_are_errors(
+    respond: Callable[[Asked], bytes], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a store refuses, or says that it kept and did not, is an error in its words."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with RawServer(_of_store(respond)) as server:
+        target = parse_target(f"s3://{BUCKET}/x.csv", store_options={"endpoint": server.url})
+        with pytest.raises(OutputError) as caught:
+            write_table(SHORT, target, {})
+    assert all(each in caught.value.message for each in words), caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_store_that_is_away_is_found_before_the_work(
+    call: Callable[..., Result], server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be reached is an error before anything is asked of SwanLab."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    options = ("--store-option", "endpoint=http://127.0.0.1:9")
+    result = call(*LIST, "--save", f"s3://{BUCKET}/x.csv", *options)
+    assert (result.exit_code, server.requests) == (1, [])
+    assert "127.0.0.1:9" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("s3://key:secret@lab/x.csv", {}, "keys are read from the environment"),
+        ("s3://lab/x.csv?region=x", {}, "options are given with"),
+        ("s3:///x.csv", {}, "no bucket"),
+        ("s3://lab//x.csv", {}, "no name of an object"),
+        ("s3://lab/../x.csv", {}, "no name of an object"),
+        ("ftp://lab/x.csv", {}, "object stores are s3://, gs://, az://"),
+        ("s3://lab/x.doc", {}, "the extension must be one of"),
+        ("s3://lab/x.csv", {"regoin": "x"}, "'regoin' is not valid"),
+        ("x.csv", {"region": "x"}, "is for URLs"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(name: str, options: dict[str, str], words: str) -> None:
+    """A URL or an option that cannot be right is a usage error, without secrets in it."""
+    with pytest.raises(UsageError, match=words) as caught:
+        parse_target(name, store_options=options)
+    assert "key:secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("secret_access_key=abc", "set it in the environment"),
+        ("AWS_ACCESS_KEY_ID=abc", "set it in the environment"),
+        ("region", "NAME=VALUE"),
+        ("=x", "NAME=VALUE"),
+    ],
+)
+def test_secrets_are_not_options(call: Callable[..., Result], pair: str, words: str) -> None:
+    """A list of processes shows options, so that keys are none of them."""
+    result = call(*LIST, "--save", "s3://lab/x.csv", "--store-option", pair)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "abc" not in result.stderr
+
+
+def test_options_of_a_store_need_a_store(call: Callable[..., Result]) -> None:
+    """Options that would be ignored are refused, and so is one that is given twice."""
+    result = call(*LIST, "--store-option", "region=x")
+    assert (result.exit_code, "is for --save" in result.stderr) == (2, True)
+    twice = ("--store-option", "region=x", "--store-option", "region=y")
+    result = call(*LIST, "--save", "s3://lab/x.csv", *twice)
+    assert (result.exit_code, "given twice" in result.stderr) == (2, True)
