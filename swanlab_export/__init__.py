@@ -6,7 +6,7 @@
     runs = api.run.list("team/project")
     loss = api.run.metrics("team/project/run", keys="loss", all=True)
 
-Public names: ``connect``, ``Api``, ``SwanlabExportWarning`` and the errors ``SwanlabExportError``,
+Public names: ``connect``, ``backup``, ``Api``, ``SwanlabExportWarning`` and the errors ``SwanlabExportError``,
 ``UsageError``, ``AuthenticationError``, ``NotFoundError``, ``IncompleteError``,
 ``UnavailableError``, ``ServerError``, ``UncertainError``, ``OutputError``, ``ClosedError``.
 """
@@ -32,6 +32,7 @@ from swanlab_export.errors import (
 
 if TYPE_CHECKING:
     from swanlab_export.api.connect import Api, connect
+    from swanlab_export.backups.run import backup
 
 __all__ = [
     "Api",
@@ -47,12 +48,17 @@ __all__ = [
     "UncertainError",
     "UsageError",
     "__version__",
+    "backup",
     "connect",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: `swanlab api --help` must not wait for Arrow.
+    if name == "backup":
+        from swanlab_export.backups import run
+
+        return run.backup
     if name not in {"Api", "connect"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from swanlab_export.api import connect
@@ -61,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "Api", "connect"])
+    return sorted([*globals(), "Api", "backup", "connect"])

@@ -279,6 +279,7 @@ def fetch_log_shards(
     *,
     size: int,
     read_number: Callable[[Any], Any],
+    announced: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the shards of a log, in order, until all lines have come.
 
@@ -291,6 +292,7 @@ def fetch_log_shards(
         build: Makes the request for a shard, given its number.
         size: How many lines a shard holds.
         read_number: Returns the number of a line; anything else than an integer if it has none.
+        announced: How many lines there are, where the server said so elsewhere.
 
     Raises:
         IncompleteError: A shard was empty before that, repeats the one before, does not follow on
@@ -315,6 +317,8 @@ def fetch_log_shards(
         received += len(lines)
         yield payload
         is_ambiguous = bool(lines) and count == len(lines)
+        if announced is not None and received >= announced:
+            is_ambiguous = False
         if received >= count and len(lines) < size and not is_ambiguous:
             return
         if not lines:

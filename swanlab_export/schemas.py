@@ -7,7 +7,7 @@ ones, flattened and in alphabetical order (see ``normalizers.rows``).
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -402,4 +402,183 @@ DECLARED = (
     INSTANCE,
     USAGE,
     USERS,
+)
+
+# What a backup holds, as its Parquet files have it: see the README inside of a backup.
+_PROJECT_ID = Column("project_id", TEXT, "id of the project")
+SEEN = (
+    Column(
+        "backup.seen_at", TIME, "when the server was asked, before the data were fetched", "UTC"
+    ),
+    Column("backup.gone_at", TIME, "since when the server no longer has it", "UTC"),
+)
+
+
+def _stored(table: TableSchema, *more: Column) -> TableSchema:
+    """A declared table of runs, with the ids of project and run first and no other columns."""
+    own = tuple(column for column in table.columns if column.name not in {"run_id", "url"})
+    return replace(table, columns=(_PROJECT_ID, _RUN_ID, *own, *more), families=(), is_closed=True)
+
+
+_MORE = Column("more", TEXT, "JSON of what else the server sent of it, null if nothing")
+STORED_RUNS = replace(
+    RUNS,
+    columns=(
+        *RUNS.columns,
+        Column("config", TEXT, "JSON of the configuration"),
+        Column("metadata", TEXT, "JSON of what SwanLab recorded of machine and program"),
+        *SEEN,
+        Column("backup.complete", BOOL, "everything that was asked for is in the backup"),
+    ),
+    families=(),
+    is_closed=True,
+)
+STORED_CONFIGS = TableSchema(
+    "configs",
+    "one row per run and config",
+    (
+        _PROJECT_ID,
+        _RUN_ID,
+        Column("key", TEXT, "name of the config, nested ones joined by ."),
+        Column("type", TEXT, "int, float, bool, text or null"),
+        Column("int", INT, "an integer; one beyond 64 bits is in text alone"),
+        Column("float", FLOAT, "a number that is no integer"),
+        Column("bool", BOOL, "true or false"),
+        Column("text", TEXT, "a text, or a list as JSON"),
+    ),
+    is_closed=True,
+)
+STORED_SUMMARY = _stored(SUMMARY)
+STORED_COLUMNS = _stored(COLUMNS)
+STORED_METRICS = _stored(
+    replace(METRICS, columns=METRICS.columns[:5]),
+    Column("text", TEXT, "the logged word, where the value is no number"),
+)
+STORED_LOGS = _stored(LOGS, _MORE)
+STORED_MEDIAS = _stored(
+    MEDIAS,
+    Column("file", TEXT, "path of the file in the backup, null if it was not fetched"),
+    Column("size_bytes", INT, "size of the file", "bytes"),
+    Column("sha256", TEXT, "sha256 of the file"),
+    _MORE,
+)
+BACKUP_INDEX = TableSchema(
+    "index",
+    "one row per run, newest first",
+    (
+        _PROJECT_ID,
+        _RUN_ID,
+        *(column for column in RUNS.columns if column.name in {"slug", "name", "state"}),
+        Column("created_at", TIME, "when it began", "UTC"),
+        Column("root_exp_id", TEXT, "of a clone: id of its original"),
+        Column("root_pro_id", TEXT, "of a clone: id of the project of its original"),
+        Column("receipt", TEXT, "path of its receipt"),
+        Column("receipt_size", INT, "size of the receipt", "bytes", never_null=True),
+        Column("receipt_version", TEXT, "changes whenever the receipt is written"),
+        Column("receipt_json", TEXT, "the receipt"),
+        Column("gone_at", TIME, "since when the server no longer has it", "UTC"),
+        Column("complete", BOOL, "everything that was asked for is in the backup"),
+        *(
+            Column(name, TEXT, f"path of its {name}, null if it has none")
+            for name in ("payload", "metrics", "logs", "medias")
+        ),
+    ),
+    is_closed=True,
+)
+SNAPSHOT_RUNS = TableSchema(
+    "snapshot_runs",
+    "one row per run that a snapshot holds",
+    (
+        Column("path", TEXT, "workspace/project/run, as commands take it"),
+        _PROJECT_ID,
+        _RUN_ID,
+        Column("name", TEXT, "display name"),
+        Column("gone_at", TIME, "since when the server no longer has it", "UTC"),
+        Column("points", INT, "points of metrics", never_null=True),
+        Column("lines", INT, "lines of the log", never_null=True),
+        Column("items", INT, "media", never_null=True),
+        Column("row", TEXT, "JSON of its fields"),
+        *(
+            Column(name, TEXT, f"hash of its {name}")
+            for name in ("config", "metadata", "summary", "columns", "metrics", "logs", "medias")
+        ),
+    ),
+    is_closed=True,
+)
+
+# What the commands about backups print.
+BACKUP_RUN = TableSchema(
+    "backup_run",
+    "one row per run that was fetched, failed or is gone",
+    (
+        Column("path", TEXT, "workspace/project/run, as commands take it"),
+        _PROJECT_ID,
+        _RUN_ID,
+        Column("action", TEXT, "whole, part, row, gone, refused or failed"),
+        Column("reason", TEXT, "why"),
+        Column("rows", INT, "points, log lines and media that were fetched", never_null=True),
+        Column("bytes", INT, "what was written", "bytes", never_null=True),
+        Column("seconds", FLOAT, "how long it took", "s"),
+        Column("error", TEXT, "what went wrong, null where nothing did"),
+    ),
+    is_closed=True,
+)
+BACKUP_STATUS = TableSchema(
+    "backup_status",
+    "one row per project in the backup",
+    (
+        Column("path", TEXT, "workspace/project"),
+        _PROJECT_ID,
+        Column("folder", TEXT, "its folder below tables/runs, tables/metrics and so on"),
+        Column("runs", INT, "runs in the backup", never_null=True),
+        Column("complete", INT, "runs of which everything is there", never_null=True),
+        Column("unfinished", INT, "runs that were still running", never_null=True),
+        Column("incomplete", INT, "runs of which a part could not be fetched", never_null=True),
+        Column("gone", INT, "runs that the server no longer has", never_null=True),
+        Column("rows", INT, "points, log lines and media", never_null=True),
+        Column("bytes", INT, "size of the data of its runs", "bytes", never_null=True),
+        Column("seen_at", TIME, "when it was last compared with the server", "UTC"),
+    ),
+    is_closed=True,
+)
+BACKUP_SNAPSHOTS = TableSchema(
+    "backup_snapshots",
+    "one row per snapshot, the oldest first",
+    (
+        Column("snapshot", TEXT, "its name, as `backup diff` takes it"),
+        Column("began_at", TIME, "when the backup began", "UTC"),
+        Column("runs", INT, "runs in the backup", never_null=True),
+        Column("fetched", INT, "runs that were fetched, whole or in part", never_null=True),
+        Column("failed", INT, "runs and projects that failed", never_null=True),
+        Column("gone", INT, "runs that the server no longer has", never_null=True),
+        Column("rows", INT, "points, log lines and media", never_null=True),
+        Column("bytes", INT, "size of the data of all runs", "bytes", never_null=True),
+    ),
+    is_closed=True,
+)
+BACKUP_DIFF = TableSchema(
+    "backup_diff",
+    "one row per run that differs between two snapshots",
+    (
+        Column("path", TEXT, "workspace/project/run, as commands take it"),
+        _RUN_ID,
+        Column("name", TEXT, "display name"),
+        Column("change", TEXT, "added, changed or gone"),
+        Column("fields", TEXTS, "what has changed"),
+        Column("points", INT, "points of metrics that came, negative if fewer are there"),
+        Column("lines", INT, "log lines that came"),
+        Column("items", INT, "media that came"),
+    ),
+    is_closed=True,
+)
+BACKUP_VERIFY = TableSchema(
+    "backup_verify",
+    "one row per object that is not as it was written",
+    (
+        Column("object", TEXT, "path of the object in the backup"),
+        Column("run", TEXT, "project folder and id of the run that it is of"),
+        Column("cause", TEXT, "what is wrong with it"),
+        Column("cure", TEXT, "what helps, or that it was repaired"),
+    ),
+    is_closed=True,
 )

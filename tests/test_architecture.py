@@ -40,6 +40,7 @@ LEVELS = {
     "render": 4,
     "endpoints": 5,
     "api": 6,
+    "backups": 7,
     "testing": 8,
     "cli": 9,
 }

@@ -217,7 +217,8 @@ class Api(Generic[F]):
 
     def __init__(self, context: Context, output: Output[F], close: Callable[[], object]) -> None:
         self._close = close
-        self._context = context
+        self.context = context
+        self.output = output
         self.workspace: Workspaces[F] = Workspaces(context, output)
         self.project: Projects[F] = Projects(context, output)
         self.run: Runs[F] = Runs(context, output)
@@ -231,7 +232,7 @@ class Api(Generic[F]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Api({self._context.client.settings.host!r})"
+        return f"Api({self.context.client.settings.host!r})"
 
     def __reduce__(self) -> Any:
         # A copy would need the key, which must not get into files or other processes.
@@ -293,4 +294,4 @@ class Api(Generic[F]):
             if save is None
             else FileOutput(save, log_scale=log_scale, store_options=store_options)
         )
-        return Api(self._context, output, self._close)
+        return Api(self.context, output, self._close)

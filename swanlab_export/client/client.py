@@ -8,8 +8,9 @@ import re
 import threading
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -99,6 +100,10 @@ class Client:
         max_response_bytes: How large a response of the API may be, decompressed.
         on_wait: Called with a text such as "retrying in 4 s (2/5): 503" before a wait of more than
             two seconds, from any thread.
+
+    Attributes:
+        server_date_ms: The time of the server's last response, as its Date header says, in Unix
+            milliseconds; None before the first one. The clock of this machine may be wrong.
     """
 
     def __init__(
@@ -117,6 +122,7 @@ class Client:
         self.retries = retries
         self.timeout_s = timeout_s
         self.capabilities = Capabilities()
+        self.server_date_ms: int | None = None
         self._max_response_bytes = max_response_bytes
         self._given_sleep = sleep
         self._on_wait = on_wait
@@ -389,6 +395,9 @@ class Client:
                 response = read_response(opened, self._max_response_bytes)
                 record.extend((response.status, len(response.body)))
             concurrency.received(len(response.body))
+            with suppress(TypeError, ValueError, OverflowError):
+                date = parsedate_to_datetime(response.headers.get("date", ""))
+                self.server_date_ms = int(date.timestamp() * 1000)
             self._slow_down(response.status, response.headers)
         return response
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.client import Client, Request
 from swanlab_export.endpoints.items import check_same, identify_by
 from swanlab_export.errors import ServerError
+from swanlab_export.refs import ProjectRef
 
 if TYPE_CHECKING:
-    from swanlab_export.refs import ProjectRef, WorkspaceRef
+    from swanlab_export.refs import WorkspaceRef
 
 identify = identify_by("cuid")
 
@@ -34,6 +35,24 @@ def read_project_id(payload: Any) -> str:
     if not isinstance(found, str) or not found:
         raise ServerError("the server sent a project without an id")
     return found
+
+
+def read_project_ref(payload: Any) -> ProjectRef:
+    """Read the path of a project.
+
+    Raises:
+        ServerError: It has none.
+    """
+    fields = payload if isinstance(payload, dict) else {}
+    group = fields.get("group")
+    workspace = fields.get("username") or (isinstance(group, dict) and group.get("username"))
+    name = fields.get("name")
+    if isinstance(workspace, str) and isinstance(name, str) and workspace and name:
+        return ProjectRef(workspace, name)
+    path = str(fields.get("path") or "").split("/")
+    if len(path) != 2 or not all(path):
+        raise ServerError("the server sent a project without a path")
+    return ProjectRef(*path)
 
 
 def projects_page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
 
 identify = identify_by("cuid")
 identify_column = identify_by("key")
+_FACTS = {
+    **{name: name for name in ("state", "name", "description", "labels", "show")},
+    "group": "cluster",
+    "job_type": "job",
+    "finished_at": "finishedAt",
+    "updated_at": "updatedAt",
+    "root_exp_id": "rootExpId",
+    "root_pro_id": "rootProId",
+}
 _SCALAR_TYPES = {"FLOAT", "BOOLEAN", "STRING"}
 # Servers of the clients 0.7 refuse a filter request that has them.
 _GROUPS_AND_SORTS = "groups and sorts of runs"
@@ -99,6 +110,26 @@ def read_source(payload: Any, project_id: str) -> RunSource:
 def drop_profile(payload: Any) -> Any:
     """A run without config, metadata and requirements, which are most of it."""
     return payload | {"profile": None} if isinstance(payload, dict) else payload
+
+
+def read_facts(payload: Any) -> dict[str, Any]:
+    """Read what tells whether a run has changed: its state, its times, names and so on.
+
+    Of its configuration there is a hash; None where the payload has no configuration.
+    """
+    facts = {ours: payload.get(theirs) for ours, theirs in _FACTS.items()}
+    profile = payload.get("profile")
+    config = profile.get("config") if isinstance(profile, dict) else None
+    if config is not None:
+        text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+        facts["config"] = hashlib.sha256(text.encode()).hexdigest()
+    return facts | {"config": facts.get("config")}
+
+
+def read_slug(payload: Any) -> str:
+    """Read the short name of a run; "" where it has none."""
+    found = payload.get("slug")
+    return found if isinstance(found, str) else ""
 
 
 def read_run_name(payload: Any) -> str | None:

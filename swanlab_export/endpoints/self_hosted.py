@@ -15,6 +15,11 @@ def fetch_instance(client: Client) -> Any:
     return client.send(fixed("GET", "/self_hosted/info"))
 
 
+def is_root(payload: Any) -> bool:
+    """Say whether who is logged in is the root user, from what ``fetch_instance`` returns."""
+    return isinstance(payload, dict) and bool(payload.get("root")) and not payload.get("expired")
+
+
 def fetch_usage(client: Client) -> Any:
     """Fetch the totals of the instance: ``GET /self_hosted/summary``."""
     return client.send(fixed("GET", "/self_hosted/summary"))

@@ -37,6 +37,12 @@ def find_own_workspace(client: Client, ref: WorkspaceRef) -> Any:
     return next((item for item in own if item.get("username") == ref.workspace), None)
 
 
+def read_username(payload: Any) -> str:
+    """Read the name of a workspace; "" where it has none."""
+    found = payload.get("username") if isinstance(payload, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 def fetch_workspaces_of(client: Client, username: str) -> Any:
     """Fetch the workspaces that a user is in: ``GET /user/{username}/groups``."""
     return client.send(Request("GET", f"/user/{parse.quote(username, safe='')}/groups"))

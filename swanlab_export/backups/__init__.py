@@ -1,0 +1,1 @@
+"""Backups: a dataset of plain Parquet that is kept up to date, one unit of work per run."""

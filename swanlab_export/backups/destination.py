@@ -1,0 +1,325 @@
+"""Where a backup is written: objects that appear whole or not at all.
+
+A destination is reached through ``Destination`` alone. The only one so far is a local folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+import socket
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, Self
+
+import orjson
+
+from swanlab_export.backups.layout import LOCK_FILE, TEMPORARY
+from swanlab_export.errors import IncompleteError, UsageError
+from swanlab_export.files.atomic import output_errors, replace
+from swanlab_export.messages import argument, quote
+
+if sys.platform != "win32":
+    import fcntl
+else:
+    import msvcrt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from _typeshed import ReadableBuffer
+
+_BUFFER_BYTES = 1 << 20
+# Where the byte lies that is locked: behind what the lock file says, which stays readable.
+_LOCKED_BYTE = 1 << 20
+
+
+class Entry(NamedTuple):
+    """An object that is there; ``version`` changes whenever it is written."""
+
+    path: str
+    size: int
+    version: str
+
+
+class Pending(Protocol):
+    """An object that is being written, under a temporary name; a binary file that only grows."""
+
+    path: str
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Append bytes."""
+
+    def finish(self) -> tuple[int, str]:
+        """End it, and have its bytes on the disk; returns its size and sha256."""
+
+    def place(self) -> None:
+        """Put it in its place, whole."""
+
+    def discard(self) -> None:
+        """Remove it, unless it is in its place."""
+
+
+class Destination(Protocol):
+    """A place that holds one backup. Paths are relative to it, with ``/``."""
+
+    def is_empty(self) -> bool:
+        """Say whether it holds nothing, so that a backup may begin there."""
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the objects below a folder, by their paths in order."""
+
+    def find(self, path: str) -> Entry | None:
+        """Find an object."""
+
+    def open(self, path: str) -> IO[bytes]:
+        """Open an object, of which any range may be read."""
+
+    def read(self, path: str) -> bytes:
+        """Read an object."""
+
+    def create(self, path: str) -> Pending:
+        """Begin an object, under a temporary name."""
+
+    def move(self, pending: Pending, path: str) -> None:
+        """Put an object in another place than the one that it was begun for."""
+
+    def remove(self, path: str) -> None:
+        """Remove an object, if it is there."""
+
+    def clean(self) -> None:
+        """Remove all temporary objects; only who holds the lock may."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the lock, which ends with the process.
+
+        Raises:
+            IncompleteError: Another backup holds it; says whose and since when.
+        """
+
+
+def open_destination(to: str | os.PathLike[str]) -> Destination:
+    """Open the destination that a text names.
+
+    Raises:
+        UsageError: It is no local folder.
+    """
+    text = os.fspath(to)
+    if "://" in text:
+        raise UsageError(f"{argument('to')} {quote(text)}: a backup is written to a local folder")
+    path = Path(text).expanduser()
+    if "\0" in text or not text.strip() or (path.exists() and not path.is_dir()):
+        raise UsageError(f"{argument('to')} {quote(text)} is not a folder")
+    return Folder(path)
+
+
+def write_object(destination: Destination, path: str, content: bytes) -> tuple[int, str]:
+    """Write one small object, whole or not at all; returns its size and sha256."""
+    pending = destination.create(path)
+    try:
+        pending.write(content)
+        written = pending.finish()
+        pending.place()
+    finally:
+        pending.discard()
+    return written
+
+
+def write_if_changed(destination: Destination, path: str, content: bytes) -> None:
+    """Write one small object, unless it is there as it is."""
+    if destination.find(path) is None or destination.read(path) != content:
+        write_object(destination, path, content)
+
+
+def hash_object(destination: Destination, path: str) -> tuple[int, str]:
+    """Read a whole object; returns its size and sha256."""
+    with destination.open(path) as file:
+        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+        return file.tell(), digest.hexdigest()
+
+
+class Folder:
+    """A local folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def is_empty(self) -> bool:
+        """Say whether it is missing, or holds at most what a backup begins with."""
+        try:
+            return {entry.name for entry in self.root.iterdir()} <= {"state"}
+        except FileNotFoundError:
+            return True
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield the objects below a folder, by their paths in order."""
+        try:
+            entries = sorted(os.scandir(self.root / prefix), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            path = f"{prefix}/{entry.name}"
+            if entry.is_dir():
+                yield from self.list(path)
+            else:
+                yield _entry(path, entry.stat())
+
+    def find(self, path: str) -> Entry | None:
+        """Find an object."""
+        try:
+            return _entry(path, (self.root / path).stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, path: str) -> IO[bytes]:
+        """Open an object, of which any range may be read."""
+        return (self.root / path).open("rb")
+
+    def read(self, path: str) -> bytes:
+        """Read an object."""
+        return (self.root / path).read_bytes()
+
+    def create(self, path: str) -> _TemporaryObject:
+        """Begin an object, under a temporary name."""
+        return _TemporaryObject(self.root, path)
+
+    def move(self, pending: Pending, path: str) -> None:
+        """Put an object in another place than the one that it was begun for."""
+        pending.path = path
+        pending.place()
+
+    def remove(self, path: str) -> None:
+        """Remove an object, if it is there."""
+        with output_errors(self.root / path):
+            (self.root / path).unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove all temporary objects."""
+        for entry in list(self.list(TEMPORARY)):
+            with suppress(OSError):
+                (self.root / entry.path).unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock: the system releases it when the process ends, however that happens."""
+        path = self.root / LOCK_FILE
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        with file:
+            try:
+                _lock(file)
+            except OSError:
+                raise IncompleteError(
+                    f"another backup writes to {quote(str(self))}: {_owner(path)}"
+                ) from None
+            owner = {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            }
+            with output_errors(path):
+                file.truncate(0)
+                file.write(orjson.dumps(owner))
+                file.flush()
+            yield
+
+
+class _TemporaryObject(io.RawIOBase):
+    """A file in ``state/tmp``, on the same file system, whose bytes are hashed as they come."""
+
+    def __init__(self, root: Path, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self._root = root
+        self._part = root / TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._digest = hashlib.sha256()
+        self._size = 0
+        with output_errors(root / path):
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("xb", buffering=_BUFFER_BYTES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def writable(self) -> bool:
+        """It can be written."""
+        return True
+
+    def tell(self) -> int:
+        """How many bytes have come."""
+        return self._size
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Append bytes."""
+        with output_errors(self._root / self.path):
+            self._file.write(data)
+        self._digest.update(data)
+        count = memoryview(data).nbytes
+        self._size += count
+        return count
+
+    def flush(self) -> None:
+        """Leave what is buffered where it is: ``finish`` writes it."""
+
+    def finish(self) -> tuple[int, str]:
+        """End it, and have its bytes on the disk; returns its size and sha256."""
+        with output_errors(self._root / self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        return self._size, self._digest.hexdigest()
+
+    def place(self) -> None:
+        """Put it in its place, whole, and have the name on the disk, too."""
+        final = self._root / self.path
+        with output_errors(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            replace(self._part, final)
+            _sync_folder(final.parent)
+
+    def discard(self) -> None:
+        """Remove it, unless it is in its place."""
+        with suppress(OSError):  # a buffer that no longer fits on the disk
+            self._file.close()
+        with suppress(OSError):
+            self._part.unlink()
+
+
+def _entry(path: str, found: os.stat_result) -> Entry:
+    return Entry(path, found.st_size, str(found.st_mtime_ns))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; Windows does so by itself."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform != "win32":
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+
+def _owner(path: Path) -> str:
+    """Say who holds a lock."""
+    try:
+        owner = orjson.loads(path.read_bytes())
+        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it does not say which one"

@@ -1,0 +1,581 @@
+"""``backup run``: one backup from its arguments to its manifest, which is its last object."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import re
+import secrets
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swanlab_export import schemas
+from swanlab_export._version import __title__, __version__
+from swanlab_export.api.context import Result
+from swanlab_export.api.runs.filters import Where, read_where
+from swanlab_export.backups import snapshots
+from swanlab_export.backups.account import write_account
+from swanlab_export.backups.decide import Rules
+from swanlab_export.backups.destination import open_destination, write_if_changed, write_object
+from swanlab_export.backups.fold import fold_project, snapshot_rows
+from swanlab_export.backups.index import Index
+from swanlab_export.backups.layout import (
+    CHOSEN_TABLES,
+    FORMAT_FILE,
+    FREE_TABLES,
+    PROJECTS_FILE,
+    SNAPSHOTS,
+    check_format,
+    dump_json,
+    format_content,
+)
+from swanlab_export.backups.parquet import read_rows, write_rows
+from swanlab_export.backups.plan import Planner, ProjectPlan
+from swanlab_export.backups.receipts import Asked, Row, build_rows
+from swanlab_export.backups.scope import Account, Scope, find_projects, place_of
+from swanlab_export.backups.unit import Outcome, ProjectPlace, Task, run_unit, shared_context
+from swanlab_export.errors import (
+    AuthenticationError,
+    IncompleteError,
+    OutputError,
+    SwanlabExportError,
+    UnavailableError,
+    UsageError,
+)
+from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.rows import build_table
+from swanlab_export.refs import RunRef, parse_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from os import PathLike
+
+    from swanlab_export.api.connect import Api
+    from swanlab_export.api.context import Context
+    from swanlab_export.backups.destination import Destination
+    from swanlab_export.endpoints.filters import Rule
+    from swanlab_export.progress import Bar
+    from swanlab_export.report import Report
+
+F = TypeVar("F")
+RECHECK = "7d"
+# More units than permits are under way: while some write, others are fetched.
+_UNITS_AHEAD = 2
+# After so many units in a row that could not reach the server, it counts as away.
+_AWAY_AFTER = 3
+_PERIOD = re.compile(r"(\d{1,6})\s*([smhd])")
+_UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for; nothing of it needs a request."""
+
+    scope: Scope
+    where: tuple[Rule, ...]
+    rules: Rules
+    accepted: frozenset[RunRef]
+    is_dry_run: bool
+
+
+def backup(
+    api: Api[F],
+    *,
+    to: str | PathLike[str],
+    paths: str | Sequence[str] = (),
+    where: Where = None,
+    tables: str | Sequence[str] | None = None,
+    keys: str | Sequence[str] | None = None,
+    media: bool = True,
+    instance: bool = False,
+    recheck: str = RECHECK,
+    full: bool = False,
+    accept_smaller: str | Sequence[str] = (),
+    dry_run: bool = False,
+    executor: Executor | None = None,
+    on_project: Callable[[str], None] | None = None,
+) -> F:
+    """Keep a complete copy up to date, of which only what changed is fetched.
+
+    One row per run that was fetched, failed, or is gone on the server.
+
+    Args:
+        api: A connection; see ``connect``.
+        to: The folder of the backup; an empty or a new one begins a backup.
+        paths: Projects (workspace/project) and workspaces; by default everything that you see.
+        where: Only runs that pass; see ``api.run.filter``.
+        tables: Only these of ``columns,metrics,logs,medias``; ``runs``, ``configs`` and
+            ``summary``, which need no request of their own, are always kept.
+        keys: Only these metrics, or patterns; by default all, those of the system too.
+        media: Fetch the files of media, too.
+        instance: The whole self-hosted instance, for its root user.
+        recheck: How often a run that ended in the last 30 days is asked for late log lines and
+            media, such as ``"12h"`` or ``"7d"``; ``"0d"`` for never.
+        full: Fetch everything anew.
+        accept_smaller: Runs of which a version with fewer points may replace the one in the backup.
+        dry_run: Only say what would be fetched, and why.
+        executor: Does the units, one per run; threads by default. A unit in another process
+            connects with the key of its own environment.
+        on_project: Called with a line about each project that is done.
+
+    Raises:
+        UsageError: An argument cannot be right, or the folder holds another backup.
+        IncompleteError: Another backup writes to the folder.
+        UnavailableError: The server is away; what was fetched until then is kept.
+        OutputError: The folder cannot be written.
+
+    >>> import tempfile, swanlab_export as se
+    >>> with se.connect(host="sandbox") as api, tempfile.TemporaryDirectory() as folder:
+    ...     report = se.backup(api, to=folder, paths="ada-lab/digits")
+    >>> len(report), report["error"].isna().all().item()
+    (16, True)
+    """
+    given = [paths] if isinstance(paths, str) else list(paths)
+    if instance and given:
+        raise UsageError(f"{argument('instance', True)} is everything: leave out paths")
+    accepted = [accept_smaller] if isinstance(accept_smaller, str) else list(accept_smaller)
+    wish = Wish(
+        Scope.parse(given, is_instance=instance),
+        tuple(read_where(where)) if where else (),
+        Rules(_parse_asked(tables, keys, has_media=media), full, _parse_period(recheck)),
+        frozenset(map(parse_run, accepted)),
+        dry_run,
+    )
+    destination = open_destination(to)
+    check_format(destination, api.context.client.settings.host)
+    report = api.output.begin(schemas.BACKUP_RUN, is_final=True)
+    run = Backup(api.context, destination, wish, executor, report, on_project)
+    result = Result(
+        lambda: build_table(schemas.BACKUP_RUN, run.rows(), report),
+        lambda: list(run.rows()),
+        api.context.source("backup run", wish.scope, to=str(destination), dry_run=dry_run),
+    )
+    return api.output.deliver(result, report)
+
+
+def _parse_asked(
+    tables: str | Sequence[str] | None, keys: str | Sequence[str] | None, *, has_media: bool
+) -> Asked:
+    chosen: tuple[str, ...] = CHOSEN_TABLES
+    if tables is not None:
+        names = schemas.parse_names(tables, "tables")
+        known = (*FREE_TABLES, *CHOSEN_TABLES)
+        for name in names:
+            if name not in known:
+                there = ", ".join(known)
+                raise UsageError(f"{argument('tables')}: no table {quote(name)}; there are {there}")
+        chosen = tuple(name for name in CHOSEN_TABLES if name in names)
+    patterns = None if keys is None else tuple(sorted(schemas.parse_names(keys, "keys")))
+    return Asked(chosen, patterns, has_media)
+
+
+def _parse_period(text: str) -> int:
+    """Read a period such as ``7d``; returns milliseconds.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = _PERIOD.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{argument('recheck')} is a period such as 12h or 7d, not {quote(text)}")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+@dataclass
+class _Work:
+    """A project whose units are under way."""
+
+    plan: ProjectPlan
+    left: int
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        """All of its units have ended."""
+        return self.left == 0
+
+
+class Backup:
+    """One backup under way.
+
+    Args:
+        context: The server.
+        destination: Where to.
+        wish: What was asked for.
+        executor: Does the units; threads of this process by default.
+        report: Gets warnings, and what failed.
+        on_project: Gets a line about each project.
+        forced: Only these runs, by project and run id, whole; for repairs.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        destination: Destination,
+        wish: Wish,
+        executor: Executor | None,
+        report: Report,
+        on_project: Callable[[str], None] | None = None,
+        forced: dict[str, set[str]] | None = None,
+    ) -> None:
+        self._context = context
+        self._destination = destination
+        self._wish = wish
+        self._executor = executor
+        self._report = report
+        self._on_project = on_project or (lambda _: None)
+        self._forced = forced
+        self._previous: snapshots.Manifest | None = None
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._folded: set[str] = set()
+        self._failed: list[str] = []
+        self._changes = {"fetched": 0, "failed": 0, "gone": 0, "unchanged": 0}
+        self._away = 0
+        self._is_reached = False
+        self._rows = self._bytes = 0
+        client = context.client
+        self._token = secrets.token_hex(8)
+        self._template = Task(
+            token=self._token,
+            host=client.settings.host,
+            destination=str(destination),
+            permits=1,
+            project=ProjectPlace("", "", "", ""),
+            run_id="",
+            file="",
+            action="",
+            reason="",
+            asked=wish.rules.asked,
+            parts=(),
+            facts={},
+            facts_at="",
+            listed=None,
+            receipt="",
+            reuses_files=not wish.rules.is_full,
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Do the backup; yields a row of its report for each run that was not left as it is."""
+        with ExitStack() as stack:
+            if not self._wish.is_dry_run:
+                stack.enter_context(self._destination.lock())
+                stack.callback(self._destination.clean)
+                self._destination.clean()
+            bar = stack.enter_context(self._context.progress.bar("backup", total=None, unit="runs"))
+            yield from self._back_up(bar)
+
+    def _back_up(self, bar: Bar) -> Iterator[Row]:
+        self._previous = snapshots.last_manifest(self._destination)
+        account = Account.read(self._destination)
+        self._context.client.login()
+        planner = Planner(
+            self._context,
+            self._destination,
+            self._wish.rules,
+            self._wish.where,
+            self._wish.accepted,
+            self._template,
+            self._report,
+        )
+        began_at = planner.now()
+        found = find_projects(self._context, self._wish.scope, account, self._report)
+        for path, why in found.lost.items():
+            self._fail(path, IncompleteError(why))
+        places = [
+            (account.place(ref, payload, began_at), payload) for ref, payload in found.projects
+        ]
+        if not self._wish.is_dry_run:
+            self._begin(account, began_at)
+        plans = self._context.client.map(lambda each: self._plan(planner, *each), places)
+        if self._wish.is_dry_run:
+            for plan in plans:
+                yield from self._describe(plan)
+            return
+        yield from self._do_all(plans, bar)
+        if self._away >= _AWAY_AFTER or (self._away and not self._is_reached):
+            raise UnavailableError(
+                f"{self._context.client.settings.host} is away; what was fetched is kept, and the "
+                "next backup goes on from there"
+            )
+        self._end(account, began_at, planner.now())
+
+    def _plan(self, planner: Planner, place: ProjectPlace, payload: Any) -> ProjectPlan:
+        entry = None if self._previous is None else self._previous.project(place.project_id)
+        last_at = None if entry is None else entry["seen_at"]
+        if self._forced is not None:
+            planner = replace(planner, forced=self._forced.get(place.project_id, set()))
+        return planner.plan(place, payload, last_at)
+
+    def _describe(self, plan: ProjectPlan) -> Iterator[Row]:
+        """What would be done, for a dry run."""
+        self._take_failures(plan)
+        for task in plan.tasks:
+            yield _report_row(task.project, task.run_id, task.action, task.reason)
+        for run_id in plan.gone:
+            yield _report_row(plan.place, run_id, "gone", "the server no longer has it")
+        self._report.hint(
+            f"{plan.place}: {len(plan.tasks)} runs would be fetched, {plan.unchanged} are unchanged"
+        )
+
+    def _begin(self, account: Account, began_at: str) -> None:
+        """Write what a new backup begins with, and note the folders of new projects."""
+        settings = self._context.client.settings
+        if check_format(self._destination, settings.host) is None:
+            content = format_content(settings.host, settings.web_host, began_at)
+            write_object(self._destination, FORMAT_FILE, dump_json(content))
+        write_if_changed(self._destination, PROJECTS_FILE, dump_json(account.dump()))
+
+    def _do_all(self, plans: Iterable[ProjectPlan], bar: Bar) -> Iterator[Row]:
+        """Do the units of all projects, many at a time, and fold each project when it is done."""
+        under_way: dict[Future[Outcome], _Work] = {}
+        works: list[_Work] = []
+        window = self._context.client.jobs + _UNITS_AHEAD
+        with shared_context(self._context, self._token), self._pool(window) as submit:
+            for plan in plans:
+                work = _Work(plan, len(plan.tasks))
+                bar.expect(len(plan.tasks) + plan.unchanged)
+                bar.add(plan.unchanged)
+                works.append(work)
+                for task in plan.tasks:
+                    while len(under_way) >= window:
+                        yield from self._collect(under_way, bar)
+                    if self._away >= _AWAY_AFTER:
+                        break
+                    under_way[submit(task)] = work
+                yield from self._finish_done(works)
+                if self._away >= _AWAY_AFTER:
+                    break
+            while under_way:
+                yield from self._collect(under_way, bar)
+                yield from self._finish_done(works)
+            for work in works:  # of a server that is away: what was fetched
+                yield from self._finish(work)
+
+    @contextmanager
+    def _pool(self, window: int) -> Iterator[Callable[[Task], Future[Outcome]]]:
+        """Yield what submits a unit; threads carry the words of this interface on."""
+        if self._executor is not None:
+            executor = self._executor
+            yield lambda task: executor.submit(run_unit, task)
+            return
+        pool = ThreadPoolExecutor(window, thread_name_prefix=__title__)
+        try:
+            yield lambda task: pool.submit(contextvars.copy_context().run, run_unit, task)
+        finally:
+            # A unit that is still under way commits nothing once the backup has ended.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _collect(self, under_way: dict[Future[Outcome], _Work], bar: Bar) -> Iterator[Row]:
+        """Wait for units, and take what they return."""
+        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        for future in done:
+            work = under_way.pop(future)
+            work.left -= 1
+            bar.add(1)
+            outcome = future.result()
+            yield from self._take(work, outcome)
+            self._rows += outcome.rows
+            self._bytes += outcome.bytes
+            bar.describe(f"{self._rows:,} rows, {self._bytes / 1e6:,.1f} MB")
+
+    def _take(self, work: _Work, outcome: Outcome) -> Iterator[Row]:
+        place = work.plan.place
+        path = f"{place}/{outcome.run_id}"
+        if outcome.ends == "destination":
+            raise OutputError(outcome.error)
+        if outcome.ends == "key":
+            raise AuthenticationError(outcome.error)
+        self._away = self._away + 1 if outcome.ends == "server" else 0
+        self._is_reached |= outcome.ends != "server"
+        work.outcomes.append(outcome)
+        for warning in outcome.warnings:
+            self._report.warn(f"{path}: {warning}")
+        if not outcome.action:
+            self._changes["unchanged"] += 1
+            return
+        is_fetched = outcome.action in {"whole", "part", "row"}
+        self._changes["fetched"] += is_fetched
+        if outcome.error:
+            self._fail(path, IncompleteError(outcome.error))
+        yield _report_row(
+            place,
+            outcome.run_id,
+            outcome.action,
+            outcome.reason,
+            rows=outcome.rows,
+            bytes=outcome.bytes,
+            seconds=outcome.seconds,
+            error=outcome.error or None,
+        )
+
+    def _finish_done(self, works: list[_Work]) -> Iterator[Row]:
+        for work in [work for work in works if work.is_done]:
+            works.remove(work)
+            yield from self._finish(work)
+
+    def _finish(self, work: _Work) -> Iterator[Row]:
+        """Mark what is gone, check what was written, and fold the project."""
+        plan, destination = work.plan, self._destination
+        self._take_failures(plan)
+        self._changes["unchanged"] += plan.unchanged
+        for run_id in plan.gone:
+            receipt, path = plan.index.get(run_id), plan.index.path(run_id)
+            assert receipt is not None
+            assert path is not None
+            write_object(destination, path, replace(receipt, gone_at=plan.noted_at).dump())
+            plan.index.reload(run_id, path)
+            self._changes["gone"] += 1
+            yield _report_row(plan.place, run_id, "gone", "the server no longer has it")
+        yield from self._check_units(work)
+        self._fold(plan)
+        self._on_project(self._line(work))
+
+    def _check_units(self, work: _Work) -> Iterator[Row]:
+        """Have what was fetched in the index; a unit whose objects are not its own is repeated.
+
+        That happens where an engine ran a unit twice at once.
+        """
+        plan = work.plan
+        written = {o.run_id for o in work.outcomes if o.action in {"whole", "part", "row"}}
+        if not written:
+            return
+        for task in plan.tasks:
+            if task.run_id not in written:
+                continue
+            plan.index.reload(task.run_id, task.receipt)
+            if self._agrees(plan.index, task.run_id):
+                continue
+            yield from self._take(work, run_unit(replace(task, action="whole")))
+            plan.index.reload(task.run_id, task.receipt)
+            if not self._agrees(plan.index, task.run_id):
+                error = "its objects are not those of its receipt: something else writes there"
+                self._fail(task.path, IncompleteError(error))
+
+    def _agrees(self, index: Index, run_id: str) -> bool:
+        receipt = index.get(run_id)
+        if receipt is None:
+            return False
+        found = ((self._destination.find(str(o.path)), o.bytes) for o in receipt.all_objects())
+        return all(entry is not None and entry.size == size for entry, size in found)
+
+    def _fold(self, plan: ProjectPlan) -> None:
+        """Write the tables of a project, if they are not those of its receipts."""
+        place, project_id = plan.place, plan.place.project_id
+        before = None if self._previous is None else self._previous.project(project_id)
+        about = {
+            "project_id": project_id,
+            "path": str(place),
+            "folder": place.folder,
+            "payload": hashlib.sha256(dump_json(plan.payload)).hexdigest(),
+        }
+        if before is None or not (
+            plan.index.is_current
+            and all(before[name] == value for name, value in about.items())
+            and self._are_there(before["objects"])
+        ):
+            web_host = self._context.web_host
+            folded = fold_project(self._destination, place, plan.payload, plan.index, web_host)
+            before = folded.describe()
+            self._folded.add(project_id)
+        # What could not be compared counts as not seen.
+        seen_at = before.get("seen_at", plan.noted_at) if plan.failures else plan.noted_at
+        self._entries[project_id] = before | about | {"seen_at": seen_at}
+
+    def _are_there(self, objects: dict[str, dict[str, Any]]) -> bool:
+        found = ((self._destination.find(path), each["bytes"]) for path, each in objects.items())
+        return all(entry is not None and entry.size == size for entry, size in found)
+
+    def _end(self, account: Account, began_at: str, ended_at: str) -> None:
+        """Write what is about all projects, and at last the manifest."""
+        destination, previous = self._destination, self._previous
+        known = {} if previous is None else previous.objects
+        entries = []
+        for each in account.dump()["projects"]:
+            entry = self._entries.get(each["project_id"])
+            if entry is None and previous is not None:
+                entry = previous.project(each["project_id"])
+            if entry is not None:
+                entries.append(entry)
+        name = snapshots.new_name(ended_at, previous)
+        runs = None if previous is None else previous.runs
+        objects = write_account(destination, account, known, self._context.web_host)
+        if self._folded or runs is None or destination.find(runs) is None:
+            runs = f"{SNAPSHOTS}/{name}/runs.parquet"
+            objects[runs] = self._write_runs(account, runs)
+        else:
+            objects[runs] = known[runs]
+        format_file = check_format(destination, self._context.client.settings.host)
+        manifest = snapshots.Manifest(
+            snapshot=name,
+            previous=None if previous is None else previous.snapshot,
+            began_at=began_at,
+            ended_at=ended_at,
+            scope=self._wish.scope.paths(),
+            projects=entries,
+            objects=objects,
+            runs=runs,
+            changes=self._changes,
+            failed=self._failed,
+            format_file=format_file or {},
+            program=f"{__title__} {__version__}",
+        )
+        snapshots.write_manifest(destination, manifest)
+
+    def _write_runs(self, account: Account, path: str) -> dict[str, Any]:
+        """Write the table of all runs, those of projects that did not change from the one before."""
+        declared = schemas.SNAPSHOT_RUNS
+        before = None if self._previous is None else self._previous.runs
+
+        def batches() -> Iterator[Any]:
+            for each in account.projects:
+                place = place_of(each)
+                if place.project_id in self._folded or before is None:
+                    index = Index(self._destination, place.folder)
+                    rows = list(snapshot_rows(place, index))
+                    yield build_rows(rows, declared)
+                    continue
+                for batch in read_rows(self._destination, before):
+                    mask = [value == place.project_id for value in batch["project_id"].to_pylist()]
+                    yield batch.filter(mask)
+
+        count, size, sha256 = write_rows(self._destination, path, declared.arrow(), batches())
+        return {"rows": count, "bytes": size, "sha256": sha256}
+
+    def _take_failures(self, plan: ProjectPlan) -> None:
+        for path, why in plan.failures.items():
+            self._fail(path, IncompleteError(why))
+
+    def _fail(self, path: str, error: SwanlabExportError) -> None:
+        self._changes["failed"] += 1
+        self._failed.append(f"{path}: {error.message}")
+        self._report.fail(path, error)
+
+    def _line(self, work: _Work) -> str:
+        """A line about a project that is done."""
+        done = [outcome for outcome in work.outcomes if outcome.action]
+        failed = sum(bool(outcome.error) for outcome in done)
+        rows, size = sum(o.rows for o in done), sum(o.bytes for o in done)
+        checked = len(work.outcomes) - len(done)
+        parts = [
+            f"{len(done) - failed} fetched",
+            f"{work.plan.unchanged + checked} unchanged",
+            f"{failed} failed",
+            f"{len(work.plan.gone)} gone",
+        ]
+        shown = ", ".join(part for part in parts if not part.startswith("0 ")) or "no runs"
+        return f"{work.plan.place}: {shown}; {rows:,} rows, {size / 1e6:,.1f} MB"
+
+
+def _report_row(place: ProjectPlace, run_id: str, action: str, reason: str, **numbers: Any) -> Row:
+    return {
+        "path": f"{place}/{run_id}",
+        "project_id": place.project_id,
+        "run_id": run_id,
+        "action": action,
+        "reason": reason,
+        "rows": 0,
+        "bytes": 0,
+        **numbers,
+    }

@@ -1,0 +1,149 @@
+"""Snapshots: what the backup held when a backup ended. The manifest is its last object."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from swanlab_export.backups.destination import write_object
+from swanlab_export.backups.layout import FORMAT, SNAPSHOTS, dump_json
+from swanlab_export.errors import UsageError
+from swanlab_export.messages import closest, quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swanlab_export.backups.destination import Destination
+
+_MANIFEST = "manifest.json"
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass
+class Manifest:
+    """What belongs together, as one backup left it.
+
+    Attributes:
+        snapshot: Its name.
+        previous: The name of the one before it.
+        began_at, ended_at: When the backup began and ended, by the server's clock.
+        scope: The paths that were asked for; empty for everything.
+        projects: Of each project its path, folder, counts and objects, and when it was last
+            compared with the server.
+        objects: Objects of the whole backup, with their sizes and hashes.
+        runs: The path of the table of all runs, here or in an earlier snapshot.
+        changes: How many runs were fetched and so on.
+        failed: What could not be backed up, in words.
+        format_file: What the format file says.
+    """
+
+    snapshot: str
+    previous: str | None
+    began_at: str
+    ended_at: str
+    scope: list[str]
+    projects: list[dict[str, Any]]
+    objects: dict[str, dict[str, Any]]
+    runs: str | None
+    changes: dict[str, int]
+    failed: list[str]
+    format_file: dict[str, Any]
+    program: str
+    format: int = FORMAT
+    sha256: str = field(default="")
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"{SNAPSHOTS}/{self.snapshot}/{_MANIFEST}"
+
+    def project(self, project_id: str) -> dict[str, Any] | None:
+        """What it says of a project."""
+        return next((each for each in self.projects if each["project_id"] == project_id), None)
+
+    def total(self, name: str) -> int:
+        """A count over all projects."""
+        return sum(each["counts"][name] for each in self.projects)
+
+    def hash(self) -> str:
+        """The hash of everything else that it says."""
+        return hashlib.sha256(dump_json(vars(self) | {"sha256": ""})).hexdigest()
+
+
+def new_name(now: str, previous: Manifest | None) -> str:
+    """Name a snapshot after the time; later than the one before, even if a clock went back.
+
+    Args:
+        now: The time, as receipts have it.
+        previous: The snapshot before.
+    """
+    moment = datetime.fromisoformat(now).replace(microsecond=0)
+    if previous is not None:
+        before = datetime.strptime(previous.snapshot.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+        moment = max(moment, before + timedelta(seconds=1))
+    return f"{moment.strftime(_STAMP)}-{secrets.token_hex(4)}"
+
+
+def write_manifest(destination: Destination, manifest: Manifest) -> None:
+    """Write the last object of a snapshot."""
+    manifest.sha256 = manifest.hash()
+    write_object(destination, manifest.path, dump_json(vars(manifest)))
+
+
+def list_snapshots(destination: Destination) -> list[str]:
+    """The names of all snapshots that are complete, in order."""
+    ending = f"/{_MANIFEST}"
+    found = (entry.path for entry in destination.list(SNAPSHOTS))
+    return sorted(path.split("/")[-2] for path in found if path.endswith(ending))
+
+
+def read_manifest(destination: Destination, name: str) -> Manifest:
+    """Read the manifest of a snapshot.
+
+    Raises:
+        ValueError: It is not as it was written.
+    """
+    try:
+        manifest = Manifest(**orjson.loads(destination.read(f"{SNAPSHOTS}/{name}/{_MANIFEST}")))
+    except (TypeError, OSError) as error:
+        raise ValueError(str(error)) from None
+    if manifest.hash() != manifest.sha256:
+        raise ValueError("it is not as it was written")
+    return manifest
+
+
+def last_manifest(destination: Destination) -> Manifest | None:
+    """The manifest of the last snapshot that can be read."""
+    return next(readable_manifests(destination), None)
+
+
+def readable_manifests(destination: Destination) -> Iterator[Manifest]:
+    """Yield manifests, the last first; those that cannot be read are left out."""
+    for name in reversed(list_snapshots(destination)):
+        try:
+            yield read_manifest(destination, name)
+        except ValueError:
+            continue
+
+
+def find_snapshot(destination: Destination, name: str) -> Manifest:
+    """Find a snapshot by its name, or by the beginning of it.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
+    names = list_snapshots(destination)
+    found = [each for each in names if each.startswith(name)]
+    if len(found) != 1:
+        why = "several snapshots begin with" if found else "there is no snapshot"
+        there = ", ".join(map(quote, found[:5] or closest(name, names)))
+        raise UsageError(f"{why} {quote(name)}; there are {there}")
+    try:
+        return read_manifest(destination, found[0])
+    except ValueError as error:
+        raise UsageError(f"the manifest of {quote(found[0])} cannot be read: {error}") from None
