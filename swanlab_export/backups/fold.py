@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from swanlab_export import schemas
-from swanlab_export.api.runs.find import in_batches
 from swanlab_export.backups.layout import PROJECT_TABLES, index_path, project_object
 from swanlab_export.backups.parquet import RUNS_PER_GROUP, ParquetObject
 from swanlab_export.backups.receipts import Row, build_rows, time_ms
+from swanlab_export.pagination import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
-from swanlab_export.api.runs.filtering import all_runs, filtered_runs
+from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.summaries import join_summaries
+from swanlab_export.api.runs.survey import all_runs
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import Names, receipt_path
 from swanlab_export.backups.receipts import time_text

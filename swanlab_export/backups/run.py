@@ -30,6 +30,7 @@ from swanlab_export.backups.layout import (
     check_format,
     dump_json,
     format_content,
+    server_name,
 )
 from swanlab_export.backups.parquet import read_rows, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
@@ -138,13 +139,13 @@ def backup(
     accepted = [accept_smaller] if isinstance(accept_smaller, str) else list(accept_smaller)
     wish = Wish(
         Scope.parse(given, is_instance=instance),
-        tuple(read_where(where)) if where else (),
+        read_where(where, api.context.now_ms()) if where else (),
         Rules(_parse_asked(tables, keys, has_media=media), full, _parse_period(recheck)),
         frozenset(map(parse_run, accepted)),
         dry_run,
     )
     destination = open_destination(to)
-    check_format(destination, api.context.client.settings.host)
+    check_format(destination, server_name(api.context.client.settings))
     report = api.output.begin(schemas.BACKUP_RUN, is_final=True)
     run = Backup(api.context, destination, wish, executor, report, on_project)
     result = Result(
@@ -322,8 +323,9 @@ class Backup:
     def _begin(self, account: Account, began_at: str) -> None:
         """Write what a new backup begins with, and note the folders of new projects."""
         settings = self._context.client.settings
-        if check_format(self._destination, settings.host) is None:
-            content = format_content(settings.host, settings.web_host, began_at)
+        name = server_name(settings)
+        if check_format(self._destination, name) is None:
+            content = format_content(name, settings.web_host, began_at)
             write_object(self._destination, FORMAT_FILE, dump_json(content))
         write_if_changed(self._destination, PROJECTS_FILE, dump_json(account.dump()))
 
@@ -506,7 +508,7 @@ class Backup:
             objects[runs] = self._write_runs(account, runs)
         else:
             objects[runs] = known[runs]
-        format_file = check_format(destination, self._context.client.settings.host)
+        format_file = check_format(destination, server_name(self._context.client.settings))
         manifest = snapshots.Manifest(
             snapshot=name,
             previous=None if previous is None else previous.snapshot,
