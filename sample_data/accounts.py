@@ -42,6 +42,34 @@ def build_users() -> list[dict[str, Any]]:
     ]
 
 
+def build_members() -> dict[str, dict[str, str]]:
+    """Return the roles of the members of each workspace."""
+    personal = {user["username"]: {user["username"]: "OWNER"} for user in build_users()}
+    return {
+        **personal,
+        "ada-lab": {"ada": "OWNER", "bob": "MEMBER", "chen": "VISITOR"},
+        "vision-team": {"chen": "OWNER", "ada": "MEMBER"},
+    }
+
+
+def build_contents() -> dict[str, Any]:
+    """Return what ada, the first user, sees beside the projects."""
+    first = build_users()[0]
+    members = build_members()
+    workspaces = [
+        {**space, "role": members[space["username"]].get("ada", "VISITOR")}
+        for space in build_workspaces()
+    ]
+    return {
+        "workspaces": workspaces,
+        "own_workspaces": [name for name, roles in members.items() if "ada" in roles],
+        "user": {key: first[key] for key in ("username", "name", "profile")},
+        "instance": None,
+        "usage": None,
+        "users": None,
+    }
+
+
 def build_workspaces() -> list[dict[str, Any]]:
     """Return one personal workspace for each account, then the teams."""
     personal = [
@@ -50,7 +78,6 @@ def build_workspaces() -> list[dict[str, Any]]:
             "name": user["name"] or user["username"],
             "type": "PERSON",
             "comment": None,
-            "members": {user["username"]: "OWNER"},
             "profile": user["profile"],
         }
         for user in build_users()
@@ -63,7 +90,6 @@ def build_workspaces() -> list[dict[str, Any]]:
             "name": "Ada’s Lab",
             "type": "TEAM",
             "comment": "Classifiers of handwritten digits",
-            "members": {"ada": "OWNER", "bob": "MEMBER", "chen": "VISITOR"},
             "profile": lab,
         },
         {
@@ -71,7 +97,6 @@ def build_workspaces() -> list[dict[str, Any]]:
             "name": "视觉组",
             "type": "TEAM",
             "comment": "",
-            "members": {"chen": "OWNER", "ada": "MEMBER"},
             "profile": _profile(location="杭州"),
         },
     ]
@@ -81,29 +106,41 @@ def _project(  # one row of the table below
     cuid: str, path: str, visibility: str, days: tuple[str, str], about: str | None, *labels: str
 ) -> dict[str, Any]:
     workspace, name = path.split("/")
+    space = next(each for each in build_workspaces() if each["username"] == workspace)
+    members = build_members()[workspace]
     colours = ["#528d59", "#dbb65c"]
     return {
         "cuid": cuid,
         "name": name,
-        "workspace": workspace,
         "visibility": visibility,
         "description": about,
-        "labels": [
+        "username": workspace,
+        "path": path,
+        "group": {key: space[key] for key in ("type", "username", "name")},
+        "projectLabels": [
             {"name": label, "colors": colours, "cuid": make_id("label", cuid, label)}
             for label in labels
         ],
+        "_count": {"collaborators": len(members), "clones": 0},
         "createdAt": f"2026-{days[0]}T08:00:00.000Z",
         "updatedAt": f"2026-{days[1]}T17:30:00.250Z",
+        "role": members.get("ada", "VISITOR"),
     }
 
 
-def build_projects() -> list[dict[str, Any]]:
-    """Return the projects, oldest first."""
+def build_projects(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the projects, oldest first, as ada sees them."""
     about = "Handwritten digits, 8×8 pixels.\nOne run per idea, “good” or not."
-    return [
+    projects = [
         _project(DIGITS, "ada-lab/digits", "PUBLIC", ("01-05", "03-20"), about, "mlp", "digits"),
         _project(SEGMENTATION, "vision-team/segmentation", "PUBLIC", ("01-20", "02-25"), "Ink"),
         _project(SWEEP, "ada-lab/sweep", "PUBLIC", ("02-10", "02-12"), "Five seeds each", "sweep"),
         _project(SECRET, "vision-team/secret", "PRIVATE", ("02-20", "02-21"), None),
         _project(EMPTY, "ada-lab/empty", "PRIVATE", ("03-01", "03-01"), ""),
     ]
+    for project in projects:
+        mine = [run for run in runs if run["projectId"] == project["cuid"]]
+        people = {(run["user"] or {}).get("username") for run in mine} - {None}
+        counts = {"experiments": len(mine), "contributors": len(people)}
+        project["_count"] = counts | project["_count"]
+    return projects

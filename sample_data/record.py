@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from accounts import DIGITS, SEGMENTATION, build_projects, build_users, build_workspaces
+from accounts import (
+    DIGITS,
+    SEGMENTATION,
+    build_contents,
+    build_members,
+    build_projects,
+    build_users,
+)
 from digits_runs import record_digits
 from other_runs import record_secret, record_segmentation_runs, record_sweep
 from runs import clone_run
 from system import Meter
-from writing import write_json, write_jsonl, write_recordings
+from writing import write_dataset, write_json
 
 if TYPE_CHECKING:
     from recorder import Recorder
@@ -44,21 +51,10 @@ def main() -> None:
             recorders += found
             runs += described
             print(f"{record.__name__}: {len(described)} runs")
-    columns = [column for rec in recorders for column in rec.columns.values()]
-    clones = build_clones(runs)
-    columns += [
-        {**column, "runId": clone["cuid"]}
-        for clone in clones
-        for column in columns
-        if column["runId"] == clone["rootExpId"]
-    ]
-    asked.into.mkdir(parents=True, exist_ok=True)
-    write_json(asked.into / "users.json", build_users())
-    write_json(asked.into / "workspaces.json", build_workspaces())
-    write_json(asked.into / "projects.json", build_projects())
-    write_jsonl(asked.into / "runs.jsonl", [*runs, *clones])
-    write_jsonl(asked.into / "columns.jsonl", columns)
-    write_recordings(asked.into, [p["cuid"] for p in build_projects()], recorders)
+    runs += build_clones(runs)
+    write_dataset(asked.into, build_projects(runs), runs, recorders, build_contents())
+    accounts = {"users": build_users(), "members": build_members()}
+    write_json(asked.into / "accounts.json", accounts)
     meter.save()
 
 

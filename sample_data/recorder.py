@@ -91,12 +91,11 @@ class Recorder:
     def log(self, level: str, message: str, tag: str = "train") -> None:
         """Record one line of the log."""
         line = {
-            "run_id": self.run_id,
-            "epoch": len(self.logs) + 1,
+            "line": len(self.logs) + 1,
             "level": level,
+            "timestamp": self.now_ms,
             "tag": tag,
             "message": message,
-            "timestamp": self.now_ms,
         }
         self.logs.append(line)
 
@@ -109,16 +108,13 @@ class Recorder:
             paths.append(f"{stem}-step{self.step}-{len(paths)}-{digest}.png")
             self.files[paths[-1]] = png
         more = None if captions is None else [c and {"caption": c} for c in captions]
-        self.media.append(
-            {"runId": self.run_id, "key": key, "step": self.step, "data": paths, "more": more}
-        )
+        self.media.append({"key": key, "step": self.step, "data": paths, "more": more})
         if key not in self.columns:
             self._add_column(key, "IMAGE")
 
     def _add_column(self, key: str, kind: str) -> None:
         system = key.startswith("__swanlab__")
         self.columns[key] = {
-            "runId": self.run_id,
             "key": key,
             "name": SYSTEM_NAMES.get(key, key),
             "class": "SYSTEM" if system else "CUSTOM",

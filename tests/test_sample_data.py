@@ -3,62 +3,28 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import math
 import socket
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
+from recorded import ROOT, RecordedRun, read_json, recorded_run, recorded_runs
 
-ROOT = Path(__file__).resolve().parents[1] / "sample_data"
-
-
-def read_lines(name: str) -> list[dict[str, Any]]:
-    """Return the objects of one .jsonl file."""
-    return [json.loads(line) for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+DIGITS = "ada-lab/digits"
+KINDS = ("metrics", "logs", "medias")
 
 
-def read_json(name: str) -> list[dict[str, Any]]:
-    """Return the objects of one .json file."""
-    found: list[dict[str, Any]] = json.loads((ROOT / name).read_text(encoding="utf-8"))
-    return found
+def digits(slug: str) -> RecordedRun:
+    """A run of ada-lab/digits."""
+    return recorded_run(f"{DIGITS}/{slug}")
 
 
-def project_of(path: str) -> str:
-    """Return the id of a project."""
-    return next(
-        str(p["cuid"])
-        for p in read_json("projects.json")
-        if f"{p['workspace']}/{p['name']}" == path
-    )
-
-
-def run_of(slug: str) -> dict[str, Any]:
-    """Return a run of ada-lab/digits."""
-    project = project_of("ada-lab/digits")
-    return next(
-        r for r in read_lines("runs.jsonl") if (r["slug"], r["projectId"]) == (slug, project)
-    )
-
-
-def points_of(slug: str, key: str) -> pa.Table:
-    """Return the points of one key of a run of ada-lab/digits."""
-    run = run_of(slug)
-    table = pq.read_table(ROOT / "metrics" / f"{run['projectId']}.parquet")
-    mine = pc.and_(pc.equal(table["run_id"], run["cuid"]), pc.equal(table["key"], key))
-    return table.filter(mine)
-
-
-def logs_of(slug: str) -> list[dict[str, Any]]:
-    """Return the log of a run of ada-lab/digits."""
-    run = run_of(slug)
-    table = pq.read_table(ROOT / "logs" / f"{run['projectId']}.parquet")
-    rows: list[dict[str, Any]] = table.filter(pc.equal(table["run_id"], run["cuid"])).to_pylist()
-    return rows
+def column_of(slug: str, key: str, name: str) -> list[Any]:
+    """A column of the points of one key of a run of ada-lab/digits."""
+    return [row[name] for row in digits(slug).points(key)]
 
 
 def test_everything_together_is_small() -> None:
@@ -68,51 +34,61 @@ def test_everything_together_is_small() -> None:
     assert max(f.stat().st_size for f in files if f.suffix == ".png") <= 3_000
 
 
-@pytest.mark.parametrize("project", read_json("projects.json"), ids=lambda p: str(p["name"]))
-def test_points_are_sorted_and_typed(project: dict[str, Any]) -> None:
-    """Each project's points have the declared types and are sorted by run, key and step."""
-    table = pq.read_table(ROOT / "metrics" / f"{project['cuid']}.parquet")
-    words = pa.dictionary(pa.int32(), pa.string())
-    assert table.schema.types == [words, words, pa.int64(), pa.float64(), pa.int64()]
-    assert table.column_names == ["run_id", "key", "step", "value", "timestamp"]
-    order = list(zip(*(table[c].to_pylist() for c in ("run_id", "key", "step")), strict=True))
-    assert order == sorted(set(order))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_table_has_one_schema_and_is_sorted(kind: str) -> None:
+    """All files of a table have one schema; points are sorted by key and step."""
+    tables = [run.read(kind) for run in recorded_runs() if run.index[kind] is not None]
+    assert tables
+    assert all(table.schema == tables[0].schema for table in tables)
+    for table in tables if kind == "metrics" else []:
+        order = list(zip(*(table[c].to_pylist() for c in ("key", "step")), strict=True))
+        assert order == sorted(set(order))
 
 
-def test_every_series_has_a_column_and_a_run() -> None:
-    """Points, images and columns name the same pairs of run and key."""
-    columns = {(c["runId"], c["key"]) for c in read_lines("columns.jsonl")}
-    clones = {r["cuid"] for r in read_lines("runs.jsonl") if r["rootExpId"]}
-    seen = {(m["runId"], m["key"]) for m in read_lines("media.jsonl")}
-    for project in read_json("projects.json"):
-        table = pq.read_table(ROOT / "metrics" / f"{project['cuid']}.parquet")
-        seen |= set(zip(table["run_id"].to_pylist(), table["key"].to_pylist(), strict=True))
-    assert {c for c in columns if c[0] not in clones} == seen
-    assert {run for run, _ in columns} <= {r["cuid"] for r in read_lines("runs.jsonl")}
+def test_every_row_names_its_run() -> None:
+    """The rows of a run's tables have its id and that of its project, in files of its own."""
+    for run in recorded_runs():
+        for kind in KINDS:
+            ids = {(row["project_id"], row["run_id"]) for row in run.rows(kind)}
+            assert ids <= {(run.index["project_id"], run.payload["cuid"])}
+    paths = [run.index[kind] for run in recorded_runs() for kind in KINDS]
+    there = {f.relative_to(ROOT).as_posix() for f in (ROOT / "tables").glob("*/*/*/*.parquet")}
+    named = [path for path in paths if path is not None]
+    assert len(named) == len(set(named))
+    assert {path for path in there if path.split("/")[1] in KINDS} == set(named)
+
+
+def test_every_series_has_a_column() -> None:
+    """The columns of a run are the keys of its points and images; a clone's are its original's."""
+    by_id = {run.payload["cuid"]: run for run in recorded_runs()}
+    for run in recorded_runs():
+        holder = by_id.get(run.payload["rootExpId"], run)
+        seen = {row["key"] for kind in ("metrics", "medias") for row in holder.rows(kind)}
+        assert {column["key"] for column in run.columns} == seen
+        assert len(run.columns) == len(seen)
 
 
 def test_every_image_is_there_and_no_other() -> None:
-    """The images on disk are those that media.jsonl names."""
-    home = {r["cuid"]: r["projectId"] for r in read_lines("runs.jsonl")}
-    media = read_lines("media.jsonl")
-    named = {f"{home[m['runId']]}/{m['runId']}/{path}" for m in media for path in m["data"]}
-    there = {f.relative_to(ROOT / "media").as_posix() for f in (ROOT / "media").rglob("*.png")}
-    assert named == there
-    assert all(m["more"] is None or len(m["more"]) == len(m["data"]) for m in media)
+    """The files are those that the media tables name, each with the size and sha256 it says."""
+    items = [row for run in recorded_runs() for row in run.rows("medias")]
+    for item in items:
+        body = (ROOT / item["file"]).read_bytes()
+        assert (len(body), hashlib.sha256(body).hexdigest()) == (item["size_bytes"], item["sha256"])
+    there = {f.relative_to(ROOT).as_posix() for f in (ROOT / "files").rglob("*") if f.is_file()}
+    assert there == {item["file"] for item in items}
 
 
 def test_the_long_run_is_in_full_resolution() -> None:
     """`mlp-long` has a loss for each of its 20,480 steps and more than a shard of log."""
-    loss = points_of("mlp-long", "loss")
-    assert loss["step"].to_pylist() == list(range(20_480))
-    assert len(logs_of("mlp-long")) > 2_000
-    times = loss["timestamp"].to_pylist()
+    assert column_of("mlp-long", "loss", "step") == list(range(20_480))
+    assert len(digits("mlp-long").rows("logs")) > 2_000
+    times = column_of("mlp-long", "loss", "timestamp")
     assert times == sorted(times)
 
 
 def test_the_diverged_run_reaches_infinity_then_nan() -> None:
     """The loss of `diverged` starts finite, becomes inf and ends as NaN."""
-    values = points_of("diverged", "loss")["value"].to_pylist()
+    values = column_of("diverged", "loss", "value")
     inf = values.index(math.inf)
     nan = next(i for i, value in enumerate(values) if math.isnan(value))
     assert 10 < inf < nan < len(values) - 1
@@ -121,16 +97,13 @@ def test_the_diverged_run_reaches_infinity_then_nan() -> None:
 
 def test_the_diverged_run_is_pictured_before_and_after() -> None:
     """Its confusion matrices are from early steps, from both sides of infinity, and from NaN."""
-    run = run_of("diverged")
-    mine = [m for m in read_lines("media.jsonl") if m["runId"] == run["cuid"]]
+    mine = digits("diverged").rows("medias")
     assert {m["key"] for m in mine} == {"val/confusion"}
     assert [m["step"] for m in mine] == [0, 6, 7, 43, 87, 175, 263, 351, 439]
-    values = dict(
-        zip(*(points_of("diverged", "loss")[c].to_pylist() for c in ("step", "value")), strict=True)
-    )
+    values = {row["step"]: row["value"] for row in digits("diverged").points("loss")}
     assert [math.isfinite(values[m["step"]]) for m in mine] == [True] * 5 + [False] * 4
     assert [math.isnan(values[m["step"]]) for m in mine] == [False] * 6 + [True] * 3
-    pictures = [m["data"][0].rsplit("-", 1)[1] for m in mine]
+    pictures = [m["sha256"] for m in mine]
     assert len(set(pictures[:3])) == 3
     assert pictures[2] == pictures[3] == pictures[4] == pictures[5]
     assert pictures[6] == pictures[7] == pictures[8] != pictures[5]
@@ -138,25 +111,20 @@ def test_the_diverged_run_is_pictured_before_and_after() -> None:
 
 def test_captions_of_confusion_matrices_tell_the_accuracy() -> None:
     """A matrix at the end of an epoch is captioned with the accuracy recorded at its step."""
-    accuracies = {
-        (slug, step): f"{value:.1%} right"
-        for slug in ("mlp-adam", "tanh-deep", "mlp-long", "diverged", "running")
-        for table in [points_of(slug, "val/acc")]
-        for step, value in zip(table["step"].to_pylist(), table["value"].to_pylist(), strict=True)
-    }
-    slugs = {run_of(slug)["cuid"]: slug for slug, _ in accuracies}
-    told = {
-        (slugs[m["runId"]], m["step"]): m["more"][0]["caption"]
-        for m in read_lines("media.jsonl")
-        if m["key"] == "val/confusion" and m["more"][0]["caption"].startswith("after epoch")
-    }
-    assert len(told) == 22
-    assert [at for at, caption in told.items() if not caption.endswith(accuracies[at])] == []
+    told = 0
+    for slug in ("mlp-adam", "tanh-deep", "mlp-long", "diverged", "running"):
+        accuracies = {row["step"]: row["value"] for row in digits(slug).points("val/acc")}
+        for item in digits(slug).rows("medias"):
+            if item["key"] == "val/confusion" and item["caption"].startswith("after epoch"):
+                told += 1
+                assert item["caption"].endswith(f"{accuracies[item['step']]:.1%} right")
+    assert told == 22
 
 
 def test_the_crashed_run_logs_its_traceback() -> None:
     """The log of `crashed` ends with a traceback that names files and no folders."""
-    lines = [row["message"] for row in logs_of("crashed") if row["level"] == "ERROR"]
+    rows = digits("crashed").rows("logs")
+    lines = [row["message"] for row in rows if row["level"] == "ERROR"]
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "IndexError: tuple index out of range"
     frames = [line for line in lines if line.lstrip().startswith("File")]
@@ -166,37 +134,35 @@ def test_the_crashed_run_logs_its_traceback() -> None:
 
 def test_log_lines_are_numbered_from_one() -> None:
     """The lines of each log are numbered 1, 2, 3 and so on, and all levels occur."""
-    table = pq.read_table(ROOT / "logs" / f"{project_of('ada-lab/digits')}.parquet")
-    numbers: dict[str, list[int]] = {}
-    for row in table.select(["run_id", "epoch"]).to_pylist():
-        numbers.setdefault(row["run_id"], []).append(row["epoch"])
-    assert all(found == list(range(1, len(found) + 1)) for found in numbers.values())
-    assert set(table["level"].to_pylist()) == {"DEBUG", "INFO", "WARN", "ERROR"}
+    logs = [run.rows("logs") for run in recorded_runs() if run.path == DIGITS]
+    for log in logs:
+        assert [row["line"] for row in log] == list(range(1, len(log) + 1))
+    assert {row["level"] for log in logs for row in log} == {"DEBUG", "INFO", "WARN", "ERROR"}
 
 
 def test_clones_hold_no_data_of_their_own() -> None:
     """A clone points to a run that has data, and has none itself."""
-    runs = {r["cuid"]: r for r in read_lines("runs.jsonl")}
-    clones = [r for r in runs.values() if r["rootExpId"]]
-    assert {c["slug"] for c in clones} == {"mlp-clone", "digits-clone"}
+    by_id = {run.payload["cuid"]: run for run in recorded_runs()}
+    clones = [run for run in recorded_runs() if run.payload["rootExpId"]]
+    assert {c.payload["slug"] for c in clones} == {"mlp-clone", "digits-clone"}
     for clone in clones:
-        assert runs[clone["rootExpId"]]["projectId"] == clone["rootProId"]
-        table = pq.read_table(ROOT / "metrics" / f"{clone['projectId']}.parquet")
-        assert clone["cuid"] not in set(table["run_id"].to_pylist())
-    assert run_of("mlp-clone")["state"] == "FINISHED"
+        root = by_id[clone.payload["rootExpId"]]
+        assert root.index["project_id"] == clone.payload["rootProId"] == clone.index["root_pro_id"]
+        assert [clone.index[kind] for kind in KINDS] == [None, None, None]
+        assert root.index["metrics"]
+    assert digits("mlp-clone").payload["state"] == "FINISHED"
 
 
 def test_states_and_odd_configs_are_there() -> None:
     """Each state occurs; one config key has mixed types and one integer exceeds int64."""
-    states = {slug: run_of(slug) for slug in ("crashed", "running", "aborted", "offline")}
+    states = {s: digits(s).payload for s in ("crashed", "running", "aborted", "offline")}
     assert [r["state"] for r in states.values()] == ["CRASHED", "RUNNING", "ABORTED", "OFFLINE"]
     assert states["running"]["finishedAt"] is None
-    assert run_of("big-seed")["profile"]["config"]["seed"]["value"] == 2**70
-    project = project_of("ada-lab/digits")
+    assert digits("big-seed").payload["profile"]["config"]["seed"]["value"] == 2**70
     kinds = set()
-    for run in read_lines("runs.jsonl"):
-        config = (run["profile"] or {}).get("config", {}) if run["projectId"] == project else {}
-        if "dropout" in config:
+    for run in recorded_runs():
+        profile = run.payload["profile"] if run.path == DIGITS else None
+        if "dropout" in (config := (profile or {}).get("config", {})):
             value = config["dropout"]
             kinds.add(type(value["value"] if isinstance(value, dict) else value))
     assert kinds == {bool, int, float, str}
@@ -205,31 +171,32 @@ def test_states_and_odd_configs_are_there() -> None:
 def test_the_sweep_has_five_seeds_in_each_group() -> None:
     """Each group of the sweep is five runs that differ in their seed."""
     groups: dict[str, set[int]] = {}
-    for run in read_lines("runs.jsonl"):
-        if run["projectId"] == project_of("ada-lab/sweep"):
-            seed = run["profile"]["config"]["seed"]["value"]
-            groups.setdefault(run["cluster"], set()).add(seed)
+    for run in recorded_runs():
+        if run.path == "ada-lab/sweep":
+            seed = run.payload["profile"]["config"]["seed"]["value"]
+            groups.setdefault(run.payload["cluster"], set()).add(seed)
     assert len(groups) == 26
     assert all(seeds == set(range(5)) for seeds in groups.values())
 
 
 def test_bob_is_kept_out_of_the_secret() -> None:
     """`ada` comes first and is root; `bob` is no member where the private project lives."""
-    assert [(u["username"], u["root"]) for u in read_json("users.json")][:2] == [
+    accounts = read_json("accounts.json")
+    assert [(u["username"], u["root"]) for u in accounts["users"]][:2] == [
         ("ada", True),
         ("bob", False),
     ]
-    team = next(w for w in read_json("workspaces.json") if w["username"] == "vision-team")
-    secret = next(p for p in read_json("projects.json") if p["name"] == "secret")
-    assert "bob" not in team["members"]
-    assert (secret["workspace"], secret["visibility"]) == ("vision-team", "PRIVATE")
+    projects = read_json("state/projects.json")["projects"]
+    secret = next(p for p in projects if p["name"] == "secret")
+    assert "bob" not in accounts["members"]["vision-team"]
+    assert (secret["workspace"], secret["payload"]["visibility"]) == ("vision-team", "PRIVATE")
 
 
 def test_nothing_tells_of_the_machine() -> None:
-    """No file of text and no log line names a folder of the recording machine."""
-    texts = [f.read_text(encoding="utf-8") for f in ROOT.glob("*.json*")]
-    for path in (ROOT / "logs").glob("*.parquet"):
-        texts += pq.read_table(path)["message"].to_pylist()
+    """No file of text, no payload and no log line names a folder of the recording machine."""
+    texts = [f.read_text(encoding="utf-8") for f in ROOT.rglob("*.json")]
+    for run in recorded_runs():
+        texts += [json.dumps(run.payload), *(row["message"] for row in run.rows("logs"))]
     told = "\n".join(texts)
     names = {
         str(ROOT.parent),

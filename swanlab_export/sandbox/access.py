@@ -10,6 +10,7 @@ from flask import abort, jsonify, make_response, request
 if TYPE_CHECKING:
     from flask import Response
 
+    from swanlab_export.sandbox.data import Project
     from swanlab_export.sandbox.state import State
 
 _NOT_FOUND = {"code": "Not_Found", "message": "资源未找到"}
@@ -45,25 +46,25 @@ def current_user(state: State) -> dict[str, Any]:
     return user
 
 
-def may_see(state: State, project: dict[str, Any], user: dict[str, Any]) -> bool:
-    """Whether a project is shown to a user."""
-    space = state.data.workspace(project["workspace"]) or {"members": {}}
-    return project["visibility"] == "PUBLIC" or user["username"] in space["members"]
-
-
 def require_project(state: State, project_id: Any) -> None:
     """Refuse with 403 a user who may not see a project."""
-    found = next((p for p in state.data.projects if p["cuid"] == project_id), None)
-    if found is not None and not may_see(state, found, current_user(state)):
+    found = state.data.project_of(project_id)
+    if found is not None and not state.data.may_see(found, current_user(state)["username"]):
         refuse(403, "you may not see this project", "Forbidden")
 
 
-def find_project(state: State, workspace: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def refuse_change(state: State) -> None:
+    """Refuse to create anything in a backup."""
+    if state.data.is_backup:
+        refuse(403, "this is a backup: it can be read, and nothing be created in it", "Read_Only")
+
+
+def find_project(state: State, workspace: str, name: str) -> tuple[dict[str, Any], Project]:
     """The user who asks, and the project that they ask for."""
     user = current_user(state)
     project = state.data.project(workspace, name)
     if project is None:
         refuse_not_found()
-    if not may_see(state, project, user):
+    if not state.data.may_see(project, user["username"]):
         refuse(403, "you may not see this project", "Forbidden")
     return user, project

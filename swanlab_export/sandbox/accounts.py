@@ -46,29 +46,26 @@ def workspace(state: State, username: str) -> Response:
     space = state.data.workspace(username)
     if space is None:
         refuse_not_found()
-    return jsonify(show_workspace(space, user))
+    return jsonify(show_workspace(state, space, user))
 
 
 def workspaces_of(state: State, username: str) -> Response:
     """The workspaces that a user is a member of."""
     user = current_user(state)
-    return jsonify([show_workspace(space, user) for space in _spaces_of(state, username)])
+    found = state.data.workspaces_of(username)
+    return jsonify([show_workspace(state, space, user) for space in found])
 
 
 def own_workspaces(state: State) -> Response:
     """The workspaces of the user who asks, in the form of the oldest servers."""
     user = current_user(state)
-    shown = [show_workspace(space, user) for space in _spaces_of(state, user["username"])]
+    found = state.data.workspaces_of(user["username"])
+    shown = [show_workspace(state, space, user) for space in found]
     names = ("name", "username", "role")
     return jsonify({"list": [{name: space[name] for name in names} for space in shown]})
 
 
-def _spaces_of(state: State, username: str) -> list[dict[str, Any]]:
-    return [space for space in state.data.workspaces if username in space["members"]]
-
-
-def show_workspace(space: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+def show_workspace(state: State, space: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
     """A workspace as ``user`` sees it."""
-    role = space["members"].get(user["username"], "VISITOR")
-    shown = {name: space[name] for name in ("username", "name", "type", "comment", "profile")}
-    return shown | {"role": role}
+    role = state.data.role(space["username"], user["username"], space.get("role"))
+    return space | {"role": role}

@@ -1,37 +1,21 @@
-"""What a sandbox serves: recorded runs from files, and what is created while it runs."""
+"""What a sandbox serves: a dataset, its accounts, and what is created while it runs."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import threading
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from swanlab_export.sandbox.dataset import Dataset, Folder, Points, Run, Source
 
-Points = dict[str, pa.Array]
-_METRICS = pa.schema(
-    {
-        "run_id": pa.string(),
-        "key": pa.string(),
-        "step": pa.int64(),
-        "value": pa.float64(),
-        "timestamp": pa.int64(),
-    }
-)
-_LOGS = pa.schema(
-    {
-        "run_id": pa.string(),
-        "epoch": pa.int64(),
-        "level": pa.string(),
-        "tag": pa.string(),
-        "message": pa.string(),
-        "timestamp": pa.int64(),
-    }
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
 
 def default_folder() -> Path:
@@ -40,22 +24,46 @@ def default_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "sample_data"
 
 
-class Data:
-    """One folder of recorded data; points and logs are read when they are first asked for."""
+@dataclass(frozen=True)
+class Project:
+    """One project, as the server sent it, and the path of its index."""
 
-    def __init__(self, folder: Path) -> None:
+    project_id: str
+    workspace: str
+    name: str
+    payload: dict[str, Any]
+    index: str | None = None
+
+
+class Data:
+    """A dataset and who may see it.
+
+    Sample data have accounts beside them. A backup has none: it is shown as the one user saw it who
+    made it, and cannot be changed.
+
+    Raises:
+        DatasetError: The source holds no dataset that can be served.
+    """
+
+    def __init__(self, source: Source | Path) -> None:
         self.lock = threading.RLock()
-        self._folder = folder
-        self.users: list[dict[str, Any]] = self._json("users.json")
-        self.workspaces: list[dict[str, Any]] = self._json("workspaces.json")
-        self.projects: list[dict[str, Any]] = self._json("projects.json")
-        self.runs: list[dict[str, Any]] = self._lines("runs.jsonl")
-        self.columns: list[dict[str, Any]] = self._lines("columns.jsonl")
-        self.media: list[dict[str, Any]] = self._lines("media.jsonl")
-        self.run_by_id = {run["cuid"]: run for run in self.runs}
-        self._created: list[tuple[list[dict[str, Any]], dict[str, Any]]] = []
-        self._table = cache(self._read_table)
-        self._slice = cache(self._read_slice)
+        self._dataset = Dataset(Folder(source) if isinstance(source, Path) else source)
+        contents = self._dataset.contents
+        accounts = self._dataset.accounts
+        self.is_backup = accounts is None
+        self.users: list[dict[str, Any]] = (
+            [_reader(contents)] if accounts is None else accounts["users"]
+        )
+        self._members: dict[str, dict[str, str]] = {} if accounts is None else accounts["members"]
+        self.workspaces: list[dict[str, Any]] = contents["workspaces"]
+        self.projects = [
+            Project(p["project_id"], p["workspace"], p["name"], p["payload"], p["index"])
+            for p in contents["projects"]
+        ]
+        self.instance: dict[str, Any] | None = contents.get("instance")
+        self.usage: dict[str, Any] | None = contents.get("usage")
+        self.listed_users: list[dict[str, Any]] = contents.get("users") or []
+        self._created: list[tuple[list[Any], Any]] = []
 
     def reset(self) -> None:
         """Remove the users and projects that were created."""
@@ -69,13 +77,13 @@ class Data:
         with self.lock:
             return self.user(user["username"]) is None and self._add(self.users, user)
 
-    def add_project(self, project: dict[str, Any]) -> bool:
+    def add_project(self, project: Project) -> bool:
         """Create a project; False if the name is taken."""
         with self.lock:
-            found = self.project(project["workspace"], project["name"])
+            found = self.project(project.workspace, project.name)
             return found is None and self._add(self.projects, project)
 
-    def _add(self, items: list[dict[str, Any]], created: dict[str, Any]) -> bool:
+    def _add(self, items: list[Any], created: Any) -> bool:
         items.append(created)
         self._created.append((items, created))
         return True
@@ -88,83 +96,158 @@ class Data:
         """Find a workspace."""
         return next((space for space in self.workspaces if space["username"] == username), None)
 
-    def project(self, workspace: str, name: str) -> dict[str, Any] | None:
+    def workspaces_of(self, username: str) -> list[dict[str, Any]]:
+        """The workspaces that a user is a member of."""
+        if not self.is_backup:
+            return [s for s in self.workspaces if username in self.members(s["username"])]
+        is_reader = username == self.users[0]["username"]
+        listed = self._dataset.contents.get("own_workspaces") or []
+        return [found for name in listed if is_reader and (found := self.workspace(name))]
+
+    def members(self, workspace: str) -> dict[str, str]:
+        """The role of each member of a workspace; nothing is known of those in a backup."""
+        return self._members.get(workspace, {})
+
+    def role(self, workspace: str, username: str, sent: Any) -> Any:
+        """The role of a user in a workspace; in a backup what the server ``sent``."""
+        return sent if self.is_backup else self.members(workspace).get(username, "VISITOR")
+
+    def may_see(self, project: Project, username: str) -> bool:
+        """Whether a project is shown to a user."""
+        is_public = project.payload.get("visibility") == "PUBLIC"
+        return self.is_backup or is_public or username in self.members(project.workspace)
+
+    def project(self, workspace: str, name: str) -> Project | None:
         """Find a project."""
-        return next(
-            (p for p in self.projects if (p["workspace"], p["name"]) == (workspace, name)), None
-        )
+        return next((p for p in self.projects if (p.workspace, p.name) == (workspace, name)), None)
 
-    def runs_of(self, project_id: str) -> list[dict[str, Any]]:
+    def project_of(self, project_id: Any) -> Project | None:
+        """Find a project by its id."""
+        return next((p for p in self.projects if p.project_id == project_id), None)
+
+    def runs_of(self, project_id: str) -> Sequence[Run]:
         """The runs of a project, newest first."""
-        found = [run for run in self.runs if run["projectId"] == project_id]
-        return sorted(found, key=lambda run: str(run["createdAt"]), reverse=True)
+        project = self.project_of(project_id)
+        return [] if project is None else self._dataset.runs(project_id, project.index)
 
-    def run(self, project_id: str, name: str) -> dict[str, Any] | None:
-        """Find a run by its id or slug."""
-        return next(
-            (r for r in self.runs_of(project_id) if name in (r["cuid"], r.get("slug"))), None
-        )
-
-    def keys(self, run_id: str) -> list[str]:
-        """The scalar keys of a run, in order."""
-        run = self.run_by_id.get(run_id)
-        if run is None:
-            return []
-        return sorted(pc.unique(self._of_run("metrics", run)["key"]).to_pylist())
-
-    def media_keys(self, run_id: str) -> list[str]:
-        """The media keys of a run, in order."""
-        return sorted({item["key"] for item in self.media if item["runId"] == run_id})
-
-    def points(self, run_id: str, key: str) -> Points | None:
-        """The points of a key: step, value and timestamp, in step order."""
-        run = self.run_by_id.get(run_id)
-        if run is None:
+    def run(self, project_id: str, name: str) -> Run | None:
+        """Find a run of a project by its id or slug."""
+        project = self.project_of(project_id)
+        if project is None:
             return None
-        table = self._of_run("metrics", run)
-        table = table.filter(pc.equal(table["key"], key))
-        if table.num_rows == 0:
-            return None
-        return {n: table[n].combine_chunks() for n in ("step", "value", "timestamp")}
+        return self._dataset.runs(project_id, project.index).find(name, "run_id", "slug")
 
-    def log(self, run_id: str) -> list[dict[str, Any]]:
-        """The lines of a run's console log."""
-        run = self.run_by_id.get(run_id)
-        if run is None:
-            return []
-        lines: list[dict[str, Any]] = self._of_run("logs", run).drop_columns(["run_id"]).to_pylist()
-        return lines
+    def locate(self, run_id: str, *project_ids: Any) -> Run | None:
+        """Find a run by its id, at first in some projects; else a clone that holds its data.
 
-    def media_file(self, project_id: str, run_id: str, path: str) -> bytes | None:
-        """The bytes of a media file; nothing outside of the folder."""
-        root = (self._folder / "media").resolve()
-        file = (root / project_id / run_id / path).resolve()
-        return file.read_bytes() if file.is_relative_to(root) and file.is_file() else None
+        A backup of the project of a clone need not hold the project of the original.
+        """
+        for column in ("run_id", "root_exp_id"):
+            for project in self._nearest(project_ids):
+                index = self._dataset.runs(project.project_id, project.index)
+                if (found := index.find(run_id, column)) is not None:
+                    return found
+        return None
 
-    def _of_run(self, kind: str, run: dict[str, Any]) -> pa.Table:
-        with self.lock:
-            return self._slice(kind, run["projectId"], run["cuid"])
+    def _nearest(self, project_ids: Sequence[Any]) -> Iterator[Project]:
+        """All projects: those named first, then those whose runs are known already."""
 
-    def _read_slice(self, kind: str, project_id: str, run_id: str) -> pa.Table:
-        table = self._table(kind, project_id)
-        return table.filter(pc.equal(table["run_id"], run_id))
+        def distance(project: Project) -> int:
+            if project.project_id in project_ids:
+                return 0
+            return 1 if self._dataset.is_loaded(project.project_id) else 2
 
-    def _read_table(self, kind: str, project_id: str) -> pa.Table:
-        path = self._folder / kind / f"{project_id}.parquet"
-        if path.is_file():
-            table = pq.read_table(path)
-            plain = [
-                pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
-                for f in table.schema
-            ]
-            return table.cast(pa.schema(plain))
-        return (_METRICS if kind == "metrics" else _LOGS).empty_table()
+        yield from sorted(self.projects, key=distance)
 
-    def _json(self, name: str) -> Any:
-        return json.loads((self._folder / name).read_text(encoding="utf-8"))
+    def payload(self, run: Run) -> dict[str, Any]:
+        """A run as the server sent it alone."""
+        return self._with_end(run, self._dataset.payload(run)["run"])
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        path = self._folder / name
-        if not path.is_file():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    def listed(self, run: Run) -> dict[str, Any]:
+        """A run as the server sent it in a list."""
+        found = self._dataset.payload(run)
+        return self._with_end(run, found.get("listed") or found["run"])
+
+    @staticmethod
+    def _with_end(run: Run, payload: dict[str, Any]) -> dict[str, Any]:
+        """Say of a run that the server no longer has since when that is known."""
+        return payload if run.gone_at is None else payload | {"backup": {"goneAt": run.gone_at}}
+
+    def summary(self, run: Run) -> dict[str, Any] | None:
+        """The summary of each key as the server sent it; None where it was not asked for."""
+        found: dict[str, Any] | None = self._dataset.payload(run).get("summary")
+        return found
+
+    def columns(self, run: Run) -> list[dict[str, Any]] | None:
+        """The columns of a run as the server listed them; None where it listed none."""
+        found: list[dict[str, Any]] | None = self._dataset.payload(run).get("columns")
+        return found
+
+    def keys(self, run: Run) -> list[str]:
+        """The scalar keys of a run."""
+        return self._sent_keys(run, "SCALAR") or self._dataset.keys(run)
+
+    def media_keys(self, run: Run) -> list[str]:
+        """The media keys of a run."""
+        return self._sent_keys(run, "MEDIA") or sorted({item["key"] for item in self.media(run)})
+
+    def _sent_keys(self, run: Run, kind: str) -> list[str]:
+        return (self._dataset.payload(run).get("keys") or {}).get(kind) or []
+
+    def points(self, run: Run, key: str) -> Points | None:
+        """The points of a key: step, value, timestamp and text, in step order."""
+        return self._dataset.points(run, key)
+
+    def lacks_points(self, run: Run, key: str) -> bool:
+        """Whether a key has points that the dataset does not hold, as its backup left them out."""
+        return run.metrics is None and key in (self.summary(run) or {})
+
+    def line_count(self, run: Run) -> int:
+        """How many lines the log of a run has."""
+        return self._dataset.line_count(run)
+
+    def lines_above(self, run: Run, low: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The places of the log lines whose level is not one of ``low``."""
+        return self._dataset.lines_above(run, low)
+
+    def lines(self, run: Run, places: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+        """The log lines at ``places``, as the server sends them."""
+        return self._dataset.lines(run, places)
+
+    def media(self, run: Run) -> list[dict[str, Any]]:
+        """What a run logged as media, by key and step: key, step, data, more."""
+        entries: dict[tuple[str, Any], dict[int, dict[str, Any]]] = {}
+        for item in self._dataset.medias(run):
+            entries.setdefault((item["key"], item["step"]), {})[item["item"]] = item
+        return [_entry(key, step, items) for (key, step), items in entries.items()]
+
+    def media_file(self, run: Run, path: str) -> bytes | None:
+        """The bytes of a media file."""
+        files = {item["path"]: item["file"] for item in self._dataset.medias(run)}
+        return self._dataset.read(files[path]) if files.get(path) else None
+
+
+def _reader(contents: dict[str, Any]) -> dict[str, Any]:
+    """The one account of a backup: who made it, with a key of its own."""
+    user = contents.get("user") or {}
+    return {
+        "username": user.get("username") or "backup",
+        "name": user.get("name"),
+        "api_key": secrets.token_hex(16),
+        "root": bool((contents.get("instance") or {}).get("root")),
+        "profile": user.get("profile") or {},
+    }
+
+
+def _entry(key: str, step: Any, items: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """The items of a key at a step as the server sends them; a number that is missing is null."""
+    found = [items.get(number) for number in range(max(items) + 1)]
+    data = [item and (item["text"] if item["path"] is None else item["path"]) for item in found]
+    more = [item and _more(item) for item in found]
+    return {"key": key, "step": step, "data": data, "more": more if any(more) else None}
+
+
+def _more(item: dict[str, Any]) -> dict[str, Any] | None:
+    rest: dict[str, Any] = json.loads(item["more"]) if item["more"] else {}
+    caption = {} if item["caption"] is None else {"caption": item["caption"]}
+    return caption | rest or None

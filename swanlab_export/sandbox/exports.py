@@ -14,11 +14,12 @@ from swanlab_export.sandbox.access import (
     refuse_not_found,
     require_project,
 )
-from swanlab_export.sandbox.references import body_of, columns_of, data_id
+from swanlab_export.sandbox.references import body_of, columns_of, data_run
 
 if TYPE_CHECKING:
     from flask import Response
 
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 _LOG_ROWS_MAX = 500_000
@@ -27,9 +28,14 @@ _numbers = itertools.count(1_758_254_096)
 
 def export_scalars(state: State) -> Response:
     """A CSV file of up to 16 columns."""
-    columns = columns_of(body_of(state))
+    body = body_of(state)
+    columns = columns_of(body)
     wanted = [
-        (data_id(state, ref), ref["key"], ref.get("experimentName") or ref["experimentId"])
+        (
+            _with_points(state, data_run(state, ref, body["projectId"]), ref["key"]),
+            ref["key"],
+            ref.get("experimentName") or ref["experimentId"],
+        )
         for ref in columns
     ]
     folder = f"exports/csv/{columns[0]['experimentId']}"
@@ -39,26 +45,28 @@ def export_scalars(state: State) -> Response:
 def export_column(state: State, run_id: str) -> Response:
     """The URL of a CSV file of one key, whose header names the run."""
     current_user(state)
-    run = state.data.run_by_id.get(run_id)
+    run = state.data.locate(run_id)
     if run is None:
         refuse_not_found()
-    require_project(state, run["projectId"])
+    require_project(state, run.project_id)
     key = request.args.get("key", "")
-    holder = run.get("rootExpId") or run_id
-    if key not in state.data.keys(holder):
+    payload = state.data.payload(run)
+    root_id = payload.get("rootExpId")
+    holder = state.data.locate(root_id, payload.get("rootProId")) if root_id else run
+    if holder is None or key not in state.data.keys(holder):
         refuse_not_found()
-    name = _make_file(state, f"exports/csv/{run_id}", "csv", ((holder, key, run["name"]),))
+    name = _make_file(state, f"exports/csv/{run_id}", "csv", ((holder, key, payload["name"]),))
     return jsonify({"url": state.presign(name)})
 
 
 def export_log(state: State) -> Response:
     """A file of the lines of a log."""
     body = body_of(state)
-    run_id = data_id(state, body)
+    run = data_run(state, body)
     start, rows = body.get("start"), body.get("rows")
     if not isinstance(start, int) or not isinstance(rows, int) or not 1 <= rows <= _LOG_ROWS_MAX:
         refuse(400, f"start and rows are required, rows at most {_LOG_ROWS_MAX}", "Bad_Request")
-    name = _make_file(state, f"exports/log/{run_id}", "log", (run_id, start, rows))
+    name = _make_file(state, f"exports/log/{body['experimentId']}", "log", (run, start, rows))
     return jsonify({"cosKey": name})
 
 
@@ -70,14 +78,9 @@ def presign_media(state: State) -> Response:
     paths = body.get("paths")
     if not isinstance(paths, list) or not run_id:
         refuse(400, "prefix and paths are required", "Bad_Request")
-    run = state.data.run_by_id.get(run_id) or {}
-    # The media of a clone are held by its original, too.
-    project_id = run.get("rootProId") or project_id
-    run_id = run.get("rootExpId") or run_id
+    run = _holder_of_media(state, run_id, project_id)
     folder = f"exports/media/{project_id}/{run_id}"
-    names = [
-        state.keep_file(f"{folder}/{path}", ("media", (project_id, run_id, path))) for path in paths
-    ]
+    names = [state.keep_file(f"{folder}/{path}", ("media", (run, path))) for path in paths]
     return jsonify({"urls": [state.presign(name) for name in names]})
 
 
@@ -87,6 +90,23 @@ def presign_files(state: State) -> Response:
     if not isinstance(paths, list) or not all(path in state.files for path in paths):
         refuse_not_found()
     return jsonify({"urls": [state.presign(path) for path in paths]})
+
+
+def _holder_of_media(state: State, run_id: str, project_id: str) -> Run | None:
+    """The run that holds the media of a run: of a clone without any its original."""
+    run = state.data.locate(run_id, project_id)
+    if run is None or run.has_data:
+        return run
+    payload = state.data.payload(run)
+    root_id = payload.get("rootExpId")
+    return state.data.locate(root_id, payload.get("rootProId")) if root_id else run
+
+
+def _with_points(state: State, run: Run | None, key: str) -> Run | None:
+    """The run, unless it had points of a key that its backup left out: those are refused."""
+    if run is not None and state.data.lacks_points(run, key):
+        refuse(404, f"the backup does not hold the points of {key}", "Not_Found")
+    return run
 
 
 def _make_file(state: State, folder: str, extension: str, content: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import jsonify
 
 from swanlab_export.sandbox.access import refuse, refuse_not_found
-from swanlab_export.sandbox.references import body_of, data_id
+from swanlab_export.sandbox.references import body_of, check_reference, data_run
 from swanlab_export.sandbox.summaries import references_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def keys(state: State, kind: str) -> Response:
     """A page of the keys of some runs, with the cursor of the next page."""
     body = body_of(state)
-    found = sorted({key for _, having in _keys_of(state, kind, body) for key in having})
+    found = list(dict.fromkeys(k for _, having in _keys_of(state, kind, body) for k in having))
     limit = body.get("limit")
     if not isinstance(limit, int) or not 1 <= limit <= 2000:
         refuse(400, "limit must be 1 to 2000", "Bad_Request")
@@ -48,5 +48,8 @@ def _keys_of(state: State, kind: str, body: dict[str, Any]) -> list[tuple[str, l
     if kind not in {"scalar", "media"}:
         refuse_not_found()
     find = state.data.keys if kind == "scalar" else state.data.media_keys
-    ids = [data_id(state, reference) for reference in references_of(body)]
-    return [(run_id, find(run_id)) for run_id in ids]
+    found = []
+    for reference in references_of(body):
+        run = data_run(state, reference)
+        found.append((check_reference(state, reference), [] if run is None else find(run)))
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import jsonify, request
 
 from swanlab_export.sandbox.access import current_user, refuse, require_project
-from swanlab_export.sandbox.references import data_id
+from swanlab_export.sandbox.references import data_run
 
 if TYPE_CHECKING:
     from flask import Response
@@ -23,18 +23,22 @@ def log_shard(state: State) -> Response:
     args = request.args
     require_project(state, args.get("projectId"))
     reference: dict[str, object] = {
-        name: args[name] for name in ("experimentId", "rootExpId") if name in args
+        name: args[name]
+        for name in ("projectId", "experimentId", "rootProId", "rootExpId")
+        if name in args
     }
     if "createdAt" in args:
         is_number = args["createdAt"].isdigit()
         reference["createdAt"] = int(args["createdAt"]) if is_number else None
-    run_id = data_id(state, reference)
+    run = data_run(state, reference)
     level = _LEVELS.get(args.get("level", "INFO"))
     size, shard = args.get("size", ""), args.get("epoch", "")
     if level is None or not size.isdigit() or not shard.isdigit():
         refuse(400, "invalid level, size or epoch", "Bad_Request")
-    lines = [line for line in state.data.log(run_id) if _LEVELS.get(line["level"], 1) >= level]
+    if run is None:
+        return jsonify({"logs": None, "count": 0})
+    places = state.data.lines_above(run, [name for name, rank in _LEVELS.items() if rank < level])
     start = int(shard) * int(size)
-    shown = lines[start : start + int(size)]
-    count = len(shown) if state.faults.has("shard-count") else len(lines)
-    return jsonify({"logs": shown or None, "count": count})
+    shown = places[start : start + int(size)]
+    count = len(shown) if state.faults.has("shard-count") else len(places)
+    return jsonify({"logs": state.data.lines(run, shown) or None, "count": count})

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from flask import jsonify
 
-from swanlab_export.sandbox.references import body_of, columns_of, data_id
+from swanlab_export.sandbox.references import body_of, columns_of, data_run
 
 if TYPE_CHECKING:
     from flask import Response
 
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 
 def media_of_step(state: State) -> Response:
     """The media of one step, the first by default, and the steps that there are."""
     body = body_of(state)
-    items = _items(state, columns_of(body, None))
+    items = _items(state, body, columns_of(body, None))
     steps = sorted({item["step"] for item in items})
     step = body.get("step")
     step = steps[0] if step is None and steps else step
@@ -32,8 +33,9 @@ def media_of_step(state: State) -> Response:
 
 def media_of_all_steps(state: State) -> Response:
     """The media of every step of each key; null for a key without media."""
-    columns = columns_of(body_of(state), None)
-    items = _items(state, columns)
+    body = body_of(state)
+    columns = columns_of(body, None)
+    items = _items(state, body, columns)
     response: list[Any] = []
     is_null = state.faults.has("nulls")
     for ref in reversed(columns):
@@ -47,6 +49,16 @@ def media_of_all_steps(state: State) -> Response:
     return jsonify(response)
 
 
-def _items(state: State, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wanted = {(data_id(state, ref), ref["key"]) for ref in columns}
-    return [item for item in state.data.media if (item["runId"], item["key"]) in wanted]
+def _items(
+    state: State, body: dict[str, Any], columns: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    wanted: dict[Run | None, set[str]] = {}
+    for ref in columns:
+        wanted.setdefault(data_run(state, ref, body["projectId"]), set()).add(ref["key"])
+    return [
+        item
+        for run, keys in wanted.items()
+        if run is not None
+        for item in state.data.media(run)
+        if item["key"] in keys
+    ]

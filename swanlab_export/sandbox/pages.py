@@ -24,31 +24,32 @@ def page_of(state: State, items: Sequence[Any], show: Callable[[Any], Any]) -> R
     size = request.args.get("size", "20")
     if not page.isdigit() or int(page) < 1 or not size.isdigit() or int(size) not in PAGE_SIZES:
         refuse(400, "invalid page or size", "Bad_Request")
-    items = _move(state, items)
+    added, gone = _moved(state, len(items))
+    count = added + len(items) - gone
     start = (int(page) - 1) * int(size)
-    shown = [show(item) for item in items[start : start + int(size)]]
+
+    def show_place(place: int) -> Any:
+        if place < added:
+            return show(items[0]) | {"cuid": f"new{place}", "slug": None, "name": f"new {place}"}
+        return show(items[place - added + gone])
+
     body = {
-        "list": shown or None,
+        "list": [show_place(place) for place in range(count)[start : start + int(size)]] or None,
         "size": int(size),
-        "pages": -(-len(items) // int(size)),
-        "total": len(items) + state.faults.total_off,
+        "pages": -(-count // int(size)),
+        "total": count + state.faults.total_off,
     }
     return jsonify(body)
 
 
-def _move(state: State, items: Sequence[Any]) -> Sequence[Any]:
-    """Change the list after each page, where that fault is on."""
+def _moved(state: State, count: int) -> tuple[int, int]:
+    """How many items have been added to and removed from the front of a list by that fault."""
     faults = state.faults
     kind = faults.choice.get("moving")
-    if kind is None or len(items) < 2 or not faults.is_meant(request.path):
-        return items
+    if kind is None or count < 2 or not faults.is_meant(request.path):
+        return 0, 0
     with state.lock:
         served = state.pages_served
         # A list that has moved as often as it may stays as it is then.
         state.pages_served += bool(faults.chosen("moving", request.path))
-    if kind == "shrink":
-        return items[min(served, len(items) - 1) :]
-    newest = [
-        {**items[0], "cuid": f"new{i}", "slug": None, "name": f"new {i}"} for i in range(served)
-    ]
-    return [*newest, *items]
+    return (served, 0) if kind == "grow" else (0, min(served, count - 1))

@@ -13,10 +13,11 @@ from flask import jsonify, request
 from swanlab_export.sandbox.access import (
     current_user,
     find_project,
-    may_see,
     refuse,
+    refuse_change,
     refuse_not_found,
 )
+from swanlab_export.sandbox.data import Project
 from swanlab_export.sandbox.pages import page_of
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ def projects(state: State, workspace: str) -> Response:
     found = [
         project
         for project in state.data.projects
-        if project["workspace"] == workspace
-        and may_see(state, project, user)
-        and search in project["name"].lower()
+        if project.workspace == workspace
+        and state.data.may_see(project, user["username"])
+        and search in project.name.lower()
     ]
     if request.args.get("sort") == "name":
-        found.sort(key=lambda project: str(project["name"]))
+        found.sort(key=lambda project: project.name)
     else:
-        found.sort(key=lambda project: str(project["createdAt"]), reverse=True)
+        found.sort(key=lambda project: str(project.payload.get("createdAt")), reverse=True)
     return page_of(state, found, partial(show_project, state, user))
 
 
@@ -54,33 +55,17 @@ def project(state: State, workspace: str, name: str) -> Response:
     return jsonify(show_project(state, user, found))
 
 
-def show_project(state: State, user: Any, project: dict[str, Any]) -> dict[str, Any]:
+def show_project(state: State, user: Any, project: Project) -> dict[str, Any]:
     """A project as ``user`` sees it."""
-    space = state.data.workspace(project["workspace"])
-    assert space is not None
-    runs = state.data.runs_of(project["cuid"])
-    people = {(run.get("user") or {}).get("username") for run in runs[:1000]} - {None}
-    return {
-        **{n: project[n] for n in ("cuid", "name", "visibility", "description")},
-        "username": project["workspace"],
-        "path": f"{project['workspace']}/{project['name']}",
-        "group": {"type": space["type"], "username": project["workspace"], "name": space["name"]},
-        "projectLabels": None if state.faults.has("nulls") else project["labels"],
-        "_count": {
-            "experiments": len(runs),
-            "contributors": len(people),
-            "collaborators": len(space["members"]),
-            "clones": 0,
-        },
-        "createdAt": project["createdAt"],
-        "updatedAt": project["updatedAt"],
-        "role": space["members"].get(user["username"], "VISITOR"),
-    }
+    role = state.data.role(project.workspace, user["username"], project.payload.get("role"))
+    nulls = {"projectLabels": None} if state.faults.has("nulls") else {}
+    return project.payload | {"role": role} | nulls
 
 
 def create_project(state: State) -> Response:
     """Create a project, once."""
     user = current_user(state)
+    refuse_change(state)
     body = request.get_json(silent=True) or {}
     name, workspace = str(body.get("name") or ""), str(body.get("username") or "")
     if not re.fullmatch(r"[0-9a-zA-Z\-_.+]{1,100}", name):
@@ -88,19 +73,29 @@ def create_project(state: State) -> Response:
     space = state.data.workspace(workspace)
     if space is None:
         refuse_not_found()
-    if space["members"].get(user["username"]) not in _WRITERS:
+    members = state.data.members(workspace)
+    if members.get(user["username"]) not in _WRITERS:
         refuse(403, "you may not create projects here", "Forbidden")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    created: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "cuid": secrets.token_hex(10),
         "name": name,
-        "workspace": workspace,
+        "username": workspace,
+        "path": f"{workspace}/{name}",
         "visibility": body.get("visibility") or "PRIVATE",
         "description": body.get("description") or "",
-        "labels": [],
+        "group": {name: space[name] for name in ("type", "username", "name")},
+        "projectLabels": [],
+        "_count": {
+            "experiments": 0,
+            "contributors": 0,
+            "collaborators": len(members),
+            "clones": 0,
+        },
         "createdAt": now,
         "updatedAt": now,
     }
+    created = Project(payload["cuid"], workspace, name, payload)
     if not state.data.add_project(created):
         refuse(409, f"project {workspace}/{name} exists", "Conflict")
     if state.faults.chosen("create", request.path):

@@ -10,6 +10,7 @@ from flask import request
 from swanlab_export.sandbox.access import current_user, refuse, require_project
 
 if TYPE_CHECKING:
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 COLUMNS_MAX = 16
@@ -26,8 +27,18 @@ def body_of(state: State) -> dict[str, Any]:
     return body
 
 
-def data_id(state: State, reference: dict[str, Any]) -> str:
-    """The id of the run that holds the data: a clone's are held by its original."""
+def data_run(state: State, reference: dict[str, Any], project_id: Any = None) -> Run | None:
+    """The run that holds the data: a clone's own where it has any, else its original's."""
+    data_id = check_reference(state, reference)
+    projects = [reference.get("projectId"), project_id]
+    found = state.data.locate(str(reference.get("experimentId") or ""), *projects)
+    if found is None or (not found.has_data and reference.get("rootExpId")):
+        return state.data.locate(data_id, reference.get("rootProId"), *projects)
+    return found
+
+
+def check_reference(state: State, reference: dict[str, Any]) -> str:
+    """Refuse an odd reference; the id under which the data of a run are known to a client."""
     # The creation time may be left out; servers before 3.1 did not know it.
     created = reference.get("createdAt", 1)
     is_time = isinstance(created, int) and not isinstance(created, bool) and created > 0

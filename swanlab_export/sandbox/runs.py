@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import jsonify, request
+from flask import Response, jsonify, request
 
 from swanlab_export.sandbox.access import (
     current_user,
@@ -23,10 +24,12 @@ from swanlab_export.sandbox.filters import (
     sort_key,
 )
 from swanlab_export.sandbox.pages import page_of
+from swanlab_export.sandbox.summaries import summary_of
 
 if TYPE_CHECKING:
-    from flask import Response
+    from collections.abc import Callable, Iterator
 
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 _NULLABLE = ("slug", "description", "labels", "cluster", "job", "user", "finishedAt", "profile")
@@ -35,16 +38,16 @@ _NULLABLE = ("slug", "description", "labels", "cluster", "job", "user", "finishe
 def runs(state: State, workspace: str, name: str) -> Response:
     """A page of the runs of a project, each with its full profile."""
     _, project = find_project(state, workspace, name)
-    return page_of(state, state.data.runs_of(project["cuid"]), partial(_show_run, state))
+    return page_of(state, state.data.runs_of(project.project_id), partial(_show_listed, state))
 
 
 def run(state: State, workspace: str, name: str, run: str) -> Response:
     """One run, by id or slug."""
     _, project = find_project(state, workspace, name)
-    found = state.data.run(project["cuid"], run)
+    found = state.data.run(project.project_id, run)
     if found is None:
         refuse_not_found()
-    return jsonify(_show_run(state, found))
+    return jsonify(_show(state, state.data.payload(found)))
 
 
 def filtered_runs(state: State, workspace: str, name: str) -> Response:
@@ -53,34 +56,75 @@ def filtered_runs(state: State, workspace: str, name: str) -> Response:
     body = request.get_json(silent=True) or {}
     if state.generation == "2.6" and body.keys() - {"filters"}:
         refuse(400, "only filters are known", "Bad_Request")
-    found = sorted(state.data.runs_of(project["cuid"]), key=_default_order, reverse=True)
-    for rule in body.get("filters") or []:
+    rules = body.get("filters") or []
+    for rule in rules:
         _check_filter(state, rule)
-        if rule.get("active"):
-            # Pinned runs come whatever the filter says.
-            found = [r for r in found if r.get("pin") or _passes(state, r, rule)]
-    for rule in reversed(body.get("sorts") or []):
+    rules = [rule for rule in rules if rule.get("active")]
+    sorts, groups = body.get("sorts") or [], body.get("groups") or []
+    found = [
+        _Match(
+            run,
+            _default_order(payload),
+            [sort_key(_field(state, rule, run, payload)) for rule in sorts],
+            [_field(state, rule, run, payload) for rule in groups],
+        )
+        for run in state.data.runs_of(project.project_id)
+        for payload in [state.data.listed(run)]
+        # Pinned runs come whatever the filter says.
+        if payload.get("pin") or all(_passes(state, rule, run, payload) for rule in rules)
+    ]
+    found.sort(key=lambda match: match.order, reverse=True)
+    for place, rule in reversed(list(enumerate(sorts))):
         found.sort(
-            key=lambda run, rule=rule: sort_key(_field(state, rule, run)),  # type: ignore[misc]
+            key=lambda match, place=place: match.sorts[place],  # type: ignore[misc]
             reverse=rule.get("order") == "DESC",
         )
-    keys = [partial(_field, state, rule) for rule in body.get("groups") or []]
-    return jsonify(group(found, keys, partial(_show_run, state)))
+    keys = [lambda match, place=place: match.groups[place] for place in range(len(groups))]
+    nested = group(found, keys, lambda match: match.run)
+    show = partial(_show_listed, state)
+    return Response(_write_json(nested, show), mimetype="application/json")
+
+
+class _Match(NamedTuple):
+    """A run that passes, and by what it is sorted and grouped; its payload is read again."""
+
+    run: Run
+    order: tuple[bool, str, str]
+    sorts: list[tuple[int, float, str]]
+    groups: list[Any]
+
+
+def _write_json(nested: Any, show: Callable[[Run], Any]) -> Iterator[str]:
+    """JSON of nested groups, piece by piece, so that no more than one run is held."""
+    if isinstance(nested, dict):
+        yield "{"
+        for number, (name, part) in enumerate(nested.items()):
+            yield f"{', ' if number else ''}{json.dumps(name)}: "
+            yield from _write_json(part, show)
+        yield "}"
+        return
+    yield "["
+    for number, run in enumerate(nested):
+        yield f"{', ' if number else ''}{json.dumps(show(run))}"
+    yield "]"
 
 
 def columns(state: State, run_id: str) -> Response:
     """A page of the columns of a run, the latest first."""
     current_user(state)
-    if run_id not in state.data.run_by_id:
+    run = state.data.locate(run_id)
+    if run is None:
         refuse_not_found()
-    require_project(state, state.data.run_by_id[run_id]["projectId"])
+    require_project(state, run.project_id)
+    listed = state.data.columns(run)
+    if listed is None:
+        refuse_not_found()
     search = request.args.get("search", "").lower()
     kind, origin = request.args.get("type"), request.args.get("class")
     found = [
-        {name: value for name, value in column.items() if name != "runId"}
-        for column in reversed(state.data.columns)
-        if column["runId"] == run_id
-        and search in str(column["name"]).lower()
+        column
+        for column in listed
+        if search in str(column["name"]).lower()
         and kind in (None, column["type"])
         and origin in (None, column["class"])
     ]
@@ -100,22 +144,26 @@ def _check_filter(state: State, rule: dict[str, Any]) -> None:
         refuse(400, "invalid filter", "Bad_Request")
 
 
-def _passes(state: State, run: dict[str, Any], rule: dict[str, Any]) -> bool:
+def _passes(state: State, rule: dict[str, Any], run: Run, payload: dict[str, Any]) -> bool:
     try:
-        return passes(_field(state, rule, run), rule)
+        return passes(_field(state, rule, run, payload), rule)
     except ValueError:
         refuse(400, "invalid time", "Bad_Request")
 
 
-def _field(state: State, rule: dict[str, Any], run: dict[str, Any]) -> Any:
-    if rule["type"] == "SCALAR":
-        points = state.data.points(run["cuid"], rule["key"])
-        return None if points is None else points["value"][-1].as_py()
-    return field_of(run, rule)
+def _field(state: State, rule: dict[str, Any], run: Run, payload: dict[str, Any]) -> Any:
+    if rule["type"] != "SCALAR":
+        return field_of(payload, rule)
+    value = summary_of(state, run).get(rule["key"], {}).get("value")
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
-def _show_run(state: State, run: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: value for name, value in run.items() if name != "projectId"}
-    if state.faults.has("nulls"):
-        shown |= dict.fromkeys(_NULLABLE)
-    return shown
+def _show_listed(state: State, run: Run) -> dict[str, Any]:
+    return _show(state, state.data.listed(run))
+
+
+def _show(state: State, payload: dict[str, Any]) -> dict[str, Any]:
+    return payload | dict.fromkeys(_NULLABLE) if state.faults.has("nulls") else payload

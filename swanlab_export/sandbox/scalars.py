@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from flask import jsonify
 
 from swanlab_export.sandbox.access import refuse
 from swanlab_export.sandbox.generations import sampled_keys_max
-from swanlab_export.sandbox.references import body_of, columns_of, data_id, number
+from swanlab_export.sandbox.references import body_of, columns_of, data_run, number
 from swanlab_export.sandbox.sampling import sample
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from flask import Response
 
+    from swanlab_export.sandbox.data import Data
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 _SAMPLE_MAX = 1500
@@ -42,45 +45,64 @@ def sampled_points(state: State) -> Response:
 
 
 def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], count: int) -> Any:
-    run_id, key = data_id(state, ref), ref["key"]
-    asked = tuple(map(str, (body.get("xKey"), body.get("xType"), body.get("range"))))
-    name = (run_id, key, count, asked)
-    if name not in state.samples:
-        state.samples[name] = _compute_sample(state, body, run_id, key, count)
-    points = state.samples[name]
+    run, key = data_run(state, ref, body["projectId"]), ref["key"]
+    if run is None:
+        return None
+    x_key, x_type, bounds = body.get("xKey"), body.get("xType"), body.get("range")
+    asked = None if bounds in (None, [0, 0]) else (bounds[0], bounds[1])
+    points = _compute_sample(state.data, run, key, count, x_key, x_type, asked)
     if points is not None and state.faults.has("no-timestamps"):
         points = [{"index": point["index"], "data": point["data"]} for point in points]
     return None if points is None else {"key": key, "metrics": points}
 
 
-def _compute_sample(state: State, body: dict[str, Any], run_id: str, key: str, count: int) -> Any:
-    points = state.data.points(run_id, key)
+@lru_cache(maxsize=128)
+def _compute_sample(
+    data: Data,
+    run: Run,
+    key: str,
+    count: int,
+    x_key: str | None,
+    x_type: str | None,
+    bounds: tuple[float, float] | None,
+) -> list[dict[str, Any]] | None:
+    points = data.points(run, key)
     if points is None:
         return None
-    values, times = points["value"].to_numpy(), points["timestamp"].to_numpy()
-    index = _index(state, body, run_id, points)
+    values = as_numbers(points["value"])
+    index = _index(data, run, points, x_key, x_type)
     kept = np.isfinite(values) & np.isfinite(index)
-    if body.get("range") not in (None, [0, 0]):
-        low, high = body["range"]
-        kept &= (index >= low) & (index <= high)
-    index, values, times = index[kept], values[kept], times[kept]
-    if not len(values):
+    if bounds is not None:
+        kept &= (index >= bounds[0]) & (index <= bounds[1])
+    places = np.flatnonzero(kept)
+    if not len(places):
         return []
-    chosen = sample(index.astype(float), values, count)
-    rows = zip(index[chosen].tolist(), values[chosen].tolist(), times[chosen].tolist(), strict=True)
-    return [{"index": x, "data": y, "timestamp": t} for x, y, t in rows]
+    places = places[sample(index[places].astype(float), values[places], count)]
+    times = points["timestamp"].take(pa.array(places)).to_pylist()
+    rows = zip(index[places].tolist(), values[places].tolist(), times, strict=True)
+    return [
+        {"index": x, "data": y} | ({} if time is None else {"timestamp": time})
+        for x, y, time in rows
+    ]
 
 
-def _index(state: State, body: dict[str, Any], run_id: str, points: dict[str, pa.Array]) -> Any:
+def as_numbers(values: pa.Array) -> Any:
+    """Numbers as numpy has them; NaN where there is none."""
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _index(
+    data: Data, run: Run, points: dict[str, pa.Array], x_key: str | None, x_type: str | None
+) -> Any:
     """Where the points lie on the x axis; NaN for a step that the column of the axis lacks."""
-    steps, times = points["step"].to_numpy(), points["timestamp"].to_numpy()
-    if x_key := body.get("xKey"):
-        other = state.data.points(run_id, x_key) or {"step": points["step"][:0], "value": steps[:0]}
+    steps, times = points["step"].to_numpy(), as_numbers(points["timestamp"])
+    if x_key:
+        other = data.points(run, x_key) or {"step": points["step"][:0], "value": steps[:0]}
         known = dict(zip(other["step"].to_pylist(), other["value"].tolist(), strict=True))
         return np.array([known.get(step, math.nan) for step in steps.tolist()])
-    if body.get("xType") == "time":
+    if x_type == "time":
         return times
-    if body.get("xType") == "relative_time":
+    if x_type == "relative_time":
         return (times - times[0]) / 1000
     return steps
 
@@ -91,7 +113,8 @@ def statistics(state: State) -> Response:
     axis = "timestamp" if body.get("xType") == "timestamp" else "step"
     response = []
     for ref in columns_of(body, sampled_keys_max(state.generation)):
-        points = state.data.points(data_id(state, ref), ref["key"])
+        run = data_run(state, ref, body["projectId"])
+        points = None if run is None else state.data.points(run, ref["key"])
         if points is None:
             continue
         found = statistics_of(points, axis, "INF")
@@ -104,7 +127,7 @@ def statistics(state: State) -> Response:
 
 def statistics_of(points: dict[str, pa.Array], axis: str, infinity: str) -> dict[str, Any]:
     """Statistics over the finite values, and the latest value of all."""
-    index, values = points[axis].to_numpy(), points["value"].to_numpy()
+    index, values = as_numbers(points[axis]), as_numbers(points["value"])
     finite = np.flatnonzero(np.isfinite(values))
     if not len(finite):
         low = high = len(values) - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import jsonify, request
 
-from swanlab_export.sandbox.access import current_user, refuse
+from swanlab_export.sandbox.access import current_user, refuse, refuse_change, refuse_not_found
 from swanlab_export.sandbox.accounts import show_workspace
 from swanlab_export.sandbox.pages import page_of
 from swanlab_export.sandbox.projects import show_project
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def instance(state: State) -> Response:
     """Plan and licence of the instance, and whether the user is root."""
     user = current_user(state)
+    if state.data.is_backup:
+        return _sent(state.data.instance)
     return jsonify(
         {
             "enabled": True,
@@ -36,11 +38,14 @@ def instance(state: State) -> Response:
 def usage(state: State) -> Response:
     """How much the instance holds."""
     _require_root(state)
+    if state.data.is_backup:
+        return _sent(state.data.usage)
+    projects = state.data.projects
     return jsonify(
         {
             "users": len(state.data.users),
-            "projects": len(state.data.projects),
-            "experiments": len(state.data.runs),
+            "projects": len(projects),
+            "experiments": sum(len(state.data.runs_of(each.project_id)) for each in projects),
             "groups": len(state.data.workspaces),
         }
     )
@@ -49,6 +54,8 @@ def usage(state: State) -> Response:
 def users(state: State) -> Response:
     """A page of the users."""
     _require_root(state)
+    if state.data.is_backup:
+        return page_of(state, state.data.listed_users, lambda user: user)
     return page_of(
         state,
         state.data.users,
@@ -64,6 +71,7 @@ def users(state: State) -> Response:
 def create_users(state: State) -> Response:
     """Create users, each once."""
     _require_root(state)
+    refuse_change(state)
     body = request.get_json(silent=True) or {}
     for wanted in body.get("users") or []:
         username = str(wanted.get("username") or "")
@@ -88,13 +96,15 @@ def all_projects(state: State) -> Response:
     user = _require_root(state)
     search = request.args.get("search", "").lower()
     workspace, creator = request.args.get("group"), request.args.get("creator")
+    if creator is not None and state.data.is_backup:
+        refuse(400, "a backup does not hold who created a project", "Bad_Request")
     found = []
     for project in state.data.projects:
-        space = state.data.workspace(project["workspace"]) or {"members": {}}
-        owners = [name for name, role in space["members"].items() if role == "OWNER"]
+        members = state.data.members(project.workspace)
+        owners = [name for name, role in members.items() if role == "OWNER"]
         if (
-            search in project["name"].lower()
-            and workspace in (None, project["workspace"])
+            search in project.name.lower()
+            and workspace in (None, project.workspace)
             and (creator is None or creator in owners)
         ):
             found.append(project)
@@ -112,7 +122,14 @@ def all_workspaces(state: State) -> Response:
         if search in f"{space['username']} {space['name']}".lower()
         and kind in (None, space["type"])
     ]
-    return page_of(state, found, lambda space: show_workspace(space, user))
+    return page_of(state, found, lambda space: show_workspace(state, space, user))
+
+
+def _sent(payload: dict[str, Any] | None) -> Response:
+    """What the server sent, where the backup holds it."""
+    if payload is None:
+        refuse_not_found()
+    return jsonify(payload)
 
 
 def _is_expired(state: State) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from swanlab_export.sandbox.dataset import Source
     from swanlab_export.sandbox.traffic import Recorded
 
 
@@ -26,7 +27,8 @@ class Sandbox:
     """A local SwanLab server; use it as a context manager.
 
     Args:
-        data: A folder laid out as ``sample_data`` is; the sample data by default.
+        data: A dataset in format 1, such as a backup: its folder, or an object that gives its
+            objects (see ``dataset.Source``); the sample data by default.
         faults: What goes wrong; may be changed at any time by assigning to ``faults``.
         port: Port of the API origin, 0 for a free one.
         synthetic: Also serve generated runs of any size, in the workspace ``synthetic``.
@@ -34,12 +36,12 @@ class Sandbox:
             that it lacks are not found.
 
     Raises:
-        ValueError: There is no such generation.
+        ValueError: There is no such generation, or ``data`` cannot be served.
     """
 
     def __init__(
         self,
-        data: Path | None = None,
+        data: Path | Source | None = None,
         *,
         faults: Faults | None = None,
         port: int = 0,
@@ -48,13 +50,13 @@ class Sandbox:
     ) -> None:
         if generation not in GENERATIONS:
             raise ValueError(f"{generation!r} is no generation; there are {GENERATIONS}")
-        folder = default_folder() if data is None else data
+        source = default_folder() if data is None else data
         if synthetic:
             from swanlab_export.sandbox.synthetic import SyntheticData
 
-            found: Data = SyntheticData(folder)
+            found: Data = SyntheticData(source)
         else:
-            found = Data(folder)
+            found = Data(source)
         self._state = State(found, faults or Faults(), generation)
         self._port = port
         self._servers: list[Server] = []

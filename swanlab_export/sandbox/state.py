@@ -12,6 +12,7 @@ from swanlab_export.sandbox.traffic import Traffic
 
 if TYPE_CHECKING:
     from swanlab_export.sandbox.data import Data
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.faults import Faults
 
 # The folder on the API host that self-hosted servers presign paths of.
@@ -24,8 +25,7 @@ class State:
 
     Attributes:
         files: Name of an exported file or medium → what it is built from.
-        summaries: Summaries that were computed once; recorded runs do not change.
-        samples: Sampled points that were computed once.
+        summaries: Summaries that were computed once, of runs that came without one.
         pages_served: How many pages the fault ``moving`` has changed a list for.
     """
 
@@ -36,8 +36,7 @@ class State:
     traffic: Traffic = field(default_factory=Traffic)
     sessions: dict[str, str] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
-    summaries: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    samples: dict[Any, Any] = field(default_factory=dict)
+    summaries: dict[Run, dict[str, dict[str, Any]]] = field(default_factory=dict)
     pages_served: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)

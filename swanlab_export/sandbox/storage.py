@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import socket
 
     from swanlab_export.sandbox.data import Data
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 _PIECE_BYTES = 1 << 20
@@ -42,20 +43,23 @@ def _refuse(status: int, code: str) -> Response:
     return Response(f"<Error><Code>{code}</Code></Error>", status, mimetype="application/xml")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _content(data: Data, kind: str, what: Any) -> bytes | None:
     if kind == "csv":
         return build_csv(data, what)
     if kind == "media":
-        return data.media_file(*what)
-    run_id, start, rows = what
-    lines = data.log(run_id)[start : start + rows]
-    return "".join(f"{line['message']}\n" for line in lines).encode()
+        run, path = what
+        return None if run is None else data.media_file(run, path)
+    run, start, rows = what
+    if run is None:
+        return b""
+    places = data.lines_above(run, ())[start : start + rows]
+    return "".join(f"{line['message']}\n" for line in data.lines(run, places)).encode()
 
 
-def build_csv(data: Data, columns: tuple[tuple[str, str, str], ...]) -> bytes:
+def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> bytes:
     """Write the exported file: one row per step, a value and a time per column."""
-    found = [data.points(run_id, key) for run_id, key, _ in columns]
+    found = [None if run is None else data.points(run, key) for run, key, _ in columns]
     header = ["step"]
     for _, key, name in columns:
         header += [_quoted(f"{name}-{key}_step"), _quoted(f"{name}-{key}_timestamp")]
@@ -88,6 +92,8 @@ def _cells(points: dict[str, pa.Array] | None, steps: pa.Array) -> list[pa.Array
     text = values.cast(pa.string())
     text = pc.if_else(pc.is_nan(values), "NaN", text)
     text = pc.if_else(pc.is_inf(values), pc.if_else(pc.greater(values, 0.0), "Inf", "-Inf"), text)
+    if "text" in points:
+        text = pc.coalesce(points["text"].take(at), text)
     return [pc.fill_null(text, ""), pc.fill_null(times.cast(pa.string()), "")]
 
 

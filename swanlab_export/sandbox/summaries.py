@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from flask import jsonify, request
 
 from swanlab_export.sandbox.access import current_user, refuse, require_project
-from swanlab_export.sandbox.references import body_of, data_id
+from swanlab_export.sandbox.references import body_of, data_run
 from swanlab_export.sandbox.scalars import statistics_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from flask import Response
 
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 
@@ -21,12 +23,9 @@ def summaries(state: State) -> Response:
     references, keys = _asked(state)
     response: dict[str, Any] = {}
     for reference in references:
-        run_id = data_id(state, reference)
-        found = {
-            key: _summary(state, run_id, key)
-            for key in state.data.keys(run_id)
-            if keys is None or key in keys
-        }
+        run = data_run(state, reference)
+        summary = {} if run is None else summary_of(state, run)
+        found = {key: item for key, item in summary.items() if keys is None or key in keys}
         if state.faults.has("nulls"):
             found = {}
         # A run without data is null on new servers and left out by old ones.
@@ -60,16 +59,15 @@ def latest_steps(state: State, project_id: str, run_id: str) -> Response:
     """Every key of one run with its latest step."""
     current_user(state)
     require_project(state, project_id)
-    media: dict[str, int] = {}
-    for item in state.data.media:
-        if item["runId"] == run_id:
-            media[item["key"]] = max(item["step"], media.get(item["key"], 0))
-    lines = len(state.data.log(run_id))
-    latest = {
-        "scalar": {key: _latest_step(state, run_id, key) for key in state.data.keys(run_id)},
-        "media": media,
-        "log": {"LOG": lines} if lines else {},
-    }
+    run = state.data.locate(run_id, project_id)
+    latest: dict[str, dict[str, Any]] = {"scalar": {}, "media": {}, "log": {}}
+    if run is not None:
+        latest["scalar"] = {key: item["step"] for key, item in summary_of(state, run).items()}
+        for item in state.data.media(run):
+            found = latest["media"].get(item["key"], 0)
+            latest["media"][item["key"]] = max(item["step"], found)
+        if lines := state.data.line_count(run):
+            latest["log"] = {"LOG": lines}
     return jsonify(
         {
             kind: [{"key": key, "step": step} for key, step in steps.items()] or None
@@ -78,27 +76,31 @@ def latest_steps(state: State, project_id: str, run_id: str) -> Response:
     )
 
 
-def _latest_step(state: State, run_id: str, key: str) -> int:
-    points = state.data.points(run_id, key)
-    assert points is not None
-    step: int = points["step"][-1].as_py()
-    return step
+def summary_of(state: State, run: Run) -> dict[str, Any]:
+    """The summary of each key of a run, computed once where the server's is not known."""
+    sent = state.data.summary(run)
+    if sent is not None:
+        return sent
+    if run not in state.summaries:
+        state.summaries[run] = {key: _compute(state, run, key) for key in state.data.keys(run)}
+    return state.summaries[run]
 
 
-def _summary(state: State, run_id: str, key: str) -> dict[str, Any]:
-    """Summarize a key, once: recorded runs do not change."""
-    if (run_id, key) not in state.summaries:
-        points = state.data.points(run_id, key)
-        assert points is not None
-        found = statistics_of(points, "step", "Inf")
-        state.summaries[run_id, key] = {
-            "step": found["latest"]["index"],
-            "value": found["latest"]["data"],
-            "min": found["min"],
-            "max": found["max"],
-            "avg": found["avg"],
-            "median": found["median"],
-            "stdDev": found["std"],
-            "minMax": [found["min"]["data"], found["max"]["data"]],
-        }
-    return state.summaries[run_id, key]
+def _compute(state: State, run: Run, key: str) -> dict[str, Any]:
+    points = state.data.points(run, key)
+    return {} if points is None else summarize(points)
+
+
+def summarize(points: dict[str, pa.Array]) -> dict[str, Any]:
+    """The summary of a key, as a server sends it."""
+    found = statistics_of(points, "step", "Inf")
+    return {
+        "step": found["latest"]["index"],
+        "value": found["latest"]["data"],
+        "min": found["min"],
+        "max": found["max"],
+        "avg": found["avg"],
+        "median": found["median"],
+        "stdDev": found["std"],
+        "minMax": [found["min"]["data"], found["max"]["data"]],
+    }

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from swanlab_export.sandbox.data import Data, Points
+from swanlab_export.sandbox.data import Data, Project
+from swanlab_export.sandbox.dataset import Points, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from swanlab_export.sandbox.dataset import Source
+
 _CREATED = "2026-01-01T00:00:00.000Z"
 _CREATED_MS = 1_767_225_600_000
+_PREFIX = "synthetic-"
 _SHAPE = re.compile(r"n(\d{1,8})k(\d{1,3})")
 # How many runs each generated project has; ``bench`` has one for every shape that is asked for.
 _RUNS = {"bench": 0, "many40": 40, "list2000": 2000, "list100000": 100_000}
@@ -26,64 +30,84 @@ _MANY_STEPS = 5000
 class SyntheticData(Data):
     """The recorded data, and the workspace ``synthetic`` beside them."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.workspaces.append(
-            {
-                "username": "synthetic",
-                "name": "Synthetic",
-                "type": "TEAM",
-                "comment": "generated",
-                "members": {user["username"]: "OWNER" for user in self.users},
-                "profile": {},
-            }
-        )
+    def __init__(self, source: Source | Path) -> None:
+        super().__init__(source)
+        space = {"username": "synthetic", "name": "Synthetic", "type": "TEAM"}
+        self.workspaces.append(space | {"comment": "generated", "profile": {}})
+        self._members["synthetic"] = {user["username"]: "OWNER" for user in self.users}
         for name in _RUNS:
-            self.projects.append(
-                {
-                    "cuid": f"synthetic-{name}",
-                    "name": name,
-                    "workspace": "synthetic",
-                    "visibility": "PUBLIC",
-                    "description": "",
-                    "labels": [],
-                    "createdAt": _CREATED,
-                    "updatedAt": _CREATED,
-                }
-            )
+            self.projects.append(Project(_PREFIX + name, "synthetic", name, self._describe(name)))
 
-    def runs_of(self, project_id: str) -> Sequence[dict[str, Any]]:  # type: ignore[override]
+    def _describe(self, name: str) -> dict[str, Any]:
+        return {
+            "cuid": _PREFIX + name,
+            "name": name,
+            "username": "synthetic",
+            "path": f"synthetic/{name}",
+            "group": {"type": "TEAM", "username": "synthetic", "name": "Synthetic"},
+            "visibility": "PUBLIC",
+            "description": "",
+            "projectLabels": [],
+            "_count": {
+                "experiments": _RUNS[name],
+                "contributors": min(_RUNS[name], 1),
+                "collaborators": len(self.users),
+                "clones": 0,
+            },
+            "createdAt": _CREATED,
+            "updatedAt": _CREATED,
+        }
+
+    def runs_of(self, project_id: str) -> Sequence[Run]:
         """The runs of a project; generated ones are made when they are read."""
-        name = project_id.removeprefix("synthetic-")
+        name = project_id.removeprefix(_PREFIX)
         return _Runs(name, _RUNS[name]) if name in _RUNS else super().runs_of(project_id)
 
-    def run(self, project_id: str, name: str) -> dict[str, Any] | None:
+    def run(self, project_id: str, name: str) -> Run | None:
         """Find a run; one of ``bench`` is generated from its name."""
-        if project_id == "synthetic-bench":
-            return _run("bench", name) if _SHAPE.fullmatch(name) else None
-        if project_id.startswith("synthetic-"):
-            number = name.rpartition("-")[2]
-            return _run(project_id.removeprefix("synthetic-"), name) if number.isdigit() else None
-        return super().run(project_id, name)
+        if not project_id.startswith(_PREFIX):
+            return super().run(project_id, name)
+        is_there = (
+            _SHAPE.fullmatch(name)
+            if project_id == _PREFIX + "bench"
+            else name.rpartition("-")[2].isdigit()
+        )
+        return Run(name, project_id) if is_there else None
 
-    def keys(self, run_id: str) -> list[str]:
+    def locate(self, run_id: str, *project_ids: Any) -> Run | None:
+        """Find a run by its id."""
+        project = "bench" if _SHAPE.fullmatch(run_id) else run_id.rpartition("-")[0]
+        if project in _RUNS:
+            return Run(run_id, _PREFIX + project)
+        return super().locate(run_id, *project_ids)
+
+    def payload(self, run: Run) -> dict[str, Any]:
+        """A run as a server sends it."""
+        return _describe_run(run.run_id) if _is_generated(run) else super().payload(run)
+
+    def listed(self, run: Run) -> dict[str, Any]:
+        """A run as a server sends it in a list."""
+        return _describe_run(run.run_id) if _is_generated(run) else super().listed(run)
+
+    def keys(self, run: Run) -> list[str]:
         """The keys of a run."""
-        if shape := _SHAPE.fullmatch(run_id):
+        if not _is_generated(run):
+            return super().keys(run)
+        if shape := _SHAPE.fullmatch(run.run_id):
             return [f"k{i}" for i in range(int(shape[2]))]
-        return ["acc", "loss"] if run_id.startswith("many40-") else super().keys(run_id)
+        return ["acc", "loss"] if run.run_id.startswith("many40-") else []
 
-    def points(self, run_id: str, key: str) -> Points | None:
+    def points(self, run: Run, key: str) -> Points | None:
         """The points of a key."""
-        if key not in self.keys(run_id):
+        if not _is_generated(run):
+            return super().points(run, key)
+        if key not in self.keys(run):
             return None
-        if shape := _SHAPE.fullmatch(run_id):
-            return _points(int(shape[1]), key)
-        if run_id.startswith("many40-"):
-            return _points(_MANY_STEPS, key)
-        return super().points(run_id, key)
+        shape = _SHAPE.fullmatch(run.run_id)
+        return _points(int(shape[1]) if shape else _MANY_STEPS, key)
 
 
-class _Runs(Sequence[dict[str, Any]]):
+class _Runs(Sequence[Run]):
     """A list whose runs are generated when they are read."""
 
     def __init__(self, project: str, count: int) -> None:
@@ -95,11 +119,15 @@ class _Runs(Sequence[dict[str, Any]]):
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
-            return [_run(self._project, f"{self._project}-{i}") for i in self._range[place]]
-        return _run(self._project, f"{self._project}-{self._range[place]}")
+            return [self[each] for each in self._range[place]]
+        return Run(f"{self._project}-{self._range[place]}", _PREFIX + self._project)
 
 
-def _run(project: str, run_id: str) -> dict[str, Any]:
+def _is_generated(run: Run) -> bool:
+    return run.project_id.startswith(_PREFIX)
+
+
+def _describe_run(run_id: str) -> dict[str, Any]:
     number = sum(map(ord, run_id))
     return {
         "cuid": run_id,
@@ -118,7 +146,6 @@ def _run(project: str, run_id: str) -> dict[str, Any]:
         "createdAt": _CREATED,
         "updatedAt": _CREATED,
         "finishedAt": _CREATED,
-        "projectId": f"synthetic-{project}",
         "profile": {"config": {f"p{i}": number * i / 7 for i in range(10)} | {"seed": number}},
     }
 

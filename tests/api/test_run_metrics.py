@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
+from recorded import recorded_run
 
 import swanlab_export as se
 
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.core
 
-DATA = Path(__file__).parents[2] / "sample_data"
 RUN = "ada-lab/digits/mlp-adam"
 SMALL = [
     {"path": "ada-lab/digits/mlp-adam", "key": "loss"},
@@ -30,13 +26,7 @@ SMALL = [
 
 def recorded(path: str, key: str) -> list[dict[str, Any]]:
     """The points of a key as the sample data hold them, step by step."""
-    slug = path.rpartition("/")[2]
-    lines = (DATA / "runs.jsonl").read_text().splitlines()
-    run = next(run for run in map(json.loads, lines) if run.get("slug") == slug)
-    table = pq.read_table(DATA / "metrics" / f"{run['projectId']}.parquet")
-    chosen = pc.and_(pc.equal(table["run_id"], run["cuid"]), pc.equal(table["key"], key))
-    rows: list[dict[str, Any]] = table.filter(chosen).to_pylist()
-    return sorted(rows, key=lambda row: int(row["step"]))
+    return sorted(recorded_run(path).points(key), key=lambda row: int(row["step"]))
 
 
 def logins(server: Sandbox) -> int:

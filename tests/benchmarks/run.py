@@ -174,7 +174,9 @@ def main() -> None:
     """Run everything; or with ``soak`` only that, which compares nothing."""
     if sys.argv[1:2] == ["soak"]:
         words = [sys.executable, str(HERE / "soak.py"), *sys.argv[2:]]
-        raise SystemExit(subprocess.run(words, check=False).returncode)
+        support = {"PYTHONPATH": str(HERE.parent / "support")}
+        done = subprocess.run(words, env=os.environ | support, check=False)
+        raise SystemExit(done.returncode)
     print("start-up of `swanlab api --help`")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -8,7 +8,6 @@ counts of requests, faults, outcomes and wrong rows, and with exit code 1 if the
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+from recorded import recorded_runs
 
 import swanlab_export as se
 from swanlab_export.sandbox import Sandbox, parse_faults
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-DATA = Path(__file__).parents[2] / "sample_data"
 WORKERS = 4
 TIMEOUT_S = 2.0
 # Faults after which a call either fails or has the recorded rows; {n} is a random period.
@@ -52,20 +51,17 @@ class Truth:
     """What was recorded, read without any code of ours."""
 
     def __init__(self) -> None:
-        projects = json.loads((DATA / "projects.json").read_text("utf-8"))
-        self.paths = {p["cuid"]: f"{p['workspace']}/{p['name']}" for p in projects}
-        lines = (DATA / "runs.jsonl").read_text("utf-8").splitlines()
-        self.runs = [json.loads(line) for line in lines]
+        self.runs = [{**r.payload, "projectId": r.index["project_id"]} for r in recorded_runs()]
         self.points = self._read("metrics", lambda r: (r["key"], r["step"], repr(r["value"])))
-        self.logs = self._read("logs", lambda r: (r["epoch"], r["level"], r["message"]))
-        self.project_of = {run["cuid"]: self.paths[run["projectId"]] for run in self.runs}
+        self.logs = self._read("logs", lambda r: (r["line"], r["level"], r["message"]))
+        self.project_of = {run.payload["cuid"]: run.path for run in recorded_runs()}
 
-    def _read(self, folder: str, row: Callable[[Any], Any]) -> dict[str, Rows]:
-        found: dict[str, Rows] = {}
-        for file in sorted((DATA / folder).glob("*.parquet")):
-            for record in pq.read_table(file).to_pylist():
-                found.setdefault(record["run_id"], Counter())[row(record)] += 1
-        return found
+    def _read(self, kind: str, row: Callable[[Any], Any]) -> dict[str, Rows]:
+        return {
+            run.payload["cuid"]: Counter(map(row, run.rows(kind)))
+            for run in recorded_runs()
+            if run.index[kind] is not None
+        }
 
 
 class Counts:

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """The tiny dataset, in a folder."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    return write_tiny(folder)
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny dataset, in a folder that no test changes."""
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture

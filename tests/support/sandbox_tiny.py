@@ -15,6 +15,29 @@ if TYPE_CHECKING:
 
     from swanlab_export.sandbox import Sandbox
 
+TIME = pa.timestamp("ms", "UTC")
+IDS = {"project_id": pa.string(), "run_id": pa.string()}
+METRICS = pa.schema(
+    IDS
+    | {"key": pa.string(), "step": pa.int64(), "value": pa.float64()}
+    | {"timestamp": TIME, "text": pa.string()}
+)
+LOGS = pa.schema(
+    IDS
+    | {"line": pa.int64(), "level": pa.string(), "timestamp": TIME}
+    | {"tag": pa.string(), "message": pa.string()}
+)
+MEDIAS = pa.schema(
+    IDS
+    | {"key": pa.string(), "step": pa.int64(), "item": pa.int64()}
+    | dict.fromkeys(("path", "caption", "text", "file"), pa.string())
+    | {"size_bytes": pa.int64(), "sha256": pa.string(), "more": pa.string()}
+)
+INDEX = pa.schema(
+    IDS
+    | dict.fromkeys(("slug", "root_exp_id", "created_at", "gone_at"), pa.string())
+    | dict.fromkeys(("payload", "metrics", "logs", "medias"), pa.string())
+)
 # 2026-01-05T09:00:00Z
 CREATED_S = 1_767_603_600
 CREATED_MS = CREATED_S * 1000
@@ -39,25 +62,27 @@ def _user(username: str, *, root: bool, name: str | None) -> dict[str, Any]:
     }
 
 
-def _workspace(username: str, kind: str, members: dict[str, str]) -> dict[str, Any]:
+def _workspace(username: str, kind: str) -> dict[str, Any]:
     return {
         "username": username,
         "name": username.title(),
         "type": kind,
         "comment": "",
-        "members": members,
         "profile": EMPTY_PROFILE,
     }
 
 
-def _project(cuid: str, name: str, visibility: str) -> dict[str, Any]:
+def _project(cuid: str, name: str, visibility: str, runs: int) -> dict[str, Any]:
     return {
         "cuid": cuid,
         "name": name,
-        "workspace": "team",
+        "username": "team",
+        "path": f"team/{name}",
         "visibility": visibility,
         "description": None,
-        "labels": [],
+        "group": {"type": "TEAM", "username": "team", "name": "Team"},
+        "projectLabels": [],
+        "_count": {"experiments": runs, "contributors": 1, "collaborators": 2, "clones": 0},
         "createdAt": "2026-01-05T08:00:00.000Z",
         "updatedAt": "2026-01-06T08:00:00.000Z",
     }
@@ -135,82 +160,138 @@ POINTS = [
 LOG = [("INFO", "one"), ("DEBUG", "two"), ("WARN", "three"), ("ERROR", "four")]
 
 
+MEDIA = [("pic", 3, item, f"pic-3-{item}.png", caption) for item, caption in enumerate(("x", None))]
+
+
 def write_tiny(folder: Path, runs: list[dict[str, Any]] | None = None) -> Path:
-    """Write the tiny dataset, laid out as sample_data is, or with other runs."""
-    spaces = [
-        _workspace("ada", "PERSON", {"ada": "OWNER"}),
-        _workspace("bob", "PERSON", {"bob": "OWNER"}),
-        _workspace("team", "TEAM", {"ada": "OWNER", "cleo": "VIEWER"}),
-    ]
+    """Write the tiny dataset in format 1, or with other runs, as far as a sandbox reads it."""
+    runs = RUNS if runs is None else runs
+    members = {
+        "ada": {"ada": "OWNER"},
+        "bob": {"bob": "OWNER"},
+        "team": {"ada": "OWNER", "cleo": "VIEWER"},
+    }
     users = [
         _user("ada", root=True, name="Ada"),
         _user("bob", root=False, name=None),
         _user("cleo", root=False, name="Cleo"),
     ]
-    projects = [_project("pro1", "open", "PUBLIC"), _project("pro2", "secret", "PRIVATE")]
-    for name, content in (("users", users), ("workspaces", spaces), ("projects", projects)):
-        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    projects = []
+    for cuid, name, visibility in (("pro1", "open", "PUBLIC"), ("pro2", "secret", "PRIVATE")):
+        mine = [run for run in runs if run["projectId"] == cuid]
+        payload = _project(cuid, name, visibility, len(mine))
+        index = write_index(folder, f"team/{name}", [_write_run(folder, run) for run in mine])
+        projects.append(
+            {"project_id": cuid, "workspace": "team", "name": name}
+            | {"index": index, "payload": payload}
+        )
+    kinds = {"ada": "PERSON", "bob": "PERSON", "team": "TEAM"}
+    contents = {
+        "projects": projects,
+        "workspaces": [_workspace(name, kind) for name, kind in kinds.items()],
+    }
+    write_json(folder, "swanlab-backup.json", {"format": 1})
+    write_json(folder, "state/projects.json", contents)
+    write_json(folder, "accounts.json", {"users": users, "members": members})
+    return folder
+
+
+def write_json(folder: Path, path: str, content: Any) -> None:
+    """Write one object of JSON."""
+    _place(folder, path).write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_payload(folder: Path, path: str, content: Any) -> str:
+    """Write what a server sent about a run; returns the path."""
+    with pa.output_stream(str(_place(folder, path)), compression="zstd") as stream:
+        stream.write(json.dumps(content).encode())
+    return path
+
+
+def write_index(folder: Path, project: str, rows: list[dict[str, Any]]) -> str:
+    """Write the index of a project, its newest run first; returns the path."""
+    path = f"state/index/{project}.parquet"
+    rows = sorted(rows, key=lambda row: str(row["run_id"]))
+    rows.sort(key=lambda row: str(row["created_at"]), reverse=True)
+    pq.write_table(pa.Table.from_pylist(rows, INDEX), _place(folder, path))
+    return path
+
+
+def _place(folder: Path, path: str) -> Path:
+    place = folder / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _write_run(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
+    """Write the objects of a run; returns its row of the index."""
+    run_id = run["cuid"]
+    keys = dict.fromkeys(key for owner, key, _, _ in POINTS if owner == run_id)
     columns = [
         {
-            "runId": run,
             "key": key,
             "name": key,
             "class": "SYSTEM" if key.startswith("__swanlab__") else "CUSTOM",
             "type": "FLOAT",
             "createdAt": "2026-01-05T09:00:01.000Z",
         }
-        for run, key in dict.fromkeys((run, key) for run, key, _, _ in POINTS)
+        for key in reversed(list(keys))
     ]
-    media = [
-        {
-            "runId": "run1",
-            "key": "pic",
-            "step": 3,
-            "data": ["pic-3-0.png", "pic-3-1.png"],
-            "more": [{"caption": "x"}, None],
-        }
+    payload = {name: value for name, value in run.items() if name != "projectId"}
+    row = dict.fromkeys(INDEX.names) | {
+        "project_id": run["projectId"],
+        "run_id": run_id,
+        "slug": run["slug"],
+        "root_exp_id": run["rootExpId"],
+        "created_at": run["createdAt"],
+        "payload": write_payload(
+            folder,
+            f"state/payloads/{run_id}.json.zst",
+            {"run": payload, "listed": None, "summary": None, "columns": columns, "keys": None},
+        ),
+    }
+    ids = {"project_id": run["projectId"], "run_id": run_id}
+    points = [
+        ids | {"key": key, "step": step, "value": value, "timestamp": CREATED_MS + 1000 * step}
+        for owner, key, step, value in POINTS
+        if owner == run_id
     ]
-    for name, lines in (("runs", runs or RUNS), ("columns", columns), ("media", media)):
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    pictures = folder / "media" / "pro1" / "run1"
-    pictures.mkdir(parents=True)
-    for item in range(2):
-        (pictures / f"pic-3-{item}.png").write_bytes(b"\x89PNG" + bytes([item]) * 1000)
-    _write_points(folder / "metrics")
-    _write_log(folder / "logs")
-    return folder
+    row["metrics"] = _write_rows(folder, f"tables/metrics/{run_id}.parquet", METRICS, points)
+    if run_id == "run1":
+        row["logs"] = _write_log(folder, ids)
+        row["medias"] = _write_media(folder, ids)
+    return row
 
 
-def _write_points(folder: Path) -> None:
-    folder.mkdir()
-    run, key, step, value = zip(*POINTS, strict=True)
-    table = pa.table(
-        {
-            "run_id": pa.array(run).dictionary_encode(),
-            "key": pa.array(key).dictionary_encode(),
-            "step": pa.array(step, pa.int64()),
-            "value": pa.array(value, pa.float64()),
-            "timestamp": pa.array([CREATED_MS + 1000 * each for each in step], pa.int64()),
-        }
-    )
-    pq.write_table(table, folder / "pro1.parquet")
+def _write_log(folder: Path, ids: dict[str, str]) -> str | None:
+    lines = [
+        ids
+        | {"line": line + 1, "level": level, "timestamp": CREATED_MS + 1000 * line}
+        | {"tag": "", "message": message}
+        for line, (level, message) in enumerate(LOG)
+    ]
+    return _write_rows(folder, "tables/logs/run1.parquet", LOGS, lines)
 
 
-def _write_log(folder: Path) -> None:
-    folder.mkdir()
-    count = len(LOG)
-    table = pa.table(
-        {
-            "run_id": pa.array(["run1"] * count).dictionary_encode(),
-            "epoch": pa.array(range(1, count + 1), pa.int64()),
-            "level": pa.array([level for level, _ in LOG]),
-            "tag": pa.array([""] * count),
-            "message": pa.array([message for _, message in LOG]),
-            "timestamp": pa.array([CREATED_MS + 1000 * line for line in range(count)], pa.int64()),
-        }
-    )
-    pq.write_table(table, folder / "pro1.parquet")
+def _write_media(folder: Path, ids: dict[str, str]) -> str | None:
+    items = []
+    for key, step, item, path, caption in MEDIA:
+        file = f"files/run1/{item}.png"
+        _place(folder, file).write_bytes(b"\x89PNG" + bytes([item]) * 1000)
+        known = {"key": key, "step": step, "item": item, "path": path, "caption": caption}
+        items.append(ids | known | {"file": file, "size_bytes": 1004})
+    return _write_rows(folder, "tables/medias/run1.parquet", MEDIAS, items)
+
+
+def _write_rows(
+    folder: Path, path: str, schema: pa.Schema, rows: list[dict[str, Any]]
+) -> str | None:
+    if not rows:
+        return None
+    # Two row groups, since those of a long run are many.
+    table = pa.Table.from_pylist(rows, schema)
+    pq.write_table(table, _place(folder, path), row_group_size=-(-len(rows) // 2))
+    return path
 
 
 class Caller:
