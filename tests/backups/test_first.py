@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
@@ -40,10 +41,10 @@ def test_a_backup_holds_what_the_commands_show(
     with pytest.warns(se.SwanlabExportWarning, match="15 of 16 runs have loss"):
         points = api.run.metrics(project="ada-lab/digits", keys="loss", all=True)
     stored = ds.dataset(tmp_path / "tables" / "metrics").to_table(filter=ds.field("key") == "loss")
-    for name in ("step", "value", "timestamp"):
-        columns = [table.sort_by([("run_id", "ascending"), ("step", "ascending")])[name]
-                   for table in (points, stored)]  # fmt: skip
-        assert columns[0].equals(columns[1])
+    order = [(name, "ascending") for name in ("run_id", "step", "timestamp")]
+    names = ["run_id", "step", "value", "timestamp"]
+    frames = [each.sort_by(order).select(names).to_pandas() for each in (points, stored)]
+    pd.testing.assert_frame_equal(*frames)
 
 
 def test_nothing_new_writes_a_manifest_and_nothing_else(
