@@ -49,8 +49,8 @@ coverage: $(READY) referees
 
 # The types of the standard library differ between systems: what only POSIX has is an error here.
 platforms: $(READY)
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 swanlab_export
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin swanlab_export
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 workflows: $(READY)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -284,7 +285,8 @@ def _read_entry(path: Path) -> _Entry | None:
     except UsageError:
         message = f"{quote(str(path))} names a host that cannot be used; run {shell_command('login')} to write it again"
         raise AuthenticationError(message) from None
-    is_open = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    # Windows has no such permissions: there, every file seems to be open to all.
+    is_open = sys.platform != "win32" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
     warning = f"{quote(str(path))} holds an API key and can be read by others: chmod 600 it"
     return _Entry(path, url, login or "", password or "", (warning,) if is_open else ())
 

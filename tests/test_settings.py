@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
+from systems import needs_posix
 
 from swanlab_export.errors import AuthenticationError, SwanlabExportError, UsageError
 from swanlab_export.settings import Settings, load_settings, netrc_path, normalize_host
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENTRY = "machine https://swan.example\n\tlogin https://web.example\n\tpassword filekey\n"
 
@@ -76,9 +75,10 @@ def test_the_nearest_file_counts(home: Home) -> None:
     home.login(ENTRY.replace("filekey", "localkey"), is_local=True)
     assert home.load().api_key == "localkey"
     moved = netrc_path({"SWANLAB_SAVE_DIR": "/elsewhere"}, home.cwd, is_local=False)
-    assert str(moved) == "/elsewhere/.netrc"
+    assert moved == Path("/elsewhere/.netrc")
 
 
+@needs_posix
 def test_a_file_that_others_can_read_is_warned_of(home: Home) -> None:
     """The warning names the file and what to do, and only where its key is used."""
     path = home.login(mode=0o644)
@@ -88,6 +88,15 @@ def test_a_file_that_others_can_read_is_warned_of(home: Home) -> None:
     assert "filekey" not in warning
     assert home.load(api_key="other").warnings == ()
     path.chmod(0o600)
+    assert home.load().warnings == ()
+
+
+def test_where_files_have_no_permissions_nothing_is_warned_of(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows every file seems to be open to all, and no chmod would change that."""
+    home.login(mode=0o666)
+    monkeypatch.setattr(sys, "platform", "win32")
     assert home.load().warnings == ()
 
 

@@ -139,7 +139,8 @@ def temporary(folder: Path, name: str, mode: int) -> Iterator[TemporaryFile]:
 def remove_leftovers() -> None:
     """Remove the temporary files of this process that are still there, just before it ends."""
     for path in list(_temporary):
-        _remove(path)
+        with suppress(OSError):  # Windows removes no file that is open; the next process does
+            _remove(path)
 
 
 @contextmanager
@@ -209,7 +210,8 @@ def _remove_if_abandoned(path: Path, machine: str) -> None:
     if time.time() - path.stat().st_mtime < least_age_s:
         return
     if sys.platform == "win32":
-        _remove(path)  # an error where it is open
+        path.rename(path)  # an error where it is open, before anything is removed
+        _remove(path)
     else:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -352,9 +353,10 @@ def test_a_generator_of_rules_chooses_the_runs(api: Any) -> None:
     assert api.run.summary(project=PROJECT, where=iter(rules), keys="loss").equals(listed)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_of_rules_is_read_once(api: Any, tmp_path: Path) -> None:
     """Rules may come from a pipe such as /dev/stdin, which can be read only once."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no named pipes in folders")
     pipe = tmp_path / "rules"
     os.mkfifo(pipe)
     rule = {"key": "state", "type": "STABLE", "op": "EQ", "value": ["CRASHED"]}

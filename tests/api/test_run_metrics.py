@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import ntpath
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +182,16 @@ def test_more_keys_than_an_export_holds(api: Any, server: Sandbox) -> None:
     assert len(found) == 40 * 50
     exports = [r.body for r in server.requests if r.path.endswith("/scalar/export")]
     assert sorted(len(body["columns"]) for body in exports) == [8, 16, 16]
+
+
+def test_patterns_tell_capitals_from_small_letters(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So they do on Windows, where names of files do not."""
+    monkeypatch.setattr(os.path, "normcase", ntpath.normcase)
+    assert api.run.metrics(RUN, keys="val*", all=True).num_rows > 0
+    with pytest.raises(se.NotFoundError, match=r"no scalar key 'VAL\*'"):
+        api.run.metrics(RUN, keys="VAL*", all=True)
 
 
 def test_patterns_find_keys(api: Any) -> None:

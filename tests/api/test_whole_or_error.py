@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from systems import needs_posix
 
 from swanlab_export import connect
 from swanlab_export.sandbox import Sandbox, parse_faults
@@ -384,12 +385,13 @@ def test_no_login_names_the_sandbox(tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
     done = subprocess.run(
         [sys.executable, "-m", "swanlab_export", "api", "user", "info"], cwd=tmp_path,
-        capture_output=True, text=True, check=False, env={**env, "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False, env={**env, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 3
     assert "--host sandbox" in done.stderr
 
 
+@needs_posix
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_leaves_the_old_file(
     number: signal.Signals, exit_code: int, shell: Shell
@@ -433,6 +435,7 @@ def test_places_that_cannot_be_written_are_refused_first(shell: Shell) -> None:
     assert shell.server.requests == []
 
 
+@needs_posix
 def test_a_full_disk_leaves_the_old_file(shell: Shell) -> None:
     """Where no more may be written, the error says so and the old file stays."""
     code = (

@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+if sys.platform != "linux":
+    raise SystemExit("time and memory are measured as Linux counts them")
+
 HERE = Path(__file__).parent
 # The official client has an environment of its own, which `make bench` creates.
 OFFICIAL_PYTHON = str(HERE.parents[1] / ".venv" / "referees" / "0.10.3" / "bin" / "python")

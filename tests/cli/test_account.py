@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-OFFICIAL = [str(find_python("0.10.3")), "-W", "ignore", "-c", "from swanlab.cli import cli; cli()"]
+OFFICIAL = ["-W", "ignore", "-c", "from swanlab.cli import cli; cli()"]
 
 
 @pytest.fixture
@@ -28,16 +28,18 @@ def run(tmp_path: Path) -> Run:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
 
     def call(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        program = OFFICIAL if words[0] == "official" else [sys.executable, "-m", "swanlab_export"]
-        words = words[1:] if words[0] == "official" else words
+        program = [sys.executable, "-m", "swanlab_export"]
+        if words[0] == "official":
+            program, words = [str(find_python("0.10.3")), *OFFICIAL], words[1:]
         return subprocess.run(
-            [*program, *words], env={**env, "HOME": str(tmp_path)},
+            [*program, *words], env={**env, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
             cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
     return call
 
 
+@pytest.mark.referee
 def test_a_login_is_read_by_both_clients(run: Run, tmp_path: Path) -> None:
     """The key from standard input goes into a private file that the official client accepts."""
     with Sandbox() as server:
@@ -57,6 +59,7 @@ def test_a_login_is_read_by_both_clients(run: Run, tmp_path: Path) -> None:
         assert not path.exists()
 
 
+@pytest.mark.referee
 def test_a_login_of_the_official_client_is_read(run: Run) -> None:
     """What the official client writes is a login here, and only for its own host."""
     with Sandbox() as server, Sandbox() as other:
@@ -108,9 +111,10 @@ def test_a_wrong_key_of_the_environment_is_named(
     assert "the API key from SWANLAB_API_KEY: " in done.stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
 def test_the_prompt_says_where_a_key_is_found(tmp_path: Path) -> None:
     """In a terminal, the settings page is named before the key is asked for, which is not shown."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pseudo terminals")
     import pty
 
     with Sandbox() as server:

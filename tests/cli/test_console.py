@@ -184,10 +184,11 @@ def test_patterns_reach_the_command_on_windows(tmp_path: Path) -> None:
     assert ",val/loss," in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["shown", "quiet"])
 def test_a_wait_before_the_first_bar_is_visible(quiet: list[str], tmp_path: Path) -> None:
     """In a terminal, a line says within three seconds that the server is slow; not with --quiet."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pseudo terminals")
     import pty
 
     with Sandbox(faults=parse_faults(["latency=1100ms"])) as server:

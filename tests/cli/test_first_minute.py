@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from click.testing import CliRunner, Result
+from systems import needs_posix
 
 from swanlab_export.cli.help import TOPICS
 from swanlab_export.cli.main import root
@@ -254,6 +255,7 @@ def test_the_shell_completes(line: str, found: list[str]) -> None:
     assert complete(line) == found
 
 
+@needs_posix
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize("program", ["swanlab", "swanlab-export"])
 def test_a_completion_script_is_for_the_program_that_was_typed(shell: str, program: str) -> None:
@@ -265,6 +267,7 @@ def test_a_completion_script_is_for_the_program_that_was_typed(shell: str, progr
     assert program in done.stdout
 
 
+@needs_posix
 def test_bash_loads_the_script_of_the_example(tmp_path: Path) -> None:
     """With the line that --help prints in its start-up file, bash completes this program."""
     page = run("completion", "--help").stdout

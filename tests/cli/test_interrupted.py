@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+if sys.platform == "win32":
+    pytest.skip("Windows sends no signals, and limits no file sizes", allow_module_level=True)
+
 METRICS = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss,acc", "--all"]
 LIST = ["run", "list", "ada-lab/sweep", "--all"]
 MEDIA = ["run", "medias", "ada-lab/digits/mlp-long", "--keys", "val/confusion", "--all"]

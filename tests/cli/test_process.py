@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.csv
 import pytest
+from systems import needs_linux, needs_posix
 
 from swanlab_export.sandbox import Sandbox, parse_faults
 
@@ -37,6 +38,7 @@ def shell(server: Sandbox, folder: Path, *words: str, redirect: str) -> tuple[in
     return done.returncode, done.stdout, done.stderr
 
 
+@needs_linux
 @pytest.mark.parametrize(
     ("redirect", "why"), [(">&-", "Bad file descriptor"), (">/dev/full", "No space left")]
 )
@@ -50,6 +52,7 @@ def test_what_cannot_be_printed_is_an_error(
     assert why in said
 
 
+@needs_linux
 @pytest.mark.parametrize("redirect", [">&-", "2>&-", "2>/dev/full", "<&-", ">&- 2>&- <&-"])
 def test_a_file_is_saved_whatever_the_streams_are(
     redirect: str, server: Sandbox, tmp_path: Path
@@ -60,6 +63,7 @@ def test_a_file_is_saved_whatever_the_streams_are(
     assert rows_of(tmp_path / "runs.csv") == 16
 
 
+@needs_linux
 def test_a_failure_nobody_hears_of_keeps_its_exit_code(server: Sandbox, tmp_path: Path) -> None:
     """Without a standard error the exit code is all there is, and it is the right one."""
     words = ["api", "run", "info", "ada-lab/digits/nobody"]
@@ -98,6 +102,7 @@ def rows_of(path: Path) -> int:
     return int(pyarrow.csv.read_csv(path).num_rows)
 
 
+@needs_posix
 def test_a_folder_that_is_gone_is_no_obstacle(server: Sandbox, tmp_path: Path) -> None:
     """From a folder that was deleted, a file elsewhere is saved."""
     here = tmp_path / "here"
@@ -112,6 +117,7 @@ def test_a_folder_that_is_gone_is_no_obstacle(server: Sandbox, tmp_path: Path) -
     assert rows_of(tmp_path / "runs.csv") == 16
 
 
+@needs_posix
 def test_nothing_that_a_terminal_would_obey_is_said(server: Sandbox, tmp_path: Path) -> None:
     """Control characters in names reach standard error spelled out."""
     name = "a\x1b]0;owned\x07b.csv"

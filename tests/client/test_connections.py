@@ -6,6 +6,7 @@ import gzip
 import json
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def test_forked_processes_have_their_own_connections() -> None:
 
 def run_forked(work: Callable[[], bool]) -> bool:
     """Run work in a forked process; true if it returned true within ten seconds."""
+    if sys.platform == "win32":
+        pytest.skip("Windows does not fork")
     child = os.fork()
     if child == 0:
         threading.Timer(10, os._exit, (2,)).start()

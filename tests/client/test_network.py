@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,8 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # only Linux ends a wait for connections in this way
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 

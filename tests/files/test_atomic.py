@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+from systems import DeniedError, needs_linux, needs_posix
 
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
 from swanlab_export.files import parse_target, write_chunks, write_table
@@ -72,6 +71,8 @@ def test_an_interrupted_write_leaves_the_old_file(extension: str, tmp_path: Path
 @pytest.mark.parametrize("name", ["out.csv.gz", "out.jsonl.zst", "out.csv"])
 def test_a_pipe_is_written_to_directly(name: str, tmp_path: Path) -> None:
     """A named pipe is no file to replace: its reader gets the bytes that a file would hold."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has neither named pipes nor fcntl")
     (tmp_path / "files").mkdir()
     kept = parse_target(str(tmp_path / "files" / name))
     write_table(table(), kept, {})
@@ -89,6 +90,8 @@ def test_a_pipe_is_written_to_directly(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
 def test_a_pipe_takes_no_format_that_goes_back(name: str, tmp_path: Path) -> None:
     """Parquet and Feather cannot be written into a pipe, and are refused before any request."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has neither named pipes nor fcntl")
     os.mkfifo(tmp_path / name)
     with pytest.raises(UsageError, match="only text formats and pictures"):
         parse_target(str(tmp_path / name))
@@ -96,6 +99,8 @@ def test_a_pipe_takes_no_format_that_goes_back(name: str, tmp_path: Path) -> Non
 
 def test_a_pipe_whose_reader_left_is_an_error(tmp_path: Path) -> None:
     """What could not be written into a named pipe was not saved, and the error says so."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has neither named pipes nor fcntl")
     pipe = tmp_path / "out.csv"
     os.mkfifo(pipe)
 
@@ -110,6 +115,7 @@ def test_a_pipe_whose_reader_left_is_an_error(tmp_path: Path) -> None:
     reader.join(10)
 
 
+@needs_linux
 def test_a_full_device_is_named_in_words(tmp_path: Path) -> None:
     """No space left is an error in plain words."""
     link = tmp_path / "out.csv"
@@ -118,6 +124,7 @@ def test_a_full_device_is_named_in_words(tmp_path: Path) -> None:
         write_table(table(), parse_target(str(link)), {})
 
 
+@needs_posix
 def test_links_stay_and_modes_are_kept(tmp_path: Path) -> None:
     """Writing through a link keeps the link, and the permissions of the old file."""
     real, link = tmp_path / "real.csv", tmp_path / "link.csv"
@@ -130,6 +137,7 @@ def test_links_stay_and_modes_are_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
+@needs_posix
 def test_setuid_bits_are_not_kept(tmp_path: Path) -> None:
     """A new content does not get the rights of the old one's owner or group."""
     path = tmp_path / "t.csv"
@@ -140,6 +148,7 @@ def test_setuid_bits_are_not_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
+@needs_posix
 def test_permissions_are_there_from_the_first_byte(tmp_path: Path) -> None:
     """A new file has the usual permissions, or from the start those that were asked for."""
     old = os.umask(0o027)
@@ -169,6 +178,10 @@ def test_bytes_are_on_the_disk_before_the_name_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A file is synchronized through a descriptor for writing, as Windows wants it, then renamed."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has neither named pipes nor fcntl")
+    import fcntl
+
     events: list[tuple[str, int, int]] = []
     fsync, replace = os.fsync, os.replace
 
@@ -203,10 +216,7 @@ def test_a_file_that_is_open_elsewhere(
     """Windows replaces no file that is open; the message says so, and the old file stays."""
 
     def refuse(source: Path, final: Path) -> None:
-        error = PermissionError(errno.EACCES, "Access is denied")
-        if code:
-            error.winerror = code  # type: ignore[attr-defined]
-        raise error
+        raise DeniedError(code) if code else PermissionError(errno.EACCES, "Access is denied")
 
     path = tmp_path / "t.csv"
     path.write_text("old")
@@ -248,13 +258,14 @@ def writing_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@needs_posix
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     """The next write into the folder removes its temporary files and folders, and no others."""
     others = [tmp_path / name for name in (".mine.part", "x.part", ".a.0123-45.part")]
     for path in others:
         path.touch()
     with writing_process(tmp_path) as process:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     left = set(tmp_path.iterdir()) - set(others)
     assert len(left) == 3
     write_table(table(), parse_target(str(tmp_path / "t.csv")), {})
@@ -283,7 +294,7 @@ def test_what_another_machine_left_is_removed_after_a_day(
     """On a shared disk a lock may hold on one machine only, so that age counts as well."""
     (tmp_path / "there").mkdir()
     with writing_process(tmp_path / "there") as process:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     parts = [path for path in (tmp_path / "there").iterdir() if path.suffix == ".part"]
     for number, part in enumerate(parts):
         name, machine, rest = part.name.rsplit(".", 2)[0], "0" * 8, part.name.rsplit("-", 1)[1]
@@ -296,6 +307,7 @@ def test_what_another_machine_left_is_removed_after_a_day(
     assert len(left) == (len(parts) if is_kept else 0)
 
 
+@needs_posix
 def test_a_process_that_ends_removes_what_it_was_writing(tmp_path: Path) -> None:
     """A process that ends in the middle of writing leaves neither file nor folder behind."""
     writing = write_atomically(tmp_path / "t.csv")
@@ -390,12 +402,14 @@ def test_a_name_that_cannot_be_written_is_refused(name: str, why: str, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
 
 
+@needs_linux
 def test_a_folder_without_permission_is_refused() -> None:
     """A folder without permission to write is refused before any request."""
     with pytest.raises(UsageError, match="no permission to write in '/proc/sys'"):
         parse_target("/proc/sys/x.csv")
 
 
+@needs_posix
 def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
     """Such a link is an error in plain words."""
     link = tmp_path / "t.csv"

@@ -21,6 +21,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from systems import needs_posix
 
 import swanlab_export as se
 from swanlab_export import schemas
@@ -552,6 +553,7 @@ def test_a_font_that_is_not_there() -> None:
     assert find_missing("No Such Family", "ab") == "ab"
 
 
+@needs_posix
 def test_a_font_that_is_new(tmp_path: Path) -> None:
     """A font that was installed after matplotlib made its list is found, a broken one is not."""
     fonts = tmp_path / "data" / "fonts"
@@ -732,6 +734,8 @@ def test_without_the_library_the_error_says_what_to_install(
 
 def test_a_picture_goes_into_a_pipe(tmp_path: Path) -> None:
     """A pipe is written to, and not replaced by a file."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no named pipes in folders")
     pipe = tmp_path / "loss.png"
     os.mkfifo(pipe)
     got: list[bytes] = []

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -115,7 +116,8 @@ class RawServer:
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # only Linux ends a wait for connections in this way
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def of(self, path: str) -> list[Asked]:
