@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,12 +68,19 @@ class _Task:
 
 
 class _Exports:
-    """Downloads exports and counts what comes, for all workers of one call."""
+    """Downloads exports and counts what comes, for all workers of one call.
 
-    def __init__(self, plan: Plan, selection: Selection, bar: Bar, *, is_single: bool) -> None:
+    The progress of a single file is in bytes, that of many runs in runs, and that of one run in the
+    files of its keys.
+    """
+
+    def __init__(self, plan: Plan, selection: Selection, tasks: Sequence[_Task], bar: Bar) -> None:
         self._selection = selection
         self._bar = bar
-        self._is_single = is_single
+        self._is_single = _is_single(tasks)
+        self._left = Counter(task.run.run_id for task in tasks)
+        self._is_by_run = len(self._left) > 1
+        self._lock = threading.Lock()
         self._rows = self._size_bytes = 0
         self._announced = plan.announced()
         self._report = plan.report
@@ -91,6 +100,7 @@ class _Exports:
         announced = self._announced.get(task.run.run_id, {})
         has_length = all(download.has_length for download in downloads)
         chosen.check_whole(announced, must_be_announced=not has_length)
+        self._finish(task)
 
     def spool_by_key(self, task: _Task, downloads: Sequence[Download]) -> BatchSpool:
         """Download an export, and sort its points into one queue per key."""
@@ -118,7 +128,7 @@ class _Exports:
         return normalizer.merge_on_step(in_order, [1] * len(downloads), self._report)
 
     def _counted(self, download: Download, kept: list[bytes] | None) -> Iterator[bytes]:
-        """Count bytes; the progress of a single export is in bytes, that of many in exports."""
+        """Count bytes."""
         is_sized = False
         for chunk in download:
             self._size_bytes += len(chunk)
@@ -130,7 +140,13 @@ class _Exports:
             if kept is not None:
                 kept.append(chunk)
             yield chunk
-        if not self._is_single:
+
+    def _finish(self, task: _Task) -> None:
+        """Count an export, or the run of which it was the last one to come."""
+        with self._lock:
+            self._left[task.run.run_id] -= 1
+            is_counted = not self._is_by_run or self._left[task.run.run_id] == 0
+        if is_counted and not self._is_single:
             self._bar.add(1)
 
 
@@ -177,7 +193,7 @@ def fetch_raw_exports(context: Context, plan: Plan) -> list[dict[str, Any]]:
 
     def use(tasks: list[_Task]) -> Iterator[dict[str, Any]]:
         with _bar(context, tasks) as bar:
-            exports = _Exports(plan, Selection(), bar, is_single=False)
+            exports = _Exports(plan, Selection(), tasks, bar)
 
             def read(task: _Task, downloads: Sequence[Download]) -> dict[str, Any]:
                 kept: list[bytes] = []
@@ -204,7 +220,7 @@ def exported_batches(
     def use(tasks: list[_Task]) -> Iterator[pa.RecordBatch]:
         with _bar(context, tasks) as bar:
             bar.describe("the server writes the export")
-            exports = _Exports(plan, plan.query.selection, bar, is_single=_is_single(tasks))
+            exports = _Exports(plan, plan.query.selection, tasks, bar)
             if _is_streamable(plan, tasks):
                 yield from _stream_export(context.client, plan, tasks[0], exports, can_restart)
                 return
@@ -226,7 +242,7 @@ def exported_samples(
     def use(tasks: list[_Task]) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
         left_out = 0
         with _bar(context, tasks) as bar:
-            exports = _Exports(plan, Selection(), bar, is_single=False)
+            exports = _Exports(plan, Selection(), tasks, bar)
 
             def read(
                 task: _Task, downloads: Sequence[Download]
@@ -249,14 +265,16 @@ def exported_samples(
 
 
 def _bar(context: Context, tasks: list[_Task]) -> AbstractContextManager[Bar]:
-    """The progress of a single file is in bytes, that of many in files."""
+    """The bar that ``_Exports`` moves."""
     if _is_single(tasks):
         return context.progress.bar("metrics", total=None, unit="B")
-    total = sum(task.files for task in tasks)
-    return context.progress.bar("metrics", total=total, unit="exports")
+    runs = len({task.run.run_id for task in tasks})
+    if runs > 1:
+        return context.progress.bar("metrics", total=runs, unit="runs")
+    return context.progress.bar("metrics", total=len(tasks), unit="files")
 
 
-def _is_single(tasks: list[_Task]) -> bool:
+def _is_single(tasks: Sequence[_Task]) -> bool:
     return len(tasks) == 1 and tasks[0].files == 1
 
 
