@@ -48,6 +48,7 @@ class Index:
     Attributes:
         is_current: The index file holds exactly these receipts.
         broken: Receipts that cannot be read, with the reason.
+        lost: Receipts that the index holds, and that are missing.
     """
 
     def __init__(self, destination: Destination, folder: str) -> None:
@@ -65,6 +66,7 @@ class Index:
                 held = self._read_entry(entry)
             if held is not None:
                 self._held[held.run_id] = held
+        self.lost = sorted(indexed)
         self.is_current &= not indexed and destination.find(self._path) is not None
 
     def __len__(self) -> int:

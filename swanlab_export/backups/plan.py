@@ -99,7 +99,7 @@ class Planner:
         accepted: Runs of which a smaller version may replace the one that is there.
         template: A task with what all have in common.
         report: Gets warnings.
-        forced: Ids of runs that are fetched whole whatever the server says; None for no run.
+        forced: For repairs: only these runs, and those without a receipt, by their ids.
     """
 
     context: Context
@@ -170,10 +170,10 @@ class Planner:
         summary: dict[str, Any],
         last_at: str | None,
     ) -> None:
-        if self.forced is not None and run_id not in self.forced:
+        path, before = made.index.path(run_id), made.index.get(run_id)
+        if self.forced is not None and before is not None and run_id not in self.forced:
             return
         facts = endpoint.read_facts(run) | {"summary": summary}
-        path, before = made.index.path(run_id), made.index.get(run_id)
         decision = self.rules.decide(run_id, facts, before, made.noted_at, last_at)
         if decision is None:
             made.unchanged += 1

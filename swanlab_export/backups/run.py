@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow.compute as pc
+
 from swanlab_export import schemas
 from swanlab_export._version import __title__, __version__
 from swanlab_export.api.context import Result
@@ -515,6 +517,7 @@ class Backup:
             began_at=began_at,
             ended_at=ended_at,
             scope=self._wish.scope.paths(),
+            asked=self._wish.rules.asked.dump(),
             projects=entries,
             objects=objects,
             runs=runs,
@@ -539,8 +542,7 @@ class Backup:
                     yield build_rows(rows, declared)
                     continue
                 for batch in read_rows(self._destination, before):
-                    mask = [value == place.project_id for value in batch["project_id"].to_pylist()]
-                    yield batch.filter(mask)
+                    yield batch.filter(pc.equal(batch["project_id"], place.project_id))
 
         count, size, sha256 = write_rows(self._destination, path, declared.arrow(), batches())
         return {"rows": count, "bytes": size, "sha256": sha256}

@@ -33,6 +33,7 @@ class Manifest:
         previous: The name of the one before it.
         began_at, ended_at: When the backup began and ended, by the server's clock.
         scope: The paths that were asked for; empty for everything.
+        asked: What of each run was asked for.
         projects: Of each project its path, folder, counts and objects, and when it was last
             compared with the server.
         objects: Objects of the whole backup, with their sizes and hashes.
@@ -47,6 +48,7 @@ class Manifest:
     began_at: str
     ended_at: str
     scope: list[str]
+    asked: dict[str, Any]
     projects: list[dict[str, Any]]
     objects: dict[str, dict[str, Any]]
     runs: str | None

@@ -26,6 +26,7 @@ _API = {
 }
 _OWN = {
     "api": "Get data out: every response as a typed table.",
+    "backup": "Keep a complete copy up to date, as plain Parquet, and check it.",
     "sandbox": "A local SwanLab server with real sample data.",
     "login": "Log in, and save the key where the official client saves it.",
     "logout": "Remove the key from the login file.",

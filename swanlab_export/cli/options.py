@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,6 +83,20 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(_OPTIONS):
         gathered = option(gathered)
+    return gathered
+
+
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options that are about output; of the others the defaults reach the command."""
+
+    @functools.wraps(command)
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in _OF_OUTPUT}
+        return command(*args, shared=replace(_DEFAULTS, **given), **kwargs)
+
+    for field, option in reversed(list(zip(fields(Shared), _OPTIONS, strict=True))):
+        if field.name in _OF_OUTPUT:
+            gathered = option(gathered)
     return gathered
 
 
@@ -225,4 +239,21 @@ _OPTIONS = (
     ),
     _shared("-q", "--quiet", is_flag=True, help="No progress bars and no hints."),
     _shared("--debug", is_flag=True, help="Show requests, and the trace of an error."),
+)
+_OF_OUTPUT = ("save", "store_option", "csv_bom", "output_format", "fields", "quiet", "debug")
+_DEFAULTS = Shared(
+    host=None,
+    api_key=None,
+    save=None,
+    store_option=(),
+    csv_bom=False,
+    output_format=None,
+    raw=False,
+    fields=None,
+    jobs=JOBS,
+    timeout=TIMEOUT_S,
+    retries=RETRIES,
+    max_response=MAX_RESPONSE_MB,
+    quiet=False,
+    debug=False,
 )

@@ -105,6 +105,22 @@ def connected(
 
 
 @contextmanager
+def printing(shared: Shared, name: str) -> Iterator[CommandOutput]:
+    """What prints or saves the table of a command that asks no server.
+
+    Args:
+        shared: The options about output.
+        name: What a ``--save`` without a name calls the file, without extension.
+    """
+    with boundary(debug=shared.debug):
+        if click.get_current_context().find_root().obj is PROCESS:
+            _keep_out_numpy(is_needed=_is_plot(shared))
+        output = CommandOutput(shared, name, {}, is_log_scale=False)
+        yield output
+        output.show_report()
+
+
+@contextmanager
 def _progress(*, is_quiet: bool) -> Iterator[Progress]:
     """Show progress in a terminal."""
     from swanlab_export import progress as bars

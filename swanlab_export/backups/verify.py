@@ -1,0 +1,471 @@
+"""``backup verify``: is everything there, and as it was written? What is not can be repaired."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swanlab_export import schemas
+from swanlab_export.api.context import Result
+from swanlab_export.backups import snapshots
+from swanlab_export.backups.decide import Rules
+from swanlab_export.backups.destination import hash_object, open_destination, write_object
+from swanlab_export.backups.index import Index
+from swanlab_export.backups.layout import (
+    FORMAT_FILE,
+    PROJECTS_FILE,
+    RUN_TABLES,
+    SNAPSHOTS,
+    check_format,
+    dump_json,
+    index_path,
+)
+from swanlab_export.backups.receipts import Asked, Receipt, Row
+from swanlab_export.backups.run import Backup, Wish
+from swanlab_export.backups.scope import Account, Scope
+from swanlab_export.errors import IncompleteError, UsageError
+from swanlab_export.limits import JOBS
+from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.rows import build_table
+from swanlab_export.refs import ProjectRef, parse_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from os import PathLike
+
+    from swanlab_export.api.connect import Api
+    from swanlab_export.api.context import Context
+    from swanlab_export.api.resource import Output
+    from swanlab_export.backups.destination import Destination
+    from swanlab_export.backups.snapshots import Manifest
+    from swanlab_export.report import Report
+
+F = TypeVar("F")
+_PART = re.compile(r"(\d{1,6})/(\d{1,6})")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an object must be; ``rows`` and ``sha256`` are None where that is not known."""
+
+    path: str
+    size: int
+    rows: int | None
+    sha256: str | None
+    owner: Owner
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What an object belongs to: a run, a project, or the whole backup."""
+
+    project_id: str = ""
+    folder: str = ""
+    run_id: str = ""
+    is_gone: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.run_id}" if self.run_id else self.folder
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An object that is not as it was written.
+
+    Attributes:
+        can_repair: It can be made or fetched again.
+    """
+
+    path: str
+    owner: Owner
+    cause: str
+    can_repair: bool = True
+
+
+@dataclass
+class Compared:
+    """How much was compared."""
+
+    objects: int = 0
+    rows: int = 0
+    hashes: int = 0
+    hashed_bytes: int = 0
+    unknown: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return (
+            f"compared {self.objects:,} objects: whether they are there and their sizes; the rows "
+            f"of {self.rows:,}; the sha256 of {self.hashes:,} ({self.hashed_bytes / 1e6:,.1f} MB)"
+        )
+
+
+def verify(
+    output: Output[F],
+    folder: str | PathLike[str],
+    *,
+    read: str | None = None,
+    api: Api[Any] | None = None,
+    against_server: bool = False,
+    repair: bool = False,
+    jobs: int = JOBS,
+) -> F:
+    """Which objects of a backup are not as they were written; one row each.
+
+    Args:
+        output: What becomes of the table.
+        folder: The backup.
+        read: ``"all"`` reads every byte; ``"3/30"`` the third of thirty parts, so that in thirty
+            nights everything is read once. By default sizes and rows are compared.
+        api: A connection to the server, for the next two.
+        against_server: Compare each run with the server, too.
+        repair: Fetch or write again what is not as it was written.
+        jobs: How many objects are read at once.
+
+    Raises:
+        UsageError: The folder holds no backup, or ``read`` is no part.
+        IncompleteError: Another backup writes to the folder.
+    """
+    chosen = _parse_read(read)
+    destination = open_destination(folder)
+    report = output.begin(schemas.BACKUP_VERIFY, is_final=repair)
+    checks = _Checks(destination, chosen, jobs)
+    problems = checks.run()
+    cures: dict[str, str] = {}
+    if repair and problems:
+        assert api is not None
+        _Repair(api.context, destination, problems, report).run()
+        again = {problem.path for problem in _Checks(destination, chosen, jobs).run()}
+        cures = {each.path: "repaired" for each in problems if each.path not in again}
+    rows = [_row(each, destination, cures.get(each.path)) for each in problems]
+    if against_server:
+        assert api is not None
+        rows += _compare(api.context, destination, report)
+    report.hint(str(checks.compared))
+    for text in checks.compared.unknown:
+        report.warn(text)
+    left = sum(row["cure"] != "repaired" for row in rows)
+    if left:
+        report.fail(destination, IncompleteError(f"{left} objects are not as they should be"))
+    result = Result(
+        lambda: build_table(schemas.BACKUP_VERIFY, rows, report),
+        lambda: rows,
+        {"command": "backup verify", "path": str(destination)},
+    )
+    return output.deliver(result, report)
+
+
+def _parse_read(read: str | None) -> Callable[[str], bool]:
+    """Say of each path whether its bytes are read.
+
+    Raises:
+        UsageError: ``read`` is neither a part nor ``all``.
+    """
+    if read is None:
+        return lambda _: False
+    if read == "all":
+        return lambda _: True
+    found = _PART.fullmatch(read)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UsageError(f"{argument('read')} is all, or a part such as 3/30, not {quote(read)}")
+    part, parts = int(found[1]) - 1, int(found[2])
+    return lambda path: int(hashlib.sha256(path.encode()).hexdigest()[:12], 16) % parts == part
+
+
+def _row(problem: Problem, destination: Destination, cure: str | None) -> Row:
+    if cure is None:
+        again = f"`backup verify {destination} --repair`"
+        cure = f"{again} writes it again" if problem.can_repair else "none: it is lost"
+        if problem.owner.is_gone:
+            cure = "none: the server no longer has the run"
+        elif problem.owner.run_id and problem.can_repair:
+            cure = f"{again} fetches the run again"
+    return {
+        "object": problem.path,
+        "run": str(problem.owner) or None,
+        "cause": problem.cause,
+        "cure": cure,
+    }
+
+
+class _Checks:
+    """Compares the objects of a backup with what receipts and manifests say of them."""
+
+    def __init__(self, destination: Destination, reads: Callable[[str], bool], jobs: int) -> None:
+        self.compared = Compared()
+        self._destination = destination
+        self._reads = reads
+        self._jobs = jobs
+
+    def run(self) -> list[Problem]:
+        """All problems, by the paths of their objects."""
+        found = {problem.path: problem for problem in self._all()}
+        return [found[path] for path in sorted(found)]
+
+    def _all(self) -> Iterator[Problem]:
+        manifest = yield from self._manifests()
+        folders: dict[str, str] = {}
+        if manifest is not None:
+            yield from self._compare(_of_manifest(manifest))
+            folders = {each["folder"]: each["project_id"] for each in manifest.projects}
+        elif self._destination.find(FORMAT_FILE) is None:
+            check_format(self._destination, None)
+        for folder in sorted(folders.keys() | set(self._receipt_folders())):
+            yield from self._project(folders.get(folder, ""), folder)
+        yield from self._kept()
+
+    def _manifests(self) -> Generator[Problem, None, Manifest | None]:
+        """Check all snapshots; returns the last manifest, None if it is not as it was written."""
+        names = snapshots.list_snapshots(self._destination)
+        last: Manifest | None = None
+        for name in names:
+            path = f"{SNAPSHOTS}/{name}/manifest.json"
+            self.compared.objects += 1
+            try:
+                last = snapshots.read_manifest(self._destination, name)
+            except ValueError as error:
+                last = None
+                yield Problem(path, Owner(), f"it is not as it was written: {error}")
+                continue
+            if last.runs is not None and last.runs.startswith(f"{SNAPSHOTS}/{name}/"):
+                yield from self._compare([_expected(last.runs, last.objects[last.runs], Owner())])
+        if not names:
+            self.compared.unknown.append("no backup has ended here yet")
+        elif last is None:
+            self.compared.unknown.append(
+                "the tables of projects were not compared: the last manifest cannot be read"
+            )
+        return last
+
+    def _receipt_folders(self) -> Iterator[str]:
+        for entry in self._destination.list("state/receipts"):
+            yield entry.path.removeprefix("state/receipts/").rpartition("/")[0]
+
+    def _project(self, project_id: str, folder: str) -> Iterator[Problem]:
+        """Check the receipts of a project, and what they name."""
+        index = Index(self._destination, folder)
+        for path, why in index.broken.items():
+            yield Problem(path, _owner(project_id, path, folder), why)
+        for path in index.lost:
+            yield Problem(path, _owner(project_id, path, folder), "it is missing")
+        expected: list[Expected] = []
+        for entry, text, receipt in index.receipts():
+            owner = Owner(
+                receipt.project_id, folder, receipt.run_id, is_gone=receipt.gone_at is not None
+            )
+            self.compared.objects += 1
+            if self._reads(entry.path):
+                self.compared.hashes += 1
+                self.compared.hashed_bytes += entry.size
+                if self._destination.read(entry.path) != text.encode():
+                    yield Problem(entry.path, owner, "it is not the one that the index holds")
+            expected += _of_receipt(receipt, owner)
+        yield from self._compare(expected)
+        named = {each.path for each in expected}
+        for table in RUN_TABLES:
+            for entry in self._destination.list(f"tables/{table}/{folder}"):
+                if entry.path not in named:
+                    yield Problem(entry.path, Owner(project_id, folder), "no receipt names it")
+
+    def _compare(self, expected: Iterable[Expected]) -> Iterator[Problem]:
+        """Compare objects, several at a time where their bytes are read."""
+        found = list(expected)
+        with ThreadPoolExecutor(self._jobs) as pool:
+            for each, (cause, had_rows, read) in zip(
+                found, pool.map(self._judge, found), strict=True
+            ):
+                self.compared.objects += 1
+                self.compared.rows += had_rows
+                self.compared.hashes += read is not None
+                self.compared.hashed_bytes += read or 0
+                if cause:
+                    yield Problem(each.path, each.owner, cause)
+
+    def _judge(self, expected: Expected) -> tuple[str, bool, int | None]:
+        """Say what is wrong with an object, whether rows were counted, and how much was read."""
+        if cause := self._size_cause(expected):
+            return cause, False, None
+        has_rows = expected.rows is not None
+        if has_rows and (cause := self._rows_cause(expected)):
+            return cause, True, None
+        if expected.sha256 is None or not self._reads(expected.path):
+            return "", has_rows, None
+        size, sha256 = hash_object(self._destination, expected.path)
+        cause = "" if sha256 == expected.sha256 else "its bytes are not those that were written"
+        return cause, has_rows, size
+
+    def _size_cause(self, expected: Expected) -> str:
+        entry = self._destination.find(expected.path)
+        if entry is None:
+            return "it is missing"
+        if entry.size != expected.size:
+            return f"it has {entry.size:,} bytes, not {expected.size:,}"
+        return ""
+
+    def _rows_cause(self, expected: Expected) -> str:
+        try:
+            with self._destination.open(expected.path) as file:
+                rows = int(pq.read_metadata(file).num_rows)
+        except (pa.ArrowException, OSError) as error:
+            return f"its footer cannot be read: {quote(str(error))}"
+        return "" if rows == expected.rows else f"it has {rows:,} rows, not {expected.rows:,}"
+
+    def _kept(self) -> Iterator[Problem]:
+        """Versions that were refused are named after their content."""
+        for entry in self._destination.list("state/kept"):
+            self.compared.objects += 1
+            if self._reads(entry.path):
+                name = entry.path.rpartition("/")[2].partition(".")[0]
+                if not hash_object(self._destination, entry.path)[1].startswith(name):
+                    cause = "its bytes are not those that were written"
+                    yield Problem(entry.path, Owner(), cause, can_repair=False)
+
+
+def _of_receipt(receipt: Receipt, owner: Owner) -> Iterator[Expected]:
+    for name, stored in receipt.objects.items():
+        if stored.path:
+            rows = stored.rows if name in RUN_TABLES else None
+            yield Expected(stored.path, stored.bytes, rows, stored.sha256, owner)
+    for file in receipt.files:
+        yield Expected(file["path"], file["bytes"], None, file["sha256"], owner)
+
+
+def _of_manifest(manifest: Manifest) -> Iterator[Expected]:
+    for path, about in manifest.objects.items():
+        if not path.startswith(SNAPSHOTS):
+            yield _expected(path, about, Owner())
+    for project in manifest.projects:
+        owner = Owner(project["project_id"], project["folder"])
+        for path, about in project["objects"].items():
+            yield _expected(path, about, owner)
+
+
+def _expected(path: str, about: dict[str, Any], owner: Owner) -> Expected:
+    return Expected(path, about["bytes"], about.get("rows"), about["sha256"], owner)
+
+
+def _owner(project_id: str, path: str, folder: str) -> Owner:
+    return Owner(project_id, folder, path.rpartition("/")[2].removesuffix(".json"))
+
+
+def _compare(context: Context, destination: Destination, report: Report) -> Iterator[Row]:
+    """What the next backup would fetch of the projects that are in the backup, and why."""
+    account = Account.read(destination)
+    scope = Scope(projects=tuple(_refs(account)))
+    asked = _last_asked(destination)
+    wish = Wish(scope, (), Rules(asked), frozenset(), is_dry_run=True)
+    for row in Backup(context, destination, wish, None, report).rows():
+        project = account.project(row["project_id"])
+        folder = "" if project is None else project["folder"]
+        yield {
+            "object": row["path"],
+            "run": f"{folder}/{row['run_id']}",
+            "cause": f"the server has it otherwise: {row['reason']}",
+            "cure": "`backup run` fetches it",
+        }
+
+
+def _refs(account: Account, project_ids: Collection[str] | None = None) -> Iterator[ProjectRef]:
+    for each in account.projects:
+        if project_ids is None or each["project_id"] in project_ids:
+            yield ProjectRef(each["workspace"], each["name"])
+
+
+def _last_asked(destination: Destination) -> Asked:
+    """What of each run was asked for last time."""
+    manifest = snapshots.last_manifest(destination)
+    return Asked() if manifest is None else Asked.parse(manifest.asked)
+
+
+class _Repair:
+    """Has objects fetched or written again, as a backup of their projects alone."""
+
+    def __init__(
+        self,
+        context: Context,
+        destination: Destination,
+        problems: list[Problem],
+        report: Report,
+    ) -> None:
+        self._context = context
+        self._destination = destination
+        self._problems = problems
+        self._report = report
+
+    def run(self) -> None:
+        """Remove what is wrong and can be made again, and then make it."""
+        destination = self._destination
+        with destination.lock():
+            self._restore()
+            manifest = snapshots.last_manifest(destination)
+            forced: dict[str, set[str]] = {}
+            for problem in self._problems:
+                owner = problem.owner
+                if owner.project_id and owner.run_id:
+                    forced.setdefault(owner.project_id, set()).add(owner.run_id)
+                elif owner.project_id:
+                    forced.setdefault(owner.project_id, set())
+                is_receipt = problem.path.startswith("state/receipts/")
+                if problem.can_repair and (is_receipt or not owner.run_id):
+                    destination.remove(problem.path)
+        account = Account.read(destination)
+        if manifest is None or any(p.path.startswith(SNAPSHOTS) for p in self._problems):
+            for each in account.projects:
+                forced.setdefault(each["project_id"], set())
+        scope = Scope(projects=tuple(_refs(account, forced)))
+        wish = Wish(scope, (), Rules(_last_asked(destination), is_full=True), frozenset(), False)
+        for _ in Backup(self._context, destination, wish, None, self._report, forced=forced).rows():
+            pass
+
+    def _restore(self) -> None:
+        """Write the files again without which nothing can be read."""
+        destination = self._destination
+        manifest = snapshots.last_manifest(destination)
+        if manifest is None:
+            return
+        bad = {problem.path for problem in self._problems}
+        if FORMAT_FILE in bad:
+            write_object(destination, FORMAT_FILE, dump_json(manifest.format_file))
+        if PROJECTS_FILE in bad:
+            account = _rebuild_account(destination, manifest)
+            write_object(destination, PROJECTS_FILE, dump_json(account.dump()))
+        self._problems = [
+            each for each in self._problems if each.path not in {FORMAT_FILE, PROJECTS_FILE}
+        ]
+
+
+def _rebuild_account(destination: Destination, manifest: Manifest) -> Account:
+    """Find out again which project has which folder; the rest is asked of the server."""
+    account = Account()
+    for each in manifest.projects:
+        ref = parse_project(each["path"])
+        account.folders.setdefault(ref.workspace, each["folder"].partition("/")[0])
+        account.projects.append(
+            {
+                "project_id": each["project_id"],
+                "workspace": ref.workspace,
+                "name": ref.project,
+                "folder": each["folder"],
+                "index": index_path(each["folder"]),
+                "payload": _indexed_payload(destination, each["folder"]),
+                "seen_at": each["seen_at"],
+            }
+        )
+    account.projects = [each for each in account.projects if each["payload"] is not None]
+    return account
+
+
+def _indexed_payload(destination: Destination, folder: str) -> Any:
+    """What the server said of a project, as its index has it; None where that cannot be read."""
+    try:
+        with destination.open(index_path(folder)) as file:
+            metadata = pq.read_schema(file).metadata or {}
+        return orjson.loads(metadata[b"swanlab_backup"])["project"]
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return None

@@ -1,0 +1,149 @@
+"""``swanlab-export backup``: keep a copy up to date, look into it, and check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from swanlab_export.cli.commands import Group
+from swanlab_export.cli.options import Shared, filter_option, output_options, shared_options
+from swanlab_export.cli.output import connected, printing, say
+from swanlab_export.errors import UsageError
+from swanlab_export.messages import argument
+
+
+@click.group(cls=Group)
+def backup() -> None:
+    """Backups: a complete copy that is kept up to date, as plain Parquet.
+
+    DEST is the folder of a backup.
+    """
+
+
+def _folder(_: object, __: object, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="dir")]
+
+
+_destination = click.argument("dest", shell_complete=_folder)
+
+
+@backup.command(example="backup run ada-lab/digits --to backup --host sandbox --format table")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--to", required=True, metavar="DEST", shell_complete=_folder, help="Folder of the backup."
+)
+@filter_option()
+@click.option(
+    "--tables",
+    metavar="A,B,...",
+    help="Only these of columns,metrics,logs,medias; runs, configs and summary are always kept.",
+)
+@click.option("--keys", metavar="KEYS", help="Only these metrics or patterns, comma-separated.")
+@click.option("--no-media", is_flag=True, help="Leave out the files of media.")
+@click.option("--instance", is_flag=True, help="The whole self-hosted instance; for its root user.")
+@click.option(
+    "--recheck",
+    metavar="PERIOD",
+    default="7d",
+    show_default=True,
+    help="How often runs that ended in the last 30 days are asked for late log lines and media.",
+)
+@click.option("--full", is_flag=True, help="Fetch everything anew.")
+@click.option(
+    "--accept-smaller",
+    multiple=True,
+    metavar="RUN",
+    help="A version of this run with fewer points may replace the one that is there.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and why.")
+@shared_options
+def run(paths: tuple[str, ...], no_media: bool, shared: Shared, **options: Any) -> None:
+    """Fetch what is new or has changed; prints one row per run that was.
+
+    PATH is workspace/project or a workspace; without one, everything that you see. A backup that
+    is interrupted goes on where it was when it is run again.
+    """
+    with connected(shared, "backup") as api:
+        # Arrow, which takes a while to import, is needed from here on.
+        from swanlab_export.backups.run import backup as run_backup
+
+        where = list(options.pop("where"))
+        run_backup(
+            api,
+            paths=paths,
+            where=where or None,
+            media=not no_media,
+            on_project=None if shared.quiet else say,
+            **options,
+        )
+
+
+@backup.command(example="backup status backup --format table")
+@_destination
+@click.option("--snapshots", is_flag=True, help="List the snapshots instead.")
+@output_options
+def status(dest: str, snapshots: bool, shared: Shared) -> None:
+    """What a backup holds, one row per project."""
+    with printing(shared, "backup-status") as output:
+        from swanlab_export.backups import reports
+
+        reports.status(output, dest, has_snapshots=snapshots)
+
+
+@backup.command(example="backup diff backup --format table")
+@_destination
+@click.argument("first", metavar="[A]", default="")
+@click.argument("second", metavar="[B]", default="")
+@output_options
+def diff(dest: str, first: str, second: str, shared: Shared) -> None:
+    """Which runs differ between two snapshots, by default the last two.
+
+    A and B are names of snapshots, or how they begin; `backup status DEST --snapshots` lists them.
+    With A alone, it is compared with the last one.
+    """
+    with printing(shared, "backup-diff") as output:
+        from swanlab_export.backups import reports
+
+        reports.diff(output, dest, first, second)
+
+
+@backup.command(example="backup verify backup --read all --format table")
+@_destination
+@click.option(
+    "--read",
+    metavar="N/T|all",
+    help="Read bytes, too: all of them, or the n-th of t parts, so that t nights read everything.",
+)
+@click.option("--against-server", is_flag=True, help="Compare each run with the server, too.")
+@click.option("--repair", is_flag=True, help="Fetch or write again what is not as it was written.")
+@shared_options
+def verify(dest: str, read: str | None, against_server: bool, repair: bool, shared: Shared) -> None:
+    """Check that everything is there and as it was written; prints one row per object that is not.
+
+    By default: that each object exists, its size and its number of rows. Ends with exit code 5
+    where something is wrong.
+    """
+    if against_server or repair:
+        with connected(shared, "backup-verify") as api:
+            from swanlab_export.backups.verify import verify as run_verify
+
+            run_verify(
+                api.output,
+                dest,
+                read=read,
+                api=api,
+                against_server=against_server,
+                repair=repair,
+                jobs=shared.jobs,
+            )
+        return
+    with printing(shared, "backup-verify") as output:
+        if shared.host is not None or shared.api_key is not None:
+            name = argument("host" if shared.host is not None else "api_key")
+            both = f"{argument('against_server', True)} and {argument('repair', True)}"
+            raise UsageError(f"{name} is for {both}: nothing else asks the server")
+        from swanlab_export.backups.verify import verify as run_verify
+
+        run_verify(output, dest, read=read, jobs=shared.jobs)
