@@ -16,6 +16,7 @@ from swanlab_export.messages import argument, quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
 
@@ -33,13 +34,16 @@ def check_frame(kind: str) -> None:
         raise UsageError(f"{argument('frame', kind)} needs polars: pip install polars")
 
 
-def to_frame(table: Table, kind: str, source: Mapping[str, Any]) -> Any:
+def to_frame(
+    table: Table, kind: str, source: Mapping[str, Any], report: Report | None = None
+) -> Any:
     """Convert a table to the kind of frame asked for.
 
     Args:
         table: The table; it is read to its end, for batches when they are read.
         kind: One of ``limits.FRAMES``.
         source: Where the data came from.
+        report: What was left out, known at the end of the table; the metadata and ``.attrs`` say it.
 
     Returns:
         A pandas DataFrame, equal to what ``pd.read_parquet`` and ``pd.read_feather`` read from a
@@ -56,6 +60,10 @@ def to_frame(table: Table, kind: str, source: Mapping[str, Any]) -> Any:
     if kind == "batches":
         return batches
     gathered = pa.Table.from_batches(batches, schema)
+    left_out = [] if report is None else report.left_out()
+    if left_out:
+        described = describe(table.schema, table.name, source, left_out)
+        gathered = gathered.replace_schema_metadata(described.metadata)
     if kind == "arrow":
         return gathered
     if kind == "polars":
@@ -68,4 +76,6 @@ def to_frame(table: Table, kind: str, source: Mapping[str, Any]) -> Any:
     frame.attrs.update(source, table=table.name)
     if table.total is not None:
         frame.attrs["total"] = table.total
+    if left_out:
+        frame.attrs.update(incomplete=True, left_out=left_out)
     return frame

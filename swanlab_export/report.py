@@ -9,15 +9,19 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from swanlab_export.errors import IncompleteError, NotFoundError, SwanlabExportError
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
-    from swanlab_export.errors import SwanlabExportError
+    from collections.abc import Sequence
+
+# So many failures are named in a message; all of them are in the metadata of files and frames.
+NAMED_MAX = 5
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One item that is missing from the table, such as a run, and why."""
+    """One item that is missing from the table, such as a run or a key of it, and why."""
 
     item: str
     error: SwanlabExportError
@@ -33,13 +37,15 @@ class Report:
     Attributes:
         warnings: What the reader of the table must know, each once.
         hints: What may help, such as how to get the rest of a list, each once.
-        failures: Items that were left out because they failed; with any, the table is incomplete.
+        failures: Items that were left out because they failed, each once; with any, the table is
+            incomplete.
     """
 
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     _odd_values: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def warn(self, text: str) -> None:
@@ -54,7 +60,14 @@ class Report:
 
     def fail(self, item: object, error: SwanlabExportError) -> None:
         """Add an item that is left out."""
-        self.failures.append(Failure(str(item), error))
+        with self._lock:
+            if str(item) not in self._failed:
+                self._failed.add(str(item))
+                self.failures.append(Failure(str(item), error))
+
+    def left_out(self) -> list[dict[str, str]]:
+        """What is left out, and why, as the metadata of files and frames say it."""
+        return [{"item": each.item, "reason": each.error.message} for each in self.failures]
 
     def odd_value(self, column: str, shown: str) -> None:
         """Count a value that is not of its column's type, and so is null in its row."""
@@ -76,3 +89,32 @@ class Report:
             for column, (count, first) in self._odd_values.items()
         ]
         return [*self.warnings, *odd]
+
+
+def count_items(count: int) -> str:
+    """Count items of any kind."""
+    return "1 item" if count == 1 else f"{count:,} items"
+
+
+def name_failures(failures: Sequence[Failure], most: int = NAMED_MAX) -> str:
+    """Name the first few of many failures, and count the rest."""
+    named = "; ".join(map(str, failures[:most]))
+    rest = len(failures) - most
+    return f"{named}; and {rest} more" if rest > 0 else named
+
+
+def joint_error(
+    failures: Sequence[Failure], more: str = "", *, most: int = NAMED_MAX
+) -> SwanlabExportError:
+    """The error that several failures are together: not found if all are, else incomplete.
+
+    Args:
+        failures: What failed.
+        more: What to say after it.
+        most: How many of them are named.
+    """
+    are_missing = all(isinstance(each.error, NotFoundError) for each in failures)
+    kind = NotFoundError if are_missing else IncompleteError
+    error = kind(f"{name_failures(failures, most)}{more}")
+    error.__cause__ = failures[0].error
+    return error

@@ -6,6 +6,7 @@ memory as a whole.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,6 +17,10 @@ from swanlab_export.schemas import pandas_column, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+
+# The name of the metadata that ``provenance`` gives.
+PROVENANCE = "swanlab_export"
 
 
 class RestartError(Exception):
@@ -75,16 +80,15 @@ class Table:
             UsageError: The table has no such column; names similar ones.
         """
         names = parse_fields(fields, self.schema.names)
-        return Table(
-            self.name,
-            pa.schema([self.schema.field(name) for name in names]),
-            (batch.select(names) for batch in self),
-            is_single=self.is_single,
-            total=self.total,
-            run_names=self.run_names,
-            x_axis=self.x_axis,
-            keys=self.keys,
-        )
+        chosen = self.with_batches(batch.select(names) for batch in self)
+        chosen.schema = pa.schema([self.schema.field(name) for name in names])
+        return chosen
+
+    def with_batches(self, batches: Iterable[pa.RecordBatch]) -> Table:
+        """The same table, whose rows come from somewhere else."""
+        other = copy.copy(self)
+        other._batches = batches  # noqa: SLF001  of the same class
+        return other
 
     def to_arrow(self) -> pa.Table:
         """Gather all batches into one Arrow table, with plain text columns."""
@@ -102,7 +106,29 @@ def decode_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=schema)
 
 
-def describe(schema: pa.Schema, name: str, source: Mapping[str, Any]) -> pa.Schema:
+def provenance(
+    name: str, source: Mapping[str, Any], left_out: Sequence[Mapping[str, str]] = ()
+) -> bytes:
+    """What files and frames say of themselves, as JSON: table, source, and what was left out.
+
+    Args:
+        name: Which declared table it is; empty where it is none.
+        source: Where the data came from.
+        left_out: The items that are missing, each with its reason.
+    """
+    what: dict[str, Any] = {"table": name} if name else {}
+    what["source"] = dict(source)
+    if left_out:
+        what |= {"incomplete": True, "left_out": list(left_out)}
+    return orjson.dumps(what)
+
+
+def describe(
+    schema: pa.Schema,
+    name: str,
+    source: Mapping[str, Any],
+    left_out: Sequence[Mapping[str, str]] = (),
+) -> pa.Schema:
     """Add the metadata of files and frames: the type of each column in pandas, and the source.
 
     With the former, ``pd.read_parquet`` and ``pd.read_feather`` give what the API gives. Both are
@@ -112,6 +138,7 @@ def describe(schema: pa.Schema, name: str, source: Mapping[str, Any]) -> pa.Sche
         schema: The columns.
         name: Which declared table they are of.
         source: Where the data came from; nothing here reads it back.
+        left_out: What is missing, where that is known before the first row.
     """
     pandas = {
         "index_columns": [],
@@ -120,7 +147,6 @@ def describe(schema: pa.Schema, name: str, source: Mapping[str, Any]) -> pa.Sche
         "creator": {"library": __title__, "version": __version__},
         "pandas_version": "2.2.0",  # the format is that of this version and later ones
     }
-    provenance = {"table": name, "source": dict(source)}
     return schema.with_metadata(
-        {"pandas": orjson.dumps(pandas), "swanlab_export": orjson.dumps(provenance)}
+        {"pandas": orjson.dumps(pandas), PROVENANCE: provenance(name, source, left_out)}
     )

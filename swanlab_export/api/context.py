@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export import refs
 from swanlab_export.progress import Progress
+from swanlab_export.report import joint_error
 from swanlab_export.tables import RestartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pyarrow as pa
 
     from swanlab_export.client import Client
     from swanlab_export.report import Report
@@ -104,9 +108,40 @@ class Result:
 
         Only for a ``use`` that may start again, as the writer of a file may. The second table is in
         order from its first row on.
+
+        Raises:
+            SwanlabExportError: Items were left out, and there is no row besides: a table without a
+                single row must not replace a good one.
         """
         try:
-            return use(self.table())
+            return use(_not_of_nothing(self.table(), report))
         except RestartError:
             report.forget_odd_values()
-            return use(self.table())
+            return use(_not_of_nothing(self.table(), report))
+
+
+def check_left(count: int, report: Report) -> None:
+    """Insist that something is left of a call some of whose items were left out.
+
+    Raises:
+        SwanlabExportError: The error of the only item, or one that names what failed.
+    """
+    if count or not report.failures:
+        return
+    if len(report.failures) > 1:
+        raise joint_error(report.failures)
+    error = copy.copy(report.failures[0].error)
+    error.message = str(report.failures[0])
+    error.args = (error.message,)
+    raise error
+
+
+def _not_of_nothing(table: Table, report: Report) -> Table:
+    def checked() -> Iterator[pa.RecordBatch]:
+        rows = 0
+        for batch in table:
+            rows += batch.num_rows
+            yield batch
+        check_left(rows, report)
+
+    return table.with_batches(checked())

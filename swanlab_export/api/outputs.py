@@ -12,7 +12,7 @@ from swanlab_export.errors import SwanlabExportWarning, UsageError
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
 from swanlab_export.messages import argument
-from swanlab_export.report import Report
+from swanlab_export.report import Report, count_items, name_failures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,9 @@ class FrameOutput:
 
     def deliver(self, result: Result, report: Report) -> Any:
         """Return the table as a frame."""
-        frame = result.use_table(lambda table: to_frame(table, self._kind, result.source), report)
+        frame = result.use_table(
+            lambda table: to_frame(table, self._kind, result.source, report), report
+        )
         if self._kind == "batches":
             return _then_show(frame, report)
         show_report(report)
@@ -94,12 +96,12 @@ class FileOutput:
 
     def _write(self, table: Table, source: Mapping[str, Any], report: Report) -> Saved:
         if self._target.format != "plot":
-            return write_table(table, self._target, source)
+            return write_table(table, self._target, source, report)
         from swanlab_export.plot import draw_picture
 
         extension = self._target.path.suffix
         picture = draw_picture(table, extension, report, is_log_scale=self._log_scale)
-        return write_chunks([picture], self._target)
+        return write_chunks([picture], self._target, source, report)
 
 
 def _then_show(batches: Any, report: Report) -> Any:
@@ -110,8 +112,12 @@ def _then_show(batches: Any, report: Report) -> Any:
 
 def show_report(report: Report) -> None:
     """Warn of what a report holds, in the name of the line that called this package."""
-    for text in [*report.all_warnings(), *report.hints, *map(str, report.failures)]:
+    for text in [*report.all_warnings(), *report.hints]:
         show_warning(text)
+    if failures := report.failures:
+        show_warning(
+            f"incomplete, {count_items(len(failures))} left out: {name_failures(failures)}"
+        )
 
 
 def show_warning(text: str) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from swanlab_export import schemas
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.export import exported_batches
 from swanlab_export.api.runs.find import FoundRun
 from swanlab_export.api.runs.keys import fetch_keys, matching
@@ -225,8 +226,9 @@ def write_metrics(
     having = {key: {run.run_id} for key in keys}
     layout = Layout((run.run_id,), tuple(keys))
     quiet = replace(context, progress=Progress())
+    whole = Partial(report, is_wanted=False)
     plan = Plan(
-        query, [run], list(keys), having, set(), lambda: {run.run_id: steps}, layout, report
+        query, [run], list(keys), having, set(), lambda: {run.run_id: steps}, layout, whole, report
     )
     written = Written(None, Stored())
 

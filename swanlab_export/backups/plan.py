@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.api.runs.survey import all_runs
@@ -156,9 +157,12 @@ class Planner:
             for run in payloads
             if (source := endpoint.read_source(run, place.project_id))
         )
+        whole = Partial(Report(), is_wanted=False)
         for (run, source), summary in join_summaries(
-            self.context.client, named, lambda _: None, Report()
+            self.context.client, named, lambda _: None, Report(), whole
         ):
+            if isinstance(summary, SwanlabExportError):
+                raise summary
             yield run, source, dict(summary)
 
     def _add(

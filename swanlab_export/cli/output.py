@@ -26,7 +26,7 @@ from swanlab_export.cli.options import command_line
 from swanlab_export.errors import IncompleteError, OutputError, SwanlabExportError, UsageError
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
 from swanlab_export.messages import argument, printable, quote
-from swanlab_export.report import Report
+from swanlab_export.report import Report, count_items
 from swanlab_export.settings import is_sandbox
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class CommandOutput:
     def deliver(self, result: Result, report: Report) -> None:
         """Print or save the table, or with ``--raw`` what the server sent."""
         if self._shared.raw:
-            self._write_raw(result.raw())
+            self._write_raw(result, report)
         elif self._target is not None and self._target.format == "log":
             self._say_saved(str(self._target.shown))
         else:
@@ -222,12 +222,9 @@ class CommandOutput:
         if not self._shared.quiet:
             _say_some("hint", self._report.hints)
         failures = self._report.failures
-        for failure in failures:
-            say(f"failed: {failure}")
+        _say_some("left out", list(map(str, failures)))
         if failures:
-            raise IncompleteError(
-                f"{len(failures)} of what was asked for failed, and was left out: see above"
-            )
+            raise IncompleteError(f"incomplete: {count_items(len(failures))} left out, see above")
 
     @property
     def can_restart(self) -> bool:
@@ -252,14 +249,14 @@ class CommandOutput:
         from swanlab_export import files
 
         if target.format != "plot":
-            saved = files.write_table(table, target, source)
+            saved = files.write_table(table, target, source, report)
         else:
             from swanlab_export.plot import draw_picture
 
             picture = draw_picture(
                 table, target.path.suffix, report, is_log_scale=self._is_log_scale
             )
-            saved = files.write_chunks([picture], target)
+            saved = files.write_chunks([picture], target, source, report)
         self._say_saved(_describe(saved))
 
     def _print(self, table: Table) -> None:
@@ -291,12 +288,18 @@ class CommandOutput:
             if sys.stdout.isatty() and is_wide_list:
                 self._report.hint(f"{argument('format', 'table')} is easier to read")
 
-    def _write_raw(self, payload: Any) -> None:
+    def _write_raw(self, result: Result, report: Report) -> None:
+        from swanlab_export.api.context import check_left
+
+        payload = result.raw()
+        if isinstance(payload, list):
+            check_left(len(payload), report)
         chunks = _raw_chunks(payload)
         if self._target is not None:
             from swanlab_export import files
 
-            self._say_saved(_describe(files.write_chunks(chunks, self._target)))
+            saved = files.write_chunks(chunks, self._target, result.source, report)
+            self._say_saved(_describe(saved))
             return
         from swanlab_export.spool import open_scratch, scratch_errors
 

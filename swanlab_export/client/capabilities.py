@@ -56,6 +56,11 @@ class Capabilities:
         if request.since and self.lacks(str(request)):
             raise self._not_offered(request)
 
+    def is_unknown(self, request: Request) -> bool:
+        """Say whether it is not known yet if the server has an endpoint that it may lack."""
+        with self._lock:
+            return bool(request.since) and str(request) not in self._is_offered
+
     def judge(self, request: Request, status: int) -> None:
         """Learn from a response whether the endpoint is there, where its path names no object.
 

@@ -199,9 +199,38 @@ class Client:
                     self._log_in()
                 sid = self._sid
             response = self._exchange(request, _cookie(sid))
-        self.capabilities.judge(request, response.status)
+        self._learn(request, response.status, sid)
         read = read_payload if request.repeatable else read_created
         return read(request, response, self._redact | request.secrets)
+
+    def _learn(self, request: Request, status: int, sid: Secret) -> None:
+        """Learn whether the server has the endpoint of a request.
+
+        What a request names may be missing, too: without that, an endpoint that is there refuses
+        the request in another way.
+
+        Raises:
+            NotOfferedError: It lacks the endpoint.
+        """
+        names_something = request.repeatable and (request.body or request.params)
+        if status == 404 and names_something and self.capabilities.is_unknown(request):
+            body: Any = None if request.body is None else {}
+            empty = Request(request.method, request.path, body=body, since=request.since)
+            probed = self._exchange(empty, _cookie(sid)).status
+            self.capabilities.learn(str(request), is_offered=probed != 404)
+        self.capabilities.judge(request, status)
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Wait before something is requested again that was not complete yet.
+
+        Raises:
+            ClosedError: The client was closed meanwhile.
+        """
+        said = f"asking again in {seconds:.0f} s: {why}"
+        _log.warning("%s", said)
+        if self._on_wait is not None and seconds > _QUIET_WAIT_S:
+            self._on_wait(said)
+        self._wait(seconds)
 
     def download(
         self, find_url: Callable[[], str], what: str, *, needs_length: bool = True

@@ -10,18 +10,19 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from swanlab_export.files.atomic import write_atomically
 from swanlab_export.files.formats import PICTURES, Target, parse_target
+from swanlab_export.files.marks import write_with_mark
 from swanlab_export.files.parquet import write_feather, write_parquet
 from swanlab_export.files.stores import parse_store_options
 from swanlab_export.files.text import write_text
 from swanlab_export.limits import TEXT_FORMATS
+from swanlab_export.tables import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
 __all__ = [
@@ -46,20 +47,31 @@ class Saved:
     size_bytes: int
 
 
-def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Saved:
+def write_table(
+    table: Table, target: Target, source: Mapping[str, Any], report: Report | None = None
+) -> Saved:
     """Save a table, whole or not at all.
+
+    If items were left out of it, the file says so: Parquet in its metadata, any other format in
+    ``NAME.incomplete.json`` beside it.
 
     Args:
         table: The table; it is read to its end.
         target: Where to, and in which format.
         source: Where the data came from, for the metadata of Parquet and Feather.
+        report: What was left out, known at the end of the table.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    with _whole(target) as path:
+
+    def mark() -> bytes | None:
+        left_out = [] if report is None or target.format == "parquet" else report.left_out()
+        return provenance(table.name, source, left_out) if left_out else None
+
+    with write_with_mark(target, mark) as path:
         if target.format == "parquet":
-            rows = write_parquet(table, path, source)
+            rows = write_parquet(table, path, source, report)
         elif target.format == "feather":
             rows = write_feather(table, path, source)
         elif target.format == "excel":
@@ -76,21 +88,24 @@ def write_table(table: Table, target: Target, source: Mapping[str, Any]) -> Save
     return Saved(target.shown, rows, len(table.schema), size_bytes)
 
 
-def write_chunks(chunks: Iterable[bytes], target: Target) -> Saved:
-    """Save bytes as they come, whole or not at all."""
-    with _whole(target) as path:
+def write_chunks(
+    chunks: Iterable[bytes],
+    target: Target,
+    source: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+) -> Saved:
+    """Save bytes as they come, whole or not at all; see ``write_table``."""
+
+    def mark() -> bytes | None:
+        left_out = [] if report is None else report.left_out()
+        return provenance("", source or {}, left_out) if left_out else None
+
+    with write_with_mark(target, mark) as path:
         with _open(path, target.compression) as stream:
             for chunk in chunks:
                 stream.write(chunk)
         size_bytes = path.stat().st_size
     return Saved(target.shown, 0, 0, size_bytes)
-
-
-def _whole(target: Target) -> AbstractContextManager[Path]:
-    """Yield a temporary file, which becomes the target when the block ends well."""
-    if target.object is not None:
-        return target.object.upload()
-    return write_atomically(target.path)
 
 
 @contextmanager

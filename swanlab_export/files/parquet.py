@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swanlab_export.tables import decode_batch, describe
+from swanlab_export.tables import PROVENANCE, decode_batch, describe, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
 # As many as DuckDB writes: readers skip and share work by row group.
@@ -26,8 +28,13 @@ _BYTES_PER_COLUMN = 128_000
 _ZSTD_LEVEL = 1
 
 
-def write_parquet(table: Table, path: Path, source: Mapping[str, Any]) -> int:
-    """Write Parquet: zstd, row groups of one size whatever the batches; counts rows."""
+def write_parquet(
+    table: Table, path: Path, source: Mapping[str, Any], report: Report | None = None
+) -> int:
+    """Write Parquet: zstd, row groups of one size whatever the batches; counts rows.
+
+    ``report`` says at the end what was left out, and so do the metadata.
+    """
     schema = describe(table.schema, table.name, source)
     rows = 0
     writer = pq.ParquetWriter(
@@ -46,7 +53,16 @@ def write_parquet(table: Table, path: Path, source: Mapping[str, Any]) -> int:
         for group in _row_groups(table, schema):
             writer.write_table(group)
             rows += group.num_rows
+        if report is not None and report.failures:
+            what = provenance(table.name, source, report.left_out())
+            writer.add_key_value_metadata(_replaced(schema, what))
     return rows
+
+
+def _replaced(schema: pa.Schema, what: bytes) -> dict[str, bytes]:
+    """The metadata of an open file with another provenance, also in the Arrow schema it holds."""
+    schema = schema.with_metadata({**schema.metadata, PROVENANCE.encode(): what})
+    return {PROVENANCE: what, "ARROW:schema": base64.b64encode(schema.serialize())}
 
 
 def write_feather(table: Table, path: Path, source: Mapping[str, Any]) -> int:

@@ -98,6 +98,23 @@ class StoreObject:
             yield path
             put_file(open_store(self.url, self.options), self.key, path, str(self))
 
+    def remove(self) -> None:
+        """Remove the object if it exists, where the key may look for it.
+
+        Raises:
+            OutputError: The store cannot be reached, or did not remove it.
+        """
+        from obstore.exceptions import BaseError
+
+        store = open_store(self.url, self.options)
+        with store_errors(str(self)), suppress(FileNotFoundError, *_refusals()):
+            store.head(self.key)
+            # Some stores respond in a form that the library does not know; whether it worked shows.
+            with suppress(BaseError, OSError):
+                store.delete(self.key)
+            store.head(self.key)
+            raise OutputError(f"{quote(str(self))} could not be removed: it says what was left out")
+
 
 def is_store_url(name: str) -> bool:
     """Say whether a name is the URL of something in an object store.

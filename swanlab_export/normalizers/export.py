@@ -44,6 +44,10 @@ _TRUTH_VALUES = {"true": 1.0, "false": 0.0}
 _COLUMNS = {"s": "step", "v": "value", "t": "timestamp"}
 
 
+class LackingError(IncompleteError):
+    """An exported file lacks a key, or its latest points; it may have them a moment later."""
+
+
 def read_export(
     chunks: Iterable[bytes],
     prefix: str | None,
@@ -68,7 +72,8 @@ def read_export(
             neither a length nor chunks, nothing else tells a whole last line from a cut one.
 
     Raises:
-        IncompleteError: The file is empty, lacks a column of ``keys``, or its last line is cut.
+        LackingError: The file lacks a column of ``keys``.
+        IncompleteError: The file is empty, or its last line is cut.
         ServerError: The file has no header, or a row has too few or too many cells.
     """
     blocks = _whole_lines(iter(chunks), must_end_line=must_end_line)
@@ -317,7 +322,7 @@ def _positions(header: list[str]) -> dict[str, int]:
 
 def _position(positions: dict[str, int], name: str) -> int:
     if name not in positions:
-        raise IncompleteError(f"the exported file has no column {quote(name)}")
+        raise LackingError(f"the exported file has no column {quote(name)}")
     return positions[name]
 
 

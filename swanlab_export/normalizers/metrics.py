@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from swanlab_export import schemas
 from swanlab_export.errors import IncompleteError, ServerError
 from swanlab_export.messages import quote
+from swanlab_export.normalizers.export import LackingError
 from swanlab_export.normalizers.flatten import Row, case_warnings, put
 from swanlab_export.normalizers.ordering import (
     StepOrder,
@@ -196,7 +197,8 @@ class ExportFilter:
             must_be_announced: Nothing else tells whether the file is whole, so it must be known.
 
         Raises:
-            IncompleteError: The file ended before that.
+            LackingError: The file ended before that.
+            IncompleteError: Nothing tells whether it ended before that.
         """
         for key, last in zip(self.keys, self.last_steps, strict=True):
             latest = announced.get(key)
@@ -207,7 +209,7 @@ class ExportFilter:
                 )
             if not self.stopped_early and latest is not None and (last is None or last < latest):
                 ended = "holds no point" if last is None else f"ends at step {last}"
-                raise IncompleteError(
+                raise LackingError(
                     f"the export of {quote(key)} {ended}, but the server announced step {latest}"
                 )
 

@@ -35,9 +35,13 @@ _HELP = {
     "licence": "licence=expired: the licence of the instance has expired",
     "total": "total=N: lists announce N items more than there are (N may be negative)",
     "cut-at": "cut-at=0.9: where downloads are cut, as a part of their size",
+    "gone": "gone=REGEX: what requests name that match, in path, query or body, is not found",
+    "refuse": "refuse=REGEX: requests that match, in path, query or body, are refused with 400",
     "csv": "csv=reordered|missing|short|text|empty|half: the exported file is odd",
 }
 _STATUSES = ("429", "500", "502", "503", "504")
+# Faults that hit what a request names, with their status.
+NAMED = {"gone": 404, "refuse": 400}
 _CHOICES = {
     "cut": ("length", "chunked", "neither"),
     "moving": ("grow", "shrink"),
@@ -60,6 +64,7 @@ class Faults:
         latency_s: Wait before every response.
         every: Fault name → it hits every Nth request; see ``fault_help``.
         choice: Fault name → which kind of it.
+        named: Fault name → a pattern of the requests that it hits.
         where: Only requests whose path matches this pattern count.
         times: Each fault hits at most this many times.
         retry_after: What 429 says in its Retry-After header.
@@ -70,6 +75,7 @@ class Faults:
     latency_s: float = 0.0
     every: dict[str, int] = field(default_factory=dict)
     choice: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
     where: str = ""
     times: int = 1_000_000_000
     retry_after: str = "0.2"
@@ -94,6 +100,25 @@ class Faults:
             return ""
         with self._lock:
             return self.choice[name] if self._spend(name) else ""
+
+    def set_pattern(self, name: str, text: str) -> None:
+        """Set which requests the fault ``name``, or with ``where`` any fault, hits."""
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"{name}={text!r} is not a regular expression: {error}") from None
+        if name == "where":
+            self.where = text
+        else:
+            self.named[name] = text
+
+    def names(self, name: str, path: str, text: str) -> bool:
+        """Whether the fault ``name`` hits a request, of which ``text`` is path, query and body."""
+        pattern = self.named.get(name)
+        if pattern is None or not self.is_meant(path) or re.search(pattern, text) is None:
+            return False
+        with self._lock:
+            return self._spend(name)
 
     def is_meant(self, path: str) -> bool:
         """Whether faults take effect on a path."""
@@ -132,8 +157,8 @@ def parse_faults(words: list[str]) -> Faults:
             faults.every[name] = int(value)
         elif value in _CHOICES.get(name, ()) or (name in _SWITCHES and value == "1"):
             faults.choice[name] = value
-        elif name == "where" and value:
-            faults.where = _pattern(value)
+        elif name in {*NAMED, "where"} and value:
+            faults.set_pattern(name, value)
         elif name == "cut-at" and re.fullmatch(r"0?\.\d+", value):
             faults.cut_at = float(value)
         elif name == "total" and re.fullmatch(r"-?\d+", value):
@@ -145,11 +170,3 @@ def parse_faults(words: list[str]) -> Faults:
         else:
             raise ValueError(f"{word!r} is not a fault; there are\n{fault_help()}")
     return faults
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"where={text!r} is not a regular expression: {error}") from None
-    return text

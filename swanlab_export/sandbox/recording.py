@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from swanlab_export.sandbox.connections import IN_FLIGHT
+from swanlab_export.sandbox.faults import NAMED, Faults
 from swanlab_export.sandbox.state import PRIVATE, State
 from swanlab_export.sandbox.traffic import Recorded
 
@@ -34,12 +35,14 @@ class Recording:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """Record a request and respond to it."""
         record = self._record(environ)
+        body = environ["wsgi.input"].getvalue().decode(errors="replace")
+        text = f"{record.path}?{environ['QUERY_STRING']} {body}"
 
         def start_recorded(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             record.status = int(status[:3])
             return start(status, headers, *rest)
 
-        faulty = self._respond_with_fault(record.path, environ, start_recorded)
+        faulty = self._respond_with_fault(record.path, text, environ, start_recorded)
         app: Iterable[bytes] = self._app(environ, start_recorded) if faulty is None else faulty
         return app
 
@@ -69,7 +72,7 @@ class Recording:
         self._state.traffic.record(record, is_leak=is_file and has_credentials)
         return record
 
-    def _respond_with_fault(self, path: str, environ: dict[str, Any], start: Any) -> Any:
+    def _respond_with_fault(self, path: str, text: str, environ: dict[str, Any], start: Any) -> Any:
         """Respond, or break the connection, where a fault asks for it; else None."""
         faults = self._state.faults
         if faults.latency_s:
@@ -83,11 +86,10 @@ class Recording:
             linger = struct.pack("ii", 1, 0)
             environ["werkzeug.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             raise ConnectionAbortedError("reset, as the fault asks")
-        for status in _STATUSES:
-            if faults.hits(status, path):
-                extra = [("Retry-After", faults.retry_after)] if status == "429" else []
-                body = json.dumps({"code": status, "message": "a fault"}).encode()
-                return _respond(start, f"{status} FAULT", "application/json", body, extra)
+        if status := _bad_status(faults, path, text):
+            extra = [("Retry-After", faults.retry_after)] if status == "429" else []
+            body = json.dumps({"code": status, "message": "a fault"}).encode()
+            return _respond(start, f"{status} FAULT", "application/json", body, extra)
         if faults.hits("html", path):
             page = b"<html><body><h1>Sign in to the proxy</h1></body></html>"
             return _respond(start, "200 OK", "text/html", page)
@@ -105,6 +107,14 @@ class Recording:
             readable, _, _ = select.select([connection], [], [], 0)
             if readable and not connection.recv(1, socket.MSG_PEEK):
                 return
+
+
+def _bad_status(faults: Faults, path: str, text: str) -> str:
+    """The status of the fault that hits a request; empty for none."""
+    for status in _STATUSES:
+        if faults.hits(status, path):
+            return status
+    return next((str(NAMED[name]) for name in NAMED if faults.names(name, path, text)), "")
 
 
 def _respond(

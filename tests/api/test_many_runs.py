@@ -85,11 +85,11 @@ def test_a_key_that_only_some_runs_have_is_a_warning(tmp_path: Path, call: Call)
 
 
 def test_a_run_that_fails_is_named_and_nothing_is_saved(tmp_path: Path, call: Call) -> None:
-    """One unknown run among several: exit 5, its name, no file."""
+    """One unknown run among several: exit 4, its name, no file."""
     target = tmp_path / "t.parquet"
     words = ["run", "summary", FIRST, f"{PROJECT}/nobody", "--save", str(target)]
     done = call(*words)
-    assert done.exit_code == 5
+    assert done.exit_code == 4
     assert "nobody" in done.stderr
     assert not target.exists()
 

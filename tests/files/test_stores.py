@@ -257,3 +257,18 @@ def test_options_of_a_store_need_a_store(call: Callable[..., Result]) -> None:
     twice = ("--store-option", "region=x", "--store-option", "region=y")
     result = call(*LIST, "--save", "s3://lab/x.csv", *twice)
     assert (result.exit_code, "given twice" in result.stderr) == (2, True)
+
+
+def test_an_incomplete_object_has_its_mark_beside_it(
+    store: Store, server: Sandbox, call: Callable[..., Result]
+) -> None:
+    """``NAME.incomplete.json`` is an object, too, which the next complete save removes."""
+    words = ("run", "metrics", "ada-lab/digits/mlp-adam", "--keys", "loss,acc", "--all")
+    server.faults = parse_faults(['refuse="key":"acc"'])
+    result = call(*words, "--partial", "--save", f"s3://{BUCKET}/x.csv")
+    assert result.exit_code == 5, result.stderr
+    assert sorted(store.keys()) == ["x.csv", "x.csv.incomplete.json"]
+    assert b'"incomplete":true' in store.read("x.csv.incomplete.json")
+    server.faults = parse_faults([])
+    assert call(*words, "--save", f"s3://{BUCKET}/x.csv").exit_code == 0
+    assert store.keys() == ["x.csv"]

@@ -66,6 +66,20 @@ def test_reset(sandbox: Sandbox, ada: Caller) -> None:
         ada.call("GET", "/user/profile")
 
 
+@pytest.mark.parametrize(("fault", "status"), [("gone", 404), ("refuse", 400)])
+def test_what_a_request_names_can_be_bad(
+    sandbox: Sandbox, ada: Caller, fault: str, status: int
+) -> None:
+    """A request whose path, query or body matches gets that status, and no other does."""
+    sandbox.faults = parse_faults([f"{fault}=run1|pic"])
+    body = {"projectId": "pro1", "columns": [column("pic")]}
+    assert ada.call("POST", "/house/metrics/f_media", body).status_code == status
+    assert ada.call("GET", f"{RUNS}/run1").status_code == status
+    assert ada.call("GET", RUNS, params={"page": 1, "size": 10}).status_code == 200
+    with pytest.raises(ValueError, match="not a regular expression"):
+        parse_faults([f"{fault}=("])
+
+
 @pytest.mark.parametrize(("fault", "start"), [("html=1", "<html"), ("empty=1", "")])
 def test_not_json(sandbox: Sandbox, ada: Caller, fault: str, start: str) -> None:
     """Status 200 with a page of HTML, or with nothing."""

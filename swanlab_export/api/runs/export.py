@@ -6,8 +6,10 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from swanlab_export.api.partial import GivenUpError, Partial, can_be_split
 from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.keys import no_such_key
 from swanlab_export.api.runs.plan import Plan, Steps, chunks_of
@@ -18,7 +20,7 @@ from swanlab_export.errors import NotFoundError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX
 from swanlab_export.messages import quote
 from swanlab_export.normalizers import metrics as normalizer
-from swanlab_export.normalizers.export import read_export
+from swanlab_export.normalizers.export import LackingError, read_export
 from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.ordering import StepOrder, in_step_order
 from swanlab_export.normalizers.sampling import sample_evenly
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _Read = TypeVar("_Read")
 # Statuses of a server, or a firewall in front of it, that does not tell a thing at all.
 _NOT_TOLD = {400, 403, 404, 418}
+# How long to wait before an export is requested again that lacks what was announced.
+_PAUSES_S = (0.5, 3.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class _Task:
     x_index: int | None
     has_file_per_column: bool
     is_last: bool  # of its run
+
+    def of_keys(self, keys: list[str], x_key: str | None) -> _Task:
+        """The export of these keys alone, and of the key that is the x axis, if it is one."""
+        columns = keys if x_key is None or x_key in keys else [*keys, x_key]
+        x_index = None if x_key is None else columns.index(x_key)
+        return replace(self, keys=keys, columns=columns, x_index=x_index)
 
     def __str__(self) -> str:
         return f"the export of {self.run.ref}"
@@ -151,41 +161,61 @@ class _Exports:
 
 
 def announced_steps(
-    client: Client, runs: Sequence[FoundRun], keys: Sequence[str], report: Report
+    client: Client,
+    runs: Sequence[FoundRun],
+    keys: Sequence[str],
+    report: Report,
+    *,
+    is_partial: bool,
 ) -> Steps:
-    """What the summaries say is the latest step of each key: an export must reach it."""
+    """What the summaries say is the latest step of each key: an export must reach it.
+
+    A run without a summary has no announced step, and its export is checked by its length. So are
+    the exports of runs of which the server does not tell, with a warning; where parts may be left
+    out, also those of runs of which it tells what cannot be read.
+    """
+    found: dict[str, Mapping[str, Any] | SwanlabExportError] = {}
     named = ((run.run_id, run.source) for run in runs)
+    # Of its own: a run that cannot be checked is not left out.
+    checks = Partial(Report(), is_wanted=True)
     try:
-        # A run without a summary has no announced step, and its export is checked by its length.
-        summaries = list(join_summaries(client, named, lambda _: keys, Report()))
-    except SwanlabExportError as error:
-        if error.status not in _NOT_TOLD:
-            raise
-        summaries = _latest_of_each(client, runs, error, report)
-    return {run_id: endpoint.read_latest_steps(summary) for run_id, summary in summaries}
-
-
-def _latest_of_each(
-    client: Client, runs: Sequence[FoundRun], error: SwanlabExportError, report: Report
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """Ask for the latest steps run by run; a run of which the server does not tell has none."""
-
-    def fetch(run: FoundRun) -> dict[str, Any] | None:
-        try:
-            return endpoint.read_latest(endpoint.fetch_latest(client, run.source), "SCALAR")
-        except SwanlabExportError as refused:
-            if refused.status not in _NOT_TOLD:
-                raise
-            return None
-
-    found = list(zip(runs, client.map(fetch, runs), strict=True))
-    missing = sum(latest is None for _, latest in found)
+        found |= join_summaries(client, named, lambda _: keys, Report(), checks)
+    except NotOfferedError as error:
+        found = dict.fromkeys((run.run_id for run in runs), error)
+    refused = [error for error in found.values() if isinstance(error, SwanlabExportError)]
+    _check_refusals(refused, is_partial=is_partial)
+    untold = [run for run in runs if isinstance(found[run.run_id], SwanlabExportError)]
+    of_runs = client.map(partial(_latest, client), untold)
+    for run, latest in zip(untold, of_runs, strict=True):
+        found[run.run_id] = latest
+    missing = [error for error in found.values() if isinstance(error, SwanlabExportError)]
+    _check_refusals(missing, is_partial=is_partial)
     if missing:
         report.warn(
-            f"the exports of {missing} of {len(found)} runs could not be checked against the "
-            f"latest step, which the server does not tell: {error.message}"
+            f"the exports of {len(missing)} of {len(runs)} runs could not be checked against the "
+            f"latest step, which the server does not tell: {refused[0].message}"
         )
-    return [(run.run_id, latest or {}) for run, latest in found]
+    return {
+        run_id: endpoint.read_latest_steps(summary)
+        for run_id, summary in found.items()
+        if not isinstance(summary, SwanlabExportError)
+    }
+
+
+def _latest(client: Client, run: FoundRun) -> dict[str, Any] | SwanlabExportError:
+    """Ask for the latest steps of one run."""
+    try:
+        return endpoint.read_latest(endpoint.fetch_latest(client, run.source), "SCALAR")
+    except SwanlabExportError as refused:
+        return refused
+
+
+def _check_refusals(errors: Sequence[SwanlabExportError], *, is_partial: bool) -> None:
+    """Raise an error that is not just that a server does not tell."""
+    for error in errors:
+        is_bad = is_partial and can_be_split(error)
+        if not (error.status in _NOT_TOLD or is_bad or isinstance(error, GivenUpError)):
+            raise error
 
 
 def fetch_raw_exports(context: Context, plan: Plan) -> list[dict[str, Any]]:
@@ -235,7 +265,9 @@ def exported_samples(
 ) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
     """Yield for each run the points of each key as a sample has them, evenly spaced."""
     client = context.client
-    steps = announced_steps(client, plan.runs, plan.keys, plan.report)
+    steps = announced_steps(
+        client, plan.runs, plan.keys, plan.report, is_partial=plan.partial.is_wanted
+    )
     plan = replace(plan, announced=lambda: steps)
     is_time = plan.query.x_axis == "time"
 
@@ -282,7 +314,8 @@ def _is_streamable(plan: Plan, tasks: list[_Task]) -> bool:
     """Say whether the rows of the one file are those of the table, in its order."""
     if not _is_single(tasks) or plan.unsure or plan.query.selection.tail is not None:
         return False
-    return plan.layout.is_wide or len(tasks[0].keys) == 1
+    # Keys that may be left out cannot be part of rows that have already been given.
+    return len(tasks[0].keys) == 1 or (plan.layout.is_wide and not plan.partial.is_wanted)
 
 
 def _with_tasks(
@@ -305,8 +338,14 @@ def _stream_export(
 
     Whether they do shows at the last row. Who cannot start again waits for it.
     """
-    blocks = exports.blocks(task, _open(client, task, _export(client, plan, task)))
-    blocks = _while_in_order(blocks) if can_restart else in_step_order(blocks)
+
+    def open_blocks() -> Iterator[pa.RecordBatch]:
+        return exports.blocks(task, _open_export(client, plan, task))
+
+    if can_restart:
+        blocks = _while_whole(client, open_blocks())
+    else:
+        blocks = _until_whole(client, lambda: begun(in_step_order(open_blocks())))
     if plan.layout.is_wide:
         yield from _wide(plan, [task], [blocks], [len(task.keys)])
         return
@@ -315,14 +354,47 @@ def _stream_export(
             yield plan.layout.long_batch(task.run.run_id, task.keys[0], points)
 
 
-def _while_in_order(blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield blocks as they come, as long as no step comes after a greater one."""
+def _while_whole(client: Client, blocks: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield blocks as they come, as long as no step comes after a greater one.
+
+    At the end, the announced steps must have come; else the export is read again after a pause.
+    """
     order = StepOrder()
-    for block in blocks:
-        order.add(block["step"])
-        if not order.is_in_order:
-            raise RestartError
-        yield block
+    try:
+        for block in blocks:
+            order.add(block["step"])
+            if not order.is_in_order:
+                raise RestartError
+            yield block
+    except LackingError as error:
+        if not client.retries:
+            raise
+        client.wait(_PAUSES_S[0], error.message)
+        raise RestartError from None
+
+
+def _until_whole(client: Client, read: Callable[[], _Read]) -> _Read:
+    """Read an export, and again after a pause if it lacks what was announced.
+
+    The points of a run that goes on are counted before they can be exported.
+    """
+    for pause_s in _PAUSES_S[: client.retries]:
+        try:
+            return read()
+        except LackingError as error:
+            client.wait(pause_s, error.message)
+    return read()
+
+
+def begun(items: Iterator[_Read]) -> Iterator[_Read]:
+    """An iterator that has begun, so that what fails before its first item fails here."""
+    first = list(islice(items, 1))
+    return chain(first, items)
+
+
+def _open_export(client: Client, plan: Plan, task: _Task) -> list[Download]:
+    """Have an export written, and open its files."""
+    return _open(client, task, _export(client, plan, task))
 
 
 def _tasks(client: Client, plan: Plan) -> Iterator[_Task]:
@@ -333,9 +405,8 @@ def _tasks(client: Client, plan: Plan) -> Iterator[_Task]:
     for run in plan.runs:
         parts = chunks_of(plan.keys_of(run), width)
         for keys in parts:
-            columns = keys if x_key is None or x_key in keys else [*keys, x_key]
-            x_index = None if x_key is None else columns.index(x_key)
-            yield _Task(run, keys, columns, x_index, is_split, is_last=keys is parts[-1])
+            task = _Task(run, keys, keys, None, is_split, is_last=keys is parts[-1])
+            yield task.of_keys(keys, x_key)
 
 
 def _export(client: Client, plan: Plan, task: _Task) -> list[str]:
@@ -391,6 +462,8 @@ def _open_all(
     """Have exports written concurrently, and presign as many at once as are in flight."""
 
     def export(task: _Task) -> list[str] | SwanlabExportError:
+        if plan.partial.is_given_up:
+            return []
         try:
             return _export(client, plan, task)
         except SwanlabExportError as error:
@@ -426,36 +499,68 @@ def _each_run(
     Raises:
         NotOfferedError: The server does not export so many keys at a time.
     """
-    outcome = plan.outcome()
-
-    def fetch(
-        opened: tuple[_Task, list[Download] | SwanlabExportError],
-    ) -> _Read | SwanlabExportError:
-        task, downloads = opened
-        if isinstance(downloads, SwanlabExportError):
-            return downloads
-        try:
-            return read(task, downloads)
-        except SwanlabExportError as error:
-            return error
-
+    fetch = _Reader(client, plan, read)
     of_run: list[tuple[_Task, _Read]] = []
+    failed: list[tuple[list[str], SwanlabExportError]] = []
     results = client.map(fetch, _open_all(client, plan, tasks))
     absent = dict.fromkeys(plan.keys, 0)
-    for task, found in zip(tasks, results, strict=True):
-        if isinstance(found, NotOfferedError):
-            raise found
-        if isinstance(found, NotFoundError) and task.run.run_id in plan.unsure:
-            absent[task.keys[0]] += 1
-        elif isinstance(found, SwanlabExportError):
-            outcome.fail(task.run.ref, found)
-        else:
-            of_run.append((task, found))
+    for task, parts in zip(tasks, results, strict=True):
+        for keys, found in parts:
+            if not isinstance(found, SwanlabExportError):
+                of_run.append((task.of_keys(keys, plan.query.x_key), found))
+            elif isinstance(found, NotFoundError) and task.run.run_id in plan.unsure:
+                absent[keys[0]] += 1
+            else:
+                failed.append((keys, found))
+        if task.is_last or not plan.partial.is_wanted:
+            plan.leave_out(task.run, failed, is_all=not of_run)
+            failed = []
         if task.is_last:
-            if of_run and not outcome.has_failed(task.run.ref):
+            if of_run:
                 yield of_run
             of_run = []
     _check_absent(client, plan, absent)
+
+
+class _Reader(Generic[_Read]):
+    """Reads the exports of one call, in several threads.
+
+    Called with an export whose files are open, or with the error in their place, it returns keys
+    with what was read of them, or with their error.
+    """
+
+    def __init__(
+        self, client: Client, plan: Plan, read: Callable[[_Task, Sequence[Download]], _Read]
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        self._read = read
+
+    def __call__(
+        self, opened: tuple[_Task, list[Download] | SwanlabExportError]
+    ) -> list[tuple[list[str], _Read | SwanlabExportError]]:
+        task, downloads = opened
+        # The first attempt takes what is open; a further one, and one with fewer keys, exports anew.
+        first = [downloads]
+
+        def read_once(part: _Task) -> _Read:
+            if not first:
+                return self._read(part, _open_export(self._client, self._plan, part))
+            downloads = first.pop()
+            if isinstance(downloads, SwanlabExportError):
+                raise downloads
+            return self._read(part, downloads)
+
+        def read_keys(keys: list[str]) -> _Read:
+            part = task.of_keys(keys, self._plan.query.x_key)
+            try:
+                if len(keys) < len(task.keys):
+                    return read_once(part)
+                return _until_whole(self._client, lambda: read_once(part))
+            except NotFoundError as error:
+                raise self._plan.what_is_missing(self._client, task.run, error) from None
+
+        return self._plan.partial.fetch(task.keys, read_keys)
 
 
 def _check_absent(client: Client, plan: Plan, absent: Mapping[str, int]) -> None:

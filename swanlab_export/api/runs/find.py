@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from swanlab_export.api.partial import Partial, count_others, is_of_item, refusal
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import Where, read_where
 from swanlab_export.api.runs.survey import all_runs
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
-from swanlab_export.errors import (
-    IncompleteError,
-    NotFoundError,
-    SwanlabExportError,
-    UsageError,
-)
+from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
 from swanlab_export.messages import argument
 from swanlab_export.refs import ProjectRef, RunRef
+from swanlab_export.report import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -87,61 +84,26 @@ class FoundRun:
         return endpoint.read_run_name(self.payload) or self.run_id
 
 
-class Outcome:
-    """Decides what it means for a call over several runs that one of them fails.
-
-    Args:
-        total: How many runs the call is about.
-        partial: Runs that fail are left out.
-        report: Gets those that are.
-    """
-
-    def __init__(self, total: int, *, partial: bool, report: Report) -> None:
-        self._total = total
-        self._partial = partial
-        self._report = report
-        self._failed: set[RunRef] = set()
-
-    def fail(self, ref: RunRef, error: SwanlabExportError) -> None:
-        """Leave out a run that failed.
-
-        Raises:
-            SwanlabExportError: It is the only run, no run may be left out, or none remains: a
-                table without a single run must not replace a good one.
-        """
-        if self._total == 1:
-            raise error
-        if ref in self._failed:
-            return
-        self._failed.add(ref)
-        if not self._partial or len(self._failed) == self._total:
-            raise IncompleteError(f"{ref}: {error.message}") from error
-        self._report.fail(ref, error)
-
-    def has_failed(self, ref: RunRef) -> bool:
-        """Say whether a run has failed so far."""
-        return ref in self._failed
-
-
 def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
     """Fetch a run and, concurrently, the project that it is in."""
-    return _find_named(context, [ref], partial=False, report=report)[0]
+    return _find_named(context, [ref], Partial(report, is_wanted=False), report)[0]
 
 
-def find_runs(context: Context, wanted: Wanted, *, partial: bool, report: Report) -> list[FoundRun]:
+def find_runs(context: Context, wanted: Wanted, partial: Partial, report: Report) -> list[FoundRun]:
     """Fetch the runs that are wanted, each once, in order.
 
     Raises:
-        NotFoundError: None of the named runs exists; names all.
+        NotFoundError: Some of the named runs do not exist, and may not be left out, or none of them
+            does; names all.
         IncompleteError: One of several cannot be fetched, and may not be left out.
     """
     if wanted.project is None:
-        return _find_named(context, wanted.refs, partial=partial, report=report)
+        return _find_named(context, wanted.refs, partial, report)
     return _find_in_project(context, wanted.project, wanted.rules, report)
 
 
 def _find_named(
-    context: Context, refs: Sequence[RunRef], *, partial: bool, report: Report
+    context: Context, refs: Sequence[RunRef], partial: Partial, report: Report
 ) -> list[FoundRun]:
     """Fetch runs by their paths, and each of their projects once, all concurrently."""
     projects = list(dict.fromkeys(ref.project for ref in refs))
@@ -159,31 +121,40 @@ def _find_named(
                 source = endpoint.read_source(payload, ids[ref.project])
                 found.append(FoundRun(ref, payload, source))
         except SwanlabExportError as error:
+            if not is_of_item(error):
+                raise
             for each in refs:
                 if ref in {each, each.project}:
                     errors.setdefault(each, error)
-            # Whether all runs are missing shows at the end; any other failure ends the call here.
+            # All runs that are missing are named; any other failure ends the call here.
             is_missing = isinstance(error, NotFoundError)
-            if len(errors) == len(refs) or not (partial or is_missing):
+            if len(errors) == len(refs) or not (partial.is_wanted or is_missing):
                 break
-    _check_found(refs, errors, partial=partial, report=report)
+    _check_found(refs, errors, partial, report)
     return _distinct(found)
 
 
 def _check_found(
     refs: Sequence[RunRef],
     errors: dict[RunRef, SwanlabExportError],
-    *,
-    partial: bool,
+    partial: Partial,
     report: Report,
 ) -> None:
+    if not errors:
+        return
+    failures = [Failure(str(ref), error) for ref, error in errors.items()]
+    if len(refs) == 1:
+        raise failures[0].error
+    others = len(refs) - len(errors)
     are_missing = all(isinstance(error, NotFoundError) for error in errors.values())
-    if len(errors) == len(refs) > 1 and are_missing:
-        named = "; ".join(f"{ref}: {error.message}" for ref, error in errors.items())
+    if are_missing and not others:
+        named = "; ".join(map(str, failures))
         raise NotFoundError(f"none of the {len(refs)} runs exists: {named}")
-    outcome = Outcome(len(refs), partial=partial, report=report)
-    for ref, error in errors.items():
-        outcome.fail(ref, error)
+    if not others or not partial.is_wanted:
+        # Runs that do not exist were typed: all are named, however many they are.
+        raise refusal(failures, count_others(others, "runs"), most=len(failures))
+    for failure in failures:
+        report.fail(failure.item, failure.error)
 
 
 def _fetch_all(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-from functools import partial
+import functools
 from typing import TYPE_CHECKING
 
+from swanlab_export.api.partial import Partial, batch_error
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.endpoints import runs as run_endpoint
@@ -15,6 +16,7 @@ from swanlab_export.messages import closest, command, quote
 from swanlab_export.normalizers.details import SYSTEM_PREFIX
 from swanlab_export.pagination import Pages, fetch_by_cursor, in_batches
 from swanlab_export.progress import Progress
+from swanlab_export.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +24,18 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
-    from swanlab_export.report import Report
 
 
 def match_keys(
-    client: Client, runs: Sequence[FoundRun], patterns: Sequence[str], metric_type: str
+    client: Client,
+    runs: Sequence[FoundRun],
+    patterns: Sequence[str],
+    metric_type: str,
+    partial: Partial | None = None,
 ) -> list[str]:
     """Replace patterns by the keys that they match; without a pattern nothing is requested.
+
+    Runs whose keys cannot be had are left out, where ``partial`` allows it.
 
     Returns:
         Each key once, in the order asked for.
@@ -41,7 +48,7 @@ def match_keys(
     keys: list[str] = []
     if not runs:
         return keys
-    known = fetch_keys(client, [run.source for run in runs], metric_type)
+    known = fetch_keys(client, [run.source for run in runs], metric_type, partial)
     for pattern in patterns:
         matches = matching(pattern, known)
         if not matches:
@@ -68,6 +75,7 @@ def find_having(
     runs: Sequence[FoundRun],
     keys: Sequence[str],
     metric_type: str,
+    partial: Partial,
     unsure: set[str] | None = None,
 ) -> dict[str, set[str]]:
     """Find, for each key, the ids of the runs that have it.
@@ -77,6 +85,8 @@ def find_having(
         runs: The runs.
         keys: The keys.
         metric_type: SCALAR or MEDIA.
+        partial: Decides what it means that runs fail: those that may be left out count as having
+            each key, so that they fail where their data are requested.
         unsure: Gets the ids of runs of which the server does not tell; they may have each key.
 
     Raises:
@@ -85,7 +95,7 @@ def find_having(
     having: dict[str, set[str]] = {key: set() for key in keys}
     sources = [run.source for run in runs]
     try:
-        _fill_by_availability(client, sources, metric_type, having)
+        _fill_by_availability(client, sources, metric_type, having, partial)
     except NotOfferedError:
         _fill_by_run(client, sources, metric_type, having, set() if unsure is None else unsure)
     for key in keys:
@@ -95,15 +105,32 @@ def find_having(
 
 
 def _fill_by_availability(
-    client: Client, sources: list[RunSource], metric_type: str, having: dict[str, set[str]]
+    client: Client,
+    sources: list[RunSource],
+    metric_type: str,
+    having: dict[str, set[str]],
+    partial: Partial,
 ) -> None:
     keys = list(having)
+    partial = partial.anew()
 
     def fetch(some: list[RunSource]) -> dict[str, set[str]]:
         payload = endpoint.fetch_availability(client, some, keys, metric_type)
         return endpoint.read_availability(payload, some, keys)
 
-    for found in client.map(fetch, in_batches(sources, RUNS_PER_REQUEST)):
+    def fetch_batch(some: list[RunSource]) -> dict[str, set[str]]:
+        by_key: dict[str, set[str]] = {key: set() for key in keys}
+        for part, found in partial.fetch(some, fetch):
+            if isinstance(found, SwanlabExportError) and not partial.is_wanted:
+                raise batch_error(found, "runs") if len(sources) > 1 else found
+            for key in keys:
+                if isinstance(found, SwanlabExportError):
+                    by_key[key] |= {source.run_id for source in part}
+                else:
+                    by_key[key] |= found[key]
+        return by_key
+
+    for found in client.map(fetch_batch, in_batches(sources, RUNS_PER_REQUEST)):
         for key, ids in found.items():
             having[key] |= ids
 
@@ -159,18 +186,34 @@ def warn_of_missing(
             report.warn(f"{len(ids)} of {count} runs have {both}")
 
 
-def fetch_keys(client: Client, sources: Sequence[RunSource], metric_type: str) -> list[str]:
+def fetch_keys(
+    client: Client,
+    sources: Sequence[RunSource],
+    metric_type: str,
+    partial: Partial | None = None,
+) -> list[str]:
     """Fetch all keys that any of the runs has, each once.
+
+    Runs whose keys cannot be had are left out, where ``partial`` allows it.
 
     Raises:
         NotOfferedError: The server tells them in no way.
     """
     found: dict[str, None] = {}
+    chosen = Partial(Report(), is_wanted=False) if partial is None else partial.anew()
+
+    def fetch(some: list[RunSource]) -> dict[str, None]:
+        pages = fetch_by_cursor(client, functools.partial(endpoint.keys_page, some, metric_type))
+        return dict.fromkeys(key for page in pages for key in endpoint.read_keys(page))
+
     try:
         for some in in_batches(sources, RUNS_PER_REQUEST):
-            build = partial(endpoint.keys_page, some, metric_type)
-            for page in fetch_by_cursor(client, build):
-                found.update(dict.fromkeys(endpoint.read_keys(page)))
+            for part, keys in chosen.fetch(some, fetch):
+                if isinstance(keys, SwanlabExportError):
+                    items = [f"the keys of the run {source.run_id}" for source in part]
+                    chosen.fail(items, keys, "runs")
+                else:
+                    found.update(keys)
     except NotOfferedError:
         of_runs = client.map(
             lambda source: _fetch_keys_of_run(client, source, metric_type), sources

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export import schemas
 from swanlab_export.api.context import Members, Result
 from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.partial import Partial, batch_error
 from swanlab_export.api.resource import F, Resource, flat
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import read_where
@@ -22,7 +23,7 @@ from swanlab_export.api.runs.keys import (
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import UsageError
+from swanlab_export.errors import SwanlabExportError, UsageError
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.filters import Where
     from swanlab_export.endpoints.runs import RunSource
-    from swanlab_export.refs import ProjectRef
+    from swanlab_export.refs import ProjectRef, RunRef
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
@@ -75,7 +76,9 @@ class RunRecords(Resource[F]):
         )
         return self._output.deliver(result, report)
 
-    def filter(self, project: str, where: Where, *, summary: Summary = False) -> F:
+    def filter(
+        self, project: str, where: Where, *, summary: Summary = False, partial: bool = False
+    ) -> F:
         """Runs that pass all filters; one row each, groups are flattened.
 
         Args:
@@ -86,6 +89,7 @@ class RunRecords(Resource[F]):
                 values), ``~`` (contains) and ``!~``, ``is null`` and ``is not null``. A time may
                 be ``-7d``: seven days ago.
             summary: Add the latest value of each metric (True), or of these keys.
+            partial: Leave out what fails, and say what.
 
         Raises:
             UsageError: A rule has no meaning, or cannot match; the message gives its index.
@@ -103,13 +107,16 @@ class RunRecords(Resource[F]):
         rules = read_where(where, self._context.now_ms())
         keys = _summary_keys(summary)
         report = self._output.begin(schemas.RUNS)
+        left_out = Partial(report, is_wanted=partial)
         context, client = self._context, self._context.client
         project_id = project_endpoint.read_project_id(project_endpoint.fetch_project(client, ref))
         runs = filtered_runs(context, ref, rules, lambda: project_id, report)
         result = Result(
-            lambda: _runs_table(context, report, ref, project_id, runs, keys),
+            lambda: _runs_table(context, report, left_out, ref, project_id, runs, keys),
             lambda: runs,
-            context.source("run filter", ref, where=describe(rules), summary=summary),
+            context.source(
+                "run filter", ref, where=describe(rules), summary=summary, partial=partial
+            ),
         )
         return self._output.deliver(result, report)
 
@@ -131,7 +138,7 @@ class RunRecords(Resource[F]):
             partial: Leave out runs that fail, and say which.
 
         Raises:
-            NotFoundError: There is no such run, or no run has a key; names the closest ones.
+            NotFoundError: A run does not exist, or no run has a key; names the closest ones.
             IncompleteError: One of several runs failed.
 
         Source: ``POST /house/metrics/summaries``, one request for a few hundred runs.
@@ -146,16 +153,18 @@ class RunRecords(Resource[F]):
         wanted = Wanted.parse(self._context, flat(paths), project, where)
         report = self._output.begin(schemas.SUMMARY)
         client = self._context.client
-        runs = find_runs(self._context, wanted, partial=partial, report=report)
+        left_out = Partial(report, is_wanted=partial)
+        runs = find_runs(self._context, wanted, left_out, report)
         asked = None
         if patterns is not None:
-            asked = match_keys(client, runs, patterns, "SCALAR")
-            having = find_having(client, runs, asked, "SCALAR")
+            asked = match_keys(client, runs, patterns, "SCALAR", left_out)
+            having = find_having(client, runs, asked, "SCALAR", left_out)
             warn_of_missing(having, len(runs), report)
             runs = [run for run in runs if any(run.run_id in ids for ids in having.values())]
-        named = [(run.run_id, run.source) for run in runs]
+        named = [(run.ref, run.source) for run in runs]
         del runs  # their payloads are not held while the summaries come
-        found = join_summaries(client, named, lambda _: asked, report)
+        pairs = join_summaries(client, named, lambda _: asked, report, left_out)
+        found = _summaries_by_id(pairs, dict(named), left_out)
         result = Result(
             lambda: normalize_summaries(found, report),
             lambda: Members(found),
@@ -176,6 +185,7 @@ class RunRecords(Resource[F]):
         limit: int | None = None,
         where: Where = None,
         summary: Summary = False,
+        partial: bool = False,
     ) -> F:
         """Runs of a project; one row each, with ``config.*``, and ``summary.*`` if asked for.
 
@@ -187,6 +197,7 @@ class RunRecords(Resource[F]):
             limit: Only the first so many runs.
             where: Only runs that pass; see ``filter``, which gives all of them.
             summary: Add the latest value of each metric (True), or of these keys.
+            partial: Leave out what fails, and say what.
 
         Raises:
             NotFoundError: There is no such project.
@@ -205,9 +216,10 @@ class RunRecords(Resource[F]):
         if where is not None:
             if page or page_size or limit:
                 raise UsageError(f"{argument('where')} gives all runs that pass, not a page")
-            return self.filter(project, where, summary=summary)
+            return self.filter(project, where, summary=summary, partial=partial)
         keys = _summary_keys(summary)
         report = self._output.begin(schemas.RUNS)
+        left_out = Partial(report, is_wanted=partial)
         context = self._context
         payload = project_endpoint.fetch_project(context.client, ref)
         project_id = project_endpoint.read_project_id(payload)
@@ -218,10 +230,25 @@ class RunRecords(Resource[F]):
             lambda page, size: endpoint.runs_page(ref, page, size),
             endpoint.identify,
             "runs",
-            lambda runs: _runs_table(context, report, ref, project_id, runs, keys),
-            context.source("run list", ref, **paging.options(), summary=summary),
+            lambda runs: _runs_table(context, report, left_out, ref, project_id, runs, keys),
+            context.source("run list", ref, **paging.options(), summary=summary, partial=partial),
         )
         return self._output.deliver(result, report)
+
+
+def _summaries_by_id(
+    pairs: Iterable[tuple[RunRef, Mapping[str, Any] | SwanlabExportError]],
+    sources: Mapping[RunRef, RunSource],
+    partial: Partial,
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the id of each run with its summary; runs that failed are left out."""
+    for ref, summary in pairs:
+        if not isinstance(summary, SwanlabExportError):
+            yield sources[ref].run_id, summary
+        elif partial.is_wanted or len(sources) == 1:
+            partial.fail([ref], summary, "runs")
+        else:
+            raise batch_error(summary, "runs")
 
 
 def _summary_keys(summary: Summary) -> list[str] | None:
@@ -234,6 +261,7 @@ def _summary_keys(summary: Summary) -> list[str] | None:
 def _runs_table(
     context: Context,
     report: Report,
+    partial: Partial,
     ref: ProjectRef,
     project_id: str,
     runs: Iterable[Any],
@@ -244,7 +272,7 @@ def _runs_table(
         return normalize_runs(pairs, report, ref, project_id, context.web_host)
     met: set[str] = set()
     table = normalize_runs(
-        _with_summaries(context, report, project_id, runs, keys, met),
+        _with_summaries(context, report, partial, ref, project_id, runs, keys, met),
         report,
         ref,
         project_id,
@@ -260,6 +288,8 @@ def _runs_table(
 def _with_summaries(
     context: Context,
     report: Report,
+    partial: Partial,
+    ref: ProjectRef,
     project_id: str,
     runs: Iterable[Any],
     keys: Sequence[str],
@@ -274,6 +304,12 @@ def _with_summaries(
         return [key for each in keys for key in matching(each, known)]
 
     named = ((run, endpoint.read_source(run, project_id)) for run in runs)
-    for run, summary in join_summaries(context.client, named, choose_keys, report):
-        met.update(summary)
-        yield run, summary
+    for run, summary in join_summaries(context.client, named, choose_keys, report, partial):
+        if isinstance(summary, SwanlabExportError):
+            # The run itself is there, so its row is.
+            source = endpoint.read_source(run, project_id)
+            partial.fail([f"the summary of {ref}/{source.run_id}"], summary, "summaries")
+            yield run, {}
+        else:
+            met.update(summary)
+            yield run, summary

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from swanlab_export.api.context import Result
 from swanlab_export.api.outputs import FileOutput
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Output, Resource, flat
 from swanlab_export.api.runs import export
 from swanlab_export.api.runs import sample as sampling
@@ -119,13 +120,13 @@ class RunMetrics(Resource[F]):
             range_last: Points of the last so many ms.
             layout: ``"long"``, or ``"wide"``: one row per run and step, one column per key.
             ignore_timestamp: Leave out the timestamp column.
-            partial: Leave out runs that fail, and say which.
+            partial: Leave out runs and keys that fail, and say which.
 
         Returns:
             run_id, key, step, value, timestamp (UTC), and x on another axis than the step.
 
         Raises:
-            NotFoundError: There is no such run, or no run has a key; names the closest ones.
+            NotFoundError: A run does not exist, or no run has a key; names the closest ones.
             IncompleteError: Less arrived than was announced, or one of several runs failed.
 
         Source: ``POST /house/metrics/scalar``, or the CSV of ``…/scalar/export``.
@@ -154,9 +155,10 @@ class RunMetrics(Resource[F]):
         )
         report = output.begin(query.declared())
         context = self._context
-        runs = find_runs(context, wanted, partial=partial, report=report)
-        find_steps = bind(export.announced_steps, context.client, report=report)
-        plan = resolve(context, query, runs, find_steps, report)
+        left_out = Partial(report, is_wanted=partial)
+        runs = find_runs(context, wanted, left_out, report)
+        find_steps = bind(export.announced_steps, context.client, report=report, is_partial=partial)
+        plan = resolve(context, query, runs, find_steps, left_out, report)
         fetch_raw = export.fetch_raw_exports if query.is_full else sampling.fetch_raw_samples
         options = query.options() | {"range": None if bounds is None else str(bounds)}
         attempts = count()

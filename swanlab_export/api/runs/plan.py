@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from swanlab_export import schemas
+from swanlab_export.api.partial import GoneError, count_others, is_of_item, refusal
 from swanlab_export.api.resource import check_choice
-from swanlab_export.api.runs.find import Outcome
 from swanlab_export.api.runs.keys import find_having, match_keys, warn_of_missing
 from swanlab_export.api.runs.ranges import check_x_axis
-from swanlab_export.errors import UsageError
+from swanlab_export.endpoints import runs as run_endpoint
+from swanlab_export.errors import NotFoundError, UsageError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX, LAYOUTS, SAMPLE_MAX, X_AXES
-from swanlab_export.messages import argument
+from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.metrics import Layout
 from swanlab_export.normalizers.selection import Selection
+from swanlab_export.report import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.partial import Partial
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.api.runs.ranges import Range
     from swanlab_export.client import Client
+    from swanlab_export.errors import SwanlabExportError
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
 
@@ -133,11 +137,38 @@ class Plan:
     unsure: set[str]  # runs whose keys the server does not tell
     announced: Callable[[], Steps]  # run → key → its latest step
     layout: Layout
+    partial: Partial
     report: Report
 
-    def outcome(self) -> Outcome:
-        """Decides what it means that a run fails."""
-        return Outcome(len(self.runs), partial=self.query.partial, report=self.report)
+    def leave_out(
+        self,
+        run: FoundRun,
+        failed: Sequence[tuple[Sequence[str], SwanlabExportError]],
+        *,
+        is_all: bool,
+    ) -> None:
+        """Leave out the keys of a run that failed, or the run where no other key is left.
+
+        Raises:
+            SwanlabExportError: Nothing may be left out; says what would be given otherwise.
+        """
+        for keys, error in failed:
+            if not self.partial.is_wanted and len(self.runs) > 1 and is_of_item(error):
+                others = count_others(len(self.runs) - 1, "runs")
+                raise refusal([Failure(str(run.ref), error)], others)
+            if is_all and self.partial.is_wanted:
+                self.partial.fail([run.ref], error, "runs")
+                return
+            self.partial.fail([f"{run.ref}, key {quote(key)}" for key in keys], error, "keys")
+
+    def what_is_missing(self, client: Client, run: FoundRun, error: NotFoundError) -> NotFoundError:
+        """Tell a run that is gone from a key that is missing, where that makes a difference."""
+        if self.partial.is_wanted and run.run_id not in self.unsure:
+            try:
+                run_endpoint.fetch_run(client, run.ref)
+            except NotFoundError:
+                return GoneError(error.message, status=error.status)
+        return error
 
     def keys_of(self, run: FoundRun) -> list[str]:
         """The keys that this run has, in the order asked for."""
@@ -153,7 +184,7 @@ class Plan:
         x_key = self.query.x_key
         asked = self.keys if x_key is None else list(dict.fromkeys([*self.keys, x_key]))
         unsure: set[str] = set()
-        having = find_having(client, self.runs, asked, "SCALAR", unsure)
+        having = find_having(client, self.runs, asked, "SCALAR", self.partial, unsure)
         if x_key is not None:
             having = {key: having[key] & having[x_key] for key in self.keys}
         warn_of_missing(having, len(self.runs), self.report, x_key)
@@ -165,6 +196,7 @@ def resolve(
     query: Query,
     runs: list[FoundRun],
     find_steps: Callable[[list[FoundRun], list[str]], Steps],
+    partial: Partial,
     report: Report,
 ) -> Plan:
     """Find the keys that are meant, and for exports which runs have them.
@@ -174,13 +206,14 @@ def resolve(
         query: What was asked for.
         runs: The runs that it is about.
         find_steps: Fetches the latest steps that the server announces.
+        partial: Decides what it means that runs or keys fail.
         report: Gets warnings.
 
     Raises:
         NotFoundError: No run has a key; names the closest ones.
     """
     client = context.client
-    keys = match_keys(client, runs, query.patterns, "SCALAR")
+    keys = match_keys(client, runs, query.patterns, "SCALAR", partial)
     # Before any export is begun: what the export of a run that goes on then contains beyond the
     # announced steps is no contradiction, while the other way round it would look cut.
     announced = client.submit(lambda: find_steps(runs, keys)) if query.is_full else dict
@@ -193,7 +226,7 @@ def resolve(
     )
     for warning in layout.warnings():
         report.warn(warning)
-    plan = Plan(query, runs, keys, None, set(), announced, layout, report)
+    plan = Plan(query, runs, keys, None, set(), announced, layout, partial, report)
     # A sample tells by itself which keys a run has; to know them saves requests only where each
     # run may have a few of many keys.
     is_sparse = len(runs) > 1 and len(keys) > EXPORT_COLUMNS_MAX

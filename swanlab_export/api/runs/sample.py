@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +10,7 @@ from swanlab_export.api.runs.keys import check_returned, warn_of_missing
 from swanlab_export.api.runs.plan import Plan, chunks_of
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
-from swanlab_export.errors import ServerError, SwanlabExportError
+from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX, SAMPLE_MAX
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers import metrics as normalizer
@@ -40,6 +39,7 @@ class _Returned:
         self._plan = plan
         self._runs = 0
         self._having: dict[str, set[str]] = {key: set() for key in plan.keys}
+        self._failed: set[str] = set()
 
     def add(self, run: FoundRun, keys: Iterable[str]) -> None:
         """Count the keys that a run returned."""
@@ -48,9 +48,17 @@ class _Returned:
             if key in self._having:
                 self._having[key].add(run.run_id)
 
+    def add_failed(self, run: FoundRun, keys: Iterable[str], *, is_all: bool) -> None:
+        """Take into account that keys of a run failed: they are there all the same."""
+        for key in keys:
+            self._failed.add(key)
+            if not is_all:
+                self._having[key].add(run.run_id)
+
     def is_settled(self) -> bool:
         """Say whether each key is known to exist."""
-        return self._plan.having is not None or all(self._having.values())
+        known = self._plan.having is not None
+        return known or all(ids or key in self._failed for key, ids in self._having.items())
 
     def check(self, context: Context) -> None:
         """Warn of keys that only some runs have, unless that was known before.
@@ -61,7 +69,7 @@ class _Returned:
         plan, client, x_key = self._plan, context.client, self._plan.query.x_key
         if plan.having is not None:
             return
-        returned = {key for key, ids in self._having.items() if ids}
+        returned = {key for key, ids in self._having.items() if ids} | self._failed
         keys = plan.keys
         if x_key is not None and not returned:
             keys = [x_key, *keys]
@@ -73,8 +81,8 @@ def fetch_raw_samples(context: Context, plan: Plan) -> list[dict[str, Any]]:
     """The samples as the server sent them, each with the id of its run."""
     returned = _Returned(plan)
     found = []
-    for run, payloads in _each_run(context, plan, lambda payloads: payloads):
-        series = [each for payload in payloads for each in payload or [] if each is not None]
+    for run, payloads in _each_run(context, plan, returned, lambda payload: payload or []):
+        series = [each for payload in payloads for each in payload if each is not None]
         returned.add(run, endpoint.read_series_keys(series))
         found += [endpoint.label_run(run.run_id, each) for each in series]
     returned.check(context)
@@ -95,7 +103,8 @@ def _sampled_or_exported(context: Context, plan: Plan) -> Iterator[pa.RecordBatc
     """Yield rows from the samples of the server, else from its exports."""
     has_begun = False
     try:
-        for batch in _rows(context, plan, _samples(context, plan)):
+        returned = _Returned(plan)
+        for batch in _rows(context, plan, returned, _samples(context, plan, returned)):
             has_begun = True
             yield batch
     except NotOfferedError as error:
@@ -104,14 +113,16 @@ def _sampled_or_exported(context: Context, plan: Plan) -> Iterator[pa.RecordBatc
             raise
         plan.report.warn(f"{error}: points of the exports are evenly downsampled instead")
         plan = plan.with_having(context.client)
-        yield from _rows(context, plan, exported_samples(context, plan))
+        yield from _rows(context, plan, _Returned(plan), exported_samples(context, plan))
 
 
 def _rows(
-    context: Context, plan: Plan, runs: Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]
+    context: Context,
+    plan: Plan,
+    returned: _Returned,
+    runs: Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]],
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of each run from its points by key, once each key has been met."""
-    returned = _Returned(plan)
     longest = 0
     held: list[pa.RecordBatch] = []
     for run, by_key in runs:
@@ -137,60 +148,69 @@ def _rows(
         plan.report.hint(f"a sample of at most {SAMPLE_MAX} points per key; {rest}")
 
 
-def _samples(context: Context, plan: Plan) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
+def _samples(
+    context: Context, plan: Plan, returned: _Returned
+) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
     """Yield the samples of each run by key."""
     has_x_column = plan.layout.x_type is not None
 
-    def read(payloads: list[Any]) -> dict[str, pa.RecordBatch]:
-        found: dict[str, pa.RecordBatch] = {}
-        for payload in payloads:
-            found |= normalizer.read_sample(
-                payload, plan.report, plan.query.x_axis, has_x_column=has_x_column
-            )
-        return found
+    def read(payload: Any) -> dict[str, pa.RecordBatch]:
+        return normalizer.read_sample(
+            payload, plan.report, plan.query.x_axis, has_x_column=has_x_column
+        )
 
-    return _each_run(context, plan, read)
+    for run, found in _each_run(context, plan, returned, read):
+        yield run, {key: points for by_key in found for key, points in by_key.items()}
 
 
 def _each_run(
-    context: Context, plan: Plan, read: Callable[[list[Any]], _Read]
-) -> Iterator[tuple[FoundRun, _Read]]:
-    """Fetch and read the samples of all runs concurrently; yield those that did not fail.
+    context: Context, plan: Plan, returned: _Returned, read: Callable[[Any], _Read]
+) -> Iterator[tuple[FoundRun, list[_Read]]]:
+    """Fetch and read the samples of all runs concurrently; yield what did not fail.
 
     Raises:
         NotOfferedError: The server draws no samples on this axis.
     """
-    outcome = plan.outcome()
 
-    def fetch(run: FoundRun) -> _Read | SwanlabExportError:
+    def fetch(run: FoundRun) -> list[tuple[list[str], list[_Read] | SwanlabExportError]]:
         try:
-            return read(_fetch_samples(context, plan, run))
+            return _fetch_samples(context, plan, run, read)
         except SwanlabExportError as error:
-            return error
+            return [(plan.keys_of(run), error)]
 
     with context.progress.bar("runs", total=len(plan.runs), unit="runs") as bar:
-        for run, found in zip(plan.runs, context.client.map(fetch, plan.runs), strict=True):
+        for run, parts in zip(plan.runs, context.client.map(fetch, plan.runs), strict=True):
             bar.add(1)
-            if isinstance(found, NotOfferedError):
-                raise found
-            if isinstance(found, SwanlabExportError):
-                outcome.fail(run.ref, found)
-            else:
+            found: list[_Read] = []
+            failed: list[tuple[list[str], SwanlabExportError]] = []
+            for keys, each in parts:
+                if isinstance(each, SwanlabExportError):
+                    failed.append((keys, each))
+                else:
+                    found += each
+            plan.leave_out(run, failed, is_all=not found)
+            returned.add_failed(run, [key for keys, _ in failed for key in keys], is_all=not found)
+            if found or not failed:
                 yield run, found
 
 
-def _fetch_samples(context: Context, plan: Plan, run: FoundRun) -> list[Any]:
-    x_key = plan.query.x_key
-    fetch = partial(
-        endpoint.fetch_sample,
-        context.client,
-        run.source,
-        points=plan.query.sample,
-        x_axis="step" if x_key else plan.query.x_axis,
-        x_key=x_key,
-    )
+def _fetch_samples(
+    context: Context, plan: Plan, run: FoundRun, read: Callable[[Any], _Read]
+) -> list[tuple[list[str], list[_Read] | SwanlabExportError]]:
+    client, x_key = context.client, plan.query.x_key
 
-    def fetch_or_split(keys: list[str]) -> list[Any]:
+    def fetch(keys: list[str]) -> _Read:
+        payload = endpoint.fetch_sample(
+            client,
+            run.source,
+            keys,
+            points=plan.query.sample,
+            x_axis="step" if x_key else plan.query.x_axis,
+            x_key=x_key,
+        )
+        return read(payload)
+
+    def fetch_fewer(keys: list[str]) -> list[_Read]:
         """Fetch the samples of some keys, in smaller requests if the server refuses so many."""
         try:
             return [fetch(keys)]
@@ -200,14 +220,16 @@ def _fetch_samples(context: Context, plan: Plan, run: FoundRun) -> list[Any]:
             size = next((size for size in _KEYS_PER_SAMPLE if size < len(keys)), None)
             if size is None:
                 raise _unknown_axis(plan, refused) from None
-        found = [payload for part in chunks_of(keys, size) for payload in fetch_or_split(part)]
-        context.client.capabilities.lower(_KEYS, size)
+        except NotFoundError as error:
+            raise plan.what_is_missing(client, run, error) from None
+        found = [each for part in chunks_of(keys, size) for each in fetch_fewer(part)]
+        client.capabilities.lower(_KEYS, size)
         return found
 
-    size = context.client.capabilities.limit(_KEYS, EXPORT_COLUMNS_MAX)
+    size = client.capabilities.limit(_KEYS, EXPORT_COLUMNS_MAX)
     chunks = chunks_of(plan.keys_of(run), size)
-    payloads = context.client.map(fetch_or_split, chunks)
-    return [payload for of_chunk in payloads for payload in of_chunk]
+    of_chunks = client.map(lambda keys: plan.partial.fetch(keys, fetch_fewer), chunks)
+    return [part for of_chunk in of_chunks for part in of_chunk]
 
 
 def _unknown_axis(plan: Plan, refused: ServerError) -> ServerError:

@@ -6,12 +6,14 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.endpoints import metrics as endpoint
+from swanlab_export.errors import SwanlabExportError
 from swanlab_export.limits import RUNS_PER_REQUEST
 from swanlab_export.pagination import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.report import Report
@@ -24,19 +26,30 @@ def join_summaries(
     runs: Iterable[tuple[_Run, RunSource]],
     choose_keys: Callable[[list[RunSource]], Sequence[str] | None],
     report: Report,
-) -> Iterator[tuple[_Run, Mapping[str, Any]]]:
-    """Yield each run with its summary, one request for a few hundred runs, concurrently.
+    partial: Partial,
+) -> Iterator[tuple[_Run, Mapping[str, Any] | SwanlabExportError]]:
+    """Yield each run with its summary or its error, one request for a few hundred runs, concurrently.
 
     Args:
         client: The server.
         runs: Whatever stands for a run, and how data requests name it.
         choose_keys: The keys that are wanted of some runs; None means all.
         report: Gets a warning that counts the runs that the server left out.
+        partial: Decides what it means that runs fail: without it, a batch has one error.
     """
 
-    def fetch(
+    def fetch_batch(
         some: list[tuple[_Run, RunSource]],
-    ) -> list[tuple[_Run, Mapping[str, Any] | None]]:
+    ) -> list[tuple[_Run, Mapping[str, Any] | SwanlabExportError | None]]:
+        found: list[tuple[_Run, Mapping[str, Any] | SwanlabExportError | None]] = []
+        for part, summaries in partial.fetch(some, fetch):
+            if isinstance(summaries, SwanlabExportError):
+                found += [(run, summaries) for run, _ in part]
+            else:
+                found += summaries
+        return found
+
+    def fetch(some: list[tuple[_Run, RunSource]]) -> list[tuple[_Run, Mapping[str, Any] | None]]:
         sources = [source for _, source in some]
         keys = choose_keys(sources)
         if keys is not None and not keys:
@@ -48,11 +61,11 @@ def join_summaries(
     count = missing = 0
     batches = in_batches(runs, RUNS_PER_REQUEST)
     # The first one by itself, for its size says how many may be fetched ahead.
-    first = map(fetch, islice(batches, 1))
-    for pairs in chain(first, client.map(fetch, batches)):
+    first = map(fetch_batch, islice(batches, 1))
+    for pairs in chain(first, client.map(fetch_batch, batches)):
         for run, summary in pairs:
             count += 1
             missing += summary is None
-            yield run, summary or {}
+            yield run, {} if summary is None else summary
     if missing:
         report.warn(f"{missing} of {count} runs have no summary")

@@ -1,0 +1,252 @@
+"""``--partial``: what can be had is given, what is missing is named, and files say so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import swanlab_export as se
+from swanlab_export.sandbox import Sandbox, parse_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Call = Callable[..., Result]
+
+PROJECT = "ada-lab/digits"
+FIRST, SECOND = f"{PROJECT}/mlp-adam", f"{PROJECT}/diverged"
+MANY = "synthetic/many40"
+# The run is listed, but whatever is asked of it is not found.
+GONE_RUN = r"gone=(many40-7\b)"
+BAD_KEY = 'refuse="key":"acc"'
+EVERY_POINT = ["run", "metrics", "-p", MANY, "--keys", "loss", "--all"]
+EVERY_KEY = ["run", "metrics", FIRST, "--keys", "loss,acc,lr", "--all"]
+
+
+def what(path: Path) -> dict[str, Any]:
+    """What a Parquet file says of itself."""
+    found: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"swanlab_export"])
+    return found
+
+
+def asked(server: Sandbox, part: str) -> int:
+    """How many requests went to paths that contain ``part``."""
+    return sum(part in record.path for record in server.requests)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A file to save to."""
+    return tmp_path / "t.parquet"
+
+
+@pytest.mark.parametrize("words", [["--all"], []], ids=["all", "sample"])
+def test_a_listed_run_that_is_gone_is_left_out(
+    words: list[str], server: Sandbox, target: Path, call: Call
+) -> None:
+    """The other 39 runs are saved, and the file says which run is missing, and why."""
+    server.faults = parse_faults([GONE_RUN])
+    command = ["run", "metrics", "-p", MANY, "--keys", "loss", "--sample", "5", *words]
+    done = call(*command, "--partial", "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert f"left out: {MANY}/many40-7: " in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: incomplete: 1 item left out, see above"
+    assert len(pd.read_parquet(target)["run_id"].unique()) == 39
+    said = what(target)
+    assert said["incomplete"] is True
+    assert [each["item"] for each in said["left_out"]] == [f"{MANY}/many40-7"]
+    assert "404" in said["left_out"][0]["reason"]
+
+
+def test_without_it_nothing_is_saved_and_the_error_says_what_it_would_give(
+    server: Sandbox, target: Path, call: Call
+) -> None:
+    """One of 40 listed runs is gone: exit 4, no file, and the other 39 are offered."""
+    server.faults = parse_faults([GONE_RUN, "where=scalar/export"])
+    done = call(*EVERY_POINT, "--save", str(target))
+    assert done.exit_code == 4, done.output
+    assert f"{MANY}/many40-7: " in done.stderr
+    assert "--partial gives the other 39 runs" in done.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("words", [["--all"], [], ["--layout", "wide", "--all"], ["--raw"]])
+def test_a_key_that_fails_is_left_out(words: list[str], server: Sandbox, call: Call) -> None:
+    """The other keys of the run are given, and the key is named with its reason."""
+    server.faults = parse_faults([BAD_KEY])
+    command = ["run", "metrics", FIRST, "--keys", "loss,acc,lr", *words]
+    done = call(*command, "--partial")
+    assert done.exit_code == 5, done.output
+    assert f"left out: {FIRST}, key 'acc': POST /house/metrics/scalar" in done.stderr
+    server.faults = parse_faults([])
+    others = call("run", "metrics", FIRST, "--keys", "loss,lr", *words)
+    found, expected = json.loads(done.stdout), json.loads(others.stdout)
+    if "--raw" in words:
+        found, expected = (sorted(each["data"], key=str) for each in (found, expected))
+    if "wide" in words:
+        found = [{k: v for k, v in row.items() if not k.startswith("acc")} for row in found]
+    assert found == expected
+
+
+@pytest.mark.parametrize("words", [["--all"], []], ids=["all", "sample"])
+def test_a_key_that_fails_ends_the_call_without_it(
+    words: list[str], server: Sandbox, target: Path, call: Call
+) -> None:
+    """Exit 5, no file, and the error says that the other keys can be had."""
+    server.faults = parse_faults([BAD_KEY])
+    command = ["run", "metrics", FIRST, "--keys", "loss,acc,lr", *words]
+    done = call(*command, "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert "--partial gives the keys that can be had" in done.stderr
+    assert not target.exists()
+
+
+def test_a_batch_is_not_split_while_the_server_is_unavailable(server: Sandbox, call: Call) -> None:
+    """After 500 the keys of an export are not requested one by one: they fail together."""
+    server.faults = parse_faults(["500=1", "where=scalar/export"])
+    done = call(*EVERY_KEY, "--partial")
+    assert done.exit_code == 6, done.output
+    assert asked(server, "scalar/export") == 1
+
+
+def test_keys_of_a_run_that_is_gone_are_not_tried_one_by_one(server: Sandbox, call: Call) -> None:
+    """One request tells that the run itself is gone."""
+    server.faults = parse_faults(["gone=many40-7|runs/many40-7", "where=export|runs/"])
+    words = ["run", "metrics", "-p", MANY, "--keys", "loss,acc", "--all", "--partial"]
+    done = call(*words, "--format", "csv")
+    assert done.exit_code == 5, done.output
+    exports = [r.body for r in server.requests if "scalar/export" in r.path]
+    assert sum('many40-7"' in json.dumps(body) for body in exports) <= 2  # and the probe
+    assert f"left out: {MANY}/many40-7: " in done.stderr
+
+
+def test_after_twenty_bad_items_the_rest_is_given_up(
+    server: Sandbox, target: Path, call: Call
+) -> None:
+    """Where nearly everything fails, no more is requested, and the rest is named as such."""
+    server.faults = parse_faults(['refuse="many40-[1-3]', "where=scalar/export"])
+    done = call(*EVERY_POINT, "--partial", "--jobs", "1", "--save", str(target))
+    assert done.exit_code == 5, done.output
+    left_out = what(target)["left_out"]
+    given_up = [each for each in left_out if "not requested" in each["reason"]]
+    assert len(left_out) - len(given_up) == 20
+    kept = set(pd.read_parquet(target)["run_id"])
+    assert len(kept) + len(left_out) == 40
+    assert {"many40-0"} <= kept
+    assert len([line for line in done.stderr.splitlines() if line.startswith("left out: ")]) == 6
+
+
+def test_where_nothing_is_left_nothing_is_saved(server: Sandbox, target: Path, call: Call) -> None:
+    """All keys fail: the old file stays, and the exit code is that of the failure."""
+    target.write_bytes(b"good")
+    server.faults = parse_faults(["refuse=.", "where=scalar/export"])
+    done = call(*EVERY_KEY, "--partial", "--save", str(target))
+    assert done.exit_code == 1, done.output
+    assert f"{FIRST}: POST /house/metrics/scalar/export failed with status 400" in done.stderr
+    assert target.read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json.gz", "t.jsonl", "t.xlsx", "t.feather", "t.svg"])
+def test_a_file_without_room_for_it_has_a_mark_beside_it(
+    name: str, server: Sandbox, tmp_path: Path, call: Call
+) -> None:
+    """``NAME.incomplete.json`` says what was left out, and the next complete save removes it."""
+    mark = tmp_path / f"{name}.incomplete.json"
+    words = [*EVERY_KEY, "--save", str(tmp_path / name)]
+    server.faults = parse_faults([BAD_KEY])
+    assert call(*words, "--partial").exit_code == 5
+    said = json.loads(mark.read_text(encoding="utf-8"))
+    assert said["incomplete"] is True
+    assert said["left_out"][0]["item"] == f"{FIRST}, key 'acc'"
+    assert said["source"]["command"] == "run metrics"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, mark.name]
+    server.faults = parse_faults([])
+    assert call(*words).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_parquet_file_of_parts_reads_like_any_other(
+    server: Sandbox, target: Path, call: Call
+) -> None:
+    """Its rows, types and the rest of its metadata are as in a complete file."""
+    server.faults = parse_faults([BAD_KEY])
+    assert call(*EVERY_KEY, "--partial", "--save", str(target)).exit_code == 5
+    found, frame, said = pq.read_table(target), pd.read_parquet(target), what(target)
+    server.faults = parse_faults([])
+    words = ["run", "metrics", FIRST, "--keys", "loss,lr", "--all"]
+    assert call(*words, "--save", str(target)).exit_code == 0
+    assert found.equals(pq.read_table(target))
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(target))
+    assert said["table"] == "metrics"
+    assert "incomplete" not in what(target)
+
+
+def test_in_python_the_rest_comes_with_a_warning(server: Sandbox) -> None:
+    """``partial=True`` returns what is left; the warning and ``.attrs`` say what is missing."""
+    server.faults = parse_faults([BAD_KEY])
+    with se.connect(host=server.url, api_key=server.api_key) as api:
+        with pytest.warns(se.SwanlabExportWarning, match="incomplete, 1 item left out: .*'acc'"):
+            frame = api.run.metrics(FIRST, keys="loss,acc", all=True, partial=True)
+        with pytest.warns(se.SwanlabExportWarning, match="incomplete"):
+            table = api.using("arrow").run.metrics(FIRST, keys="loss,acc", all=True, partial=True)
+        with pytest.raises(se.IncompleteError, match="partial=True gives the keys that can be"):
+            api.run.metrics(FIRST, keys="loss,acc", all=True)
+    assert frame["key"].unique().tolist() == ["loss"]
+    assert frame.attrs["incomplete"] is True
+    assert [each["item"] for each in frame.attrs["left_out"]] == [f"{FIRST}, key 'acc'"]
+    said = json.loads(table.schema.metadata[b"swanlab_export"])
+    assert said["left_out"] == frame.attrs["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("csv=half", []), ("csv=missing", ["--layout", "wide"]), ("csv=half", ["--raw"])],
+    ids=["long", "wide", "raw"],
+)
+def test_an_export_that_lacks_what_is_announced_is_requested_again(
+    fault: str, words: list[str], server: Sandbox, target: Path, call: Call
+) -> None:
+    """Points are counted before they can be exported: after a pause the export is whole."""
+    server.faults = parse_faults([fault, "times=1"])
+    command = ["run", "metrics", FIRST, "--keys", "loss", "--all", *words]
+    path = target if "--raw" not in words else target.with_suffix(".json")
+    done = call(*command, "--save", str(path), retries=1)
+    assert done.exit_code == 0, done.output
+    assert asked(server, "scalar/export") == 2
+    if "--raw" not in words:
+        assert pq.read_metadata(path).num_rows == 880
+
+
+def test_a_run_that_never_reaches_the_announced_step(
+    server: Sandbox, target: Path, call: Call
+) -> None:
+    """It is left out alone, with the step that it lacks as the reason."""
+    server.faults = parse_faults(["csv=half", "where=exports/csv/many40-7/"])
+    done = call(*EVERY_POINT, "--save", str(target))
+    assert done.exit_code == 5, done.output
+    assert "--partial gives the other 39 runs" in done.stderr
+    assert not target.exists()
+    done = call(*EVERY_POINT, "--save", str(target), "--partial")
+    assert done.exit_code == 5, done.output
+    (left_out,) = what(target)["left_out"]
+    assert left_out["item"] == f"{MANY}/many40-7"
+    assert "the server announced step 4999" in left_out["reason"]
+    assert len(pd.read_parquet(target)["run_id"].unique()) == 39
+
+
+def test_paths_of_which_some_do_not_exist_are_all_named(target: Path, call: Call) -> None:
+    """Exit 4, each path that does not exist is named, and no file is written."""
+    paths = [f"{PROJECT}/nobody-{i}" for i in range(8)]
+    done = call("run", "summary", FIRST, SECOND, *paths, "--save", str(target))
+    assert done.exit_code == 4, done.output
+    for path in paths:
+        assert f"{path}: " in done.stderr
+    assert "--partial gives the other 2 runs" in done.stderr
+    assert not target.exists()
