@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# Of things that are counted: how fast they come is no help, and leaves the bar no room.
+_COUNTED = (
+    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}{postfix}]"
+)
+
+
 class Bar(Protocol):
     """Counts one thing that is under way; safe to call from several threads."""
 
@@ -38,7 +44,7 @@ class TqdmProgress(Progress):
 
     @contextmanager
     def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
-        """Draw a bar; bytes are scaled to kB and MB."""
+        """Draw a bar; bytes are scaled to kB and MB, and have a rate."""
         tqdm = _import_tqdm()
         is_bytes = unit == "B"
         with tqdm(
@@ -46,6 +52,7 @@ class TqdmProgress(Progress):
             total=total,
             unit=unit if is_bytes else f" {unit}",
             unit_scale=is_bytes,
+            bar_format=None if is_bytes or total is None else _COUNTED,
             leave=False,
             dynamic_ncols=True,
         ) as drawn:

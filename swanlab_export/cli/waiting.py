@@ -1,4 +1,4 @@
-"""Progress bars of a command, and a line where nothing is shown for a while before the first."""
+"""Progress bars of a command, and a line where nothing is shown for a while."""
 
 from __future__ import annotations
 
@@ -23,19 +23,33 @@ class VisibleProgress(Progress):
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._bars = TqdmProgress()
-        self._timer = threading.Timer(_QUIET_S, say, ["waiting for the server"])
-        self._timer.daemon = True
+        self._say = say
+        self._drawn = 0
+        self._is_over = False
+        self._timer = self._start_timer("waiting for the server")
 
     def __enter__(self) -> Self:
-        self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._timer.cancel()
 
     @contextmanager
     def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
-        """Draw a bar, which shows from now on that something happens."""
+        """Draw a bar, which shows while it is there that something happens."""
         self._timer.cancel()
-        with self._bars.bar(title, total=total, unit=unit) as drawn:
-            yield drawn
+        self._drawn += 1
+        try:
+            with self._bars.bar(title, total=total, unit=unit) as drawn:
+                yield drawn
+        finally:
+            self._drawn -= 1
+            if not self._drawn and not self._is_over:
+                self._timer = self._start_timer("still working")
+
+    def _start_timer(self, text: str) -> threading.Timer:
+        timer = threading.Timer(_QUIET_S, self._say, [text])
+        timer.daemon = True
+        timer.start()
+        return timer

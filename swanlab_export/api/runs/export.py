@@ -105,7 +105,8 @@ class _Exports:
         chosen = ExportFilter(task.keys, task.x_index, self._selection)
         for block in chosen.select(self._read(task, downloads, kept)):
             self._rows += block.num_rows
-            self._bar.describe(f"{self._rows:,} rows, {self._size_bytes / 1e6:,.1f} MB")
+            size = "" if self._is_single else f", {self._size_bytes / 1e6:,.1f} MB"
+            self._bar.describe(f"{self._rows:,} rows{size}")
             yield block
         announced = self._announced.get(task.run.run_id, {})
         has_length = all(download.has_length for download in downloads)
@@ -139,13 +140,14 @@ class _Exports:
 
     def _counted(self, download: Download, kept: list[bytes] | None) -> Iterator[bytes]:
         """Count bytes."""
-        is_sized = False
+        is_begun = False
         for chunk in download:
             self._size_bytes += len(chunk)
             if self._is_single:
-                if not is_sized and download.size_bytes is not None:
-                    self._bar.expect(download.size_bytes)
-                    is_sized = True
+                if not is_begun:
+                    self._bar.describe("")
+                    self._bar.expect(download.size_bytes or 0)
+                    is_begun = True
                 self._bar.add(len(chunk))
             if kept is not None:
                 kept.append(chunk)
