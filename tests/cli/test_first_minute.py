@@ -53,8 +53,9 @@ def example(words: tuple[str, ...], program: str = "swanlab-export") -> list[str
     return shlex.split(printed)
 
 
-# These need a login, go on for ever, or write with the shell.
+# These need a login or a backup, go on for ever, or write with the shell.
 APART = {("login",), ("verify",), ("logout",), ("sandbox", "serve"), ("completion",)}
+APART |= {("backup", name) for name in ("status", "diff", "verify")}
 
 
 @pytest.mark.parametrize("words", [c for c in COMMANDS if c not in APART], ids=" ".join)
@@ -81,6 +82,15 @@ def test_the_examples_of_the_login_run(
         done = run(*example((command,))[1:], typed=server.api_key)
         assert done.exit_code == 0, done.output
     assert not (tmp_path / ".swanlab" / ".netrc").exists()
+
+
+def test_the_examples_of_backups_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder where the first one made a backup, twice, the others print what there is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "run", "status", "diff", "verify"):
+        done = run(*example(("backup", name))[1:])
+        assert done.exit_code == 0, done.output
+        assert done.stdout
 
 
 def test_the_example_of_the_sandbox_runs(tmp_path: Path) -> None:
