@@ -44,4 +44,12 @@ TEXT_FORMATS = ("json", "jsonl", "csv", "tsv")
 FRAMES = ("pandas", "arrow", "polars", "batches")
 SANDBOX = "sandbox"
 PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
-GENERATIONS = ("2.6", "2.8", "3.1")
+
+# Servers: each generation is named after a release of the self-hosted server; with the release of
+# the official client that its endpoints came with.
+RELEASES = {
+    "2.6": "client 0.7.7 (February 2026)",
+    "2.8": "client 0.8.0 (June 2026)",
+    "3.1": "client 0.9.0 (July 2026)",
+}
+GENERATIONS = tuple(RELEASES)

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from swanlab_export.errors import ServerError
+from swanlab_export.limits import GENERATIONS, RELEASES
 
 if TYPE_CHECKING:
     from swanlab_export.client.request import Request
@@ -26,6 +27,19 @@ class Capabilities:
         self._lock = threading.Lock()
         self._is_offered: dict[str, bool] = {}
         self._limits: dict[str, int] = {}
+        self._offers: dict[str, bool] = {}
+
+    @property
+    def generation(self) -> str:
+        """The generation that the server seems to be of, as far as endpoints have shown it.
+
+        The newest of which it offers an endpoint; with a ``+`` while nothing newer was asked for.
+        """
+        with self._lock:
+            offers = dict(self._offers)
+        newest = max((g for g, is_offered in offers.items() if is_offered), default=GENERATIONS[0])
+        newer = GENERATIONS[GENERATIONS.index(newest) + 1 :]
+        return newest if not newer or any(g in offers for g in newer) else f"{newest}+"
 
     def learn(self, feature: str, *, is_offered: bool) -> None:
         """Remember whether a feature is offered; what was learned first stays."""
@@ -69,11 +83,13 @@ class Capabilities:
         """
         if request.since and (status < 300 or status == 404):
             self.learn(str(request), is_offered=status != 404)
+            with self._lock:
+                self._offers[request.since] = self._offers.get(request.since) or status != 404
             self.check(request)
 
     def _not_offered(self, request: Request) -> NotOfferedError:
         return NotOfferedError(
-            f"this server does not offer {request}; it came with {request.since}",
+            f"this server does not offer {request}; it came with {RELEASES[request.since]}",
             method=request.method,
             path=request.path,
             status=404,

@@ -273,7 +273,10 @@ class Client:
         self._pause.wait()
         if url.startswith("/") and not url.startswith("//"):
             url = self.settings.host + url
-        with self._limit(_READ_TIMEOUTS) as deadline, _logged("GET", bare_url(url)) as record:
+        with (
+            self._limit(_READ_TIMEOUTS) as deadline,
+            _logged("GET", bare_url(url), self.capabilities) as record,
+        ):
             response = self._storage.open("GET", url, self._timeouts_s, headers=headers)
             record.append(response.status_code)
         self._slow_down(response.status_code, response.headers)
@@ -412,7 +415,10 @@ class Client:
         with self.permit():
             # Within: a thread that waited for a permit must not miss a pause that began meanwhile.
             self._pause.wait()
-            with self._limit(_RESPONSE_TIMEOUTS), _logged(request.method, request.path) as record:
+            with (
+                self._limit(_RESPONSE_TIMEOUTS),
+                _logged(request.method, request.path, self.capabilities) as record,
+            ):
                 opened = self._api.open(
                     request.method,
                     url,
@@ -485,7 +491,7 @@ def _asked_s(headers: Any) -> float | None:
 
 
 @contextmanager
-def _logged(method: str, path: str) -> Iterator[list[int]]:
+def _logged(method: str, path: str, capabilities: Capabilities) -> Iterator[list[int]]:
     """Log a request with what is added to the record: its status and the size of its body."""
     record: list[int] = []
     began = time.monotonic()
@@ -496,7 +502,8 @@ def _logged(method: str, path: str) -> Iterator[list[int]]:
         status, size = (*record, None, None)[:2]
         sized = "" if size is None else f", {size:,} bytes"
         _log.debug(
-            "%s %s: %s in %.0f ms%s", method, printable(path), status or "failed", took_ms, sized
+            "%s %s: %s in %.0f ms%s, generation %s",
+            *(method, printable(path), status or "failed", took_ms, sized, capabilities.generation),
         )
 
 

@@ -22,8 +22,8 @@ class Request:
         repeatable: False for what would create a thing twice.
         secrets: Values, such as passwords, that no message may show, even if the server repeats
             them.
-        since: The release that an endpoint came with, where its path names no object: then 404
-            means that the server lacks the endpoint.
+        since: The generation of servers that an endpoint came with, one of ``GENERATIONS``, where
+            its path names no object: then 404 means that the server lacks the endpoint.
     """
 
     method: str

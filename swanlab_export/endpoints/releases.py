@@ -1,4 +1,4 @@
-"""Which release each endpoint came with, where its path names no object.
+"""Which generation of servers each endpoint came with, where its path names no object.
 
 A server that lacks such an endpoint responds 404, as it does for an object that does not exist.
 Endpoints that are not listed are offered by every server that is known of.
@@ -10,28 +10,25 @@ from typing import Any
 
 from swanlab_export.client import Request
 
-_FEBRUARY = "client 0.7.7 (February 2026)"
-_JUNE = "client 0.8.0 (June 2026)"
-_JULY = "client 0.9.0 (July 2026)"
 SINCE = {
-    "GET /self_hosted/info": _FEBRUARY,
-    "GET /self_hosted/users": _FEBRUARY,
-    "POST /self_hosted/users": _FEBRUARY,
-    "GET /user/profile": _JUNE,
-    "GET /self_hosted/projects": _JUNE,
-    "GET /self_hosted/groups": _JUNE,
-    "GET /self_hosted/summary": _JUNE,
-    "GET /house/metrics/log": _JUNE,
-    "POST /house/metrics/log/export": _JUNE,
-    "POST /house/metrics/media": _JUNE,
-    "POST /house/metrics/f_media": _JUNE,
-    "POST /house/metrics/scalar": _JUNE,
-    "POST /house/metrics/summaries": _JUNE,
-    "POST /house/metrics/scalar/export": _JULY,
-    "POST /house/metrics/scalar/keys": _JULY,
-    "POST /house/metrics/media/keys": _JULY,
-    "POST /house/metrics/scalar/availability": _JULY,
-    "POST /house/metrics/media/availability": _JULY,
+    "GET /self_hosted/info": "2.6",
+    "GET /self_hosted/users": "2.6",
+    "POST /self_hosted/users": "2.6",
+    "GET /user/profile": "2.8",
+    "GET /self_hosted/projects": "2.8",
+    "GET /self_hosted/groups": "2.8",
+    "GET /self_hosted/summary": "2.8",
+    "GET /house/metrics/log": "2.8",
+    "POST /house/metrics/log/export": "2.8",
+    "POST /house/metrics/media": "2.8",
+    "POST /house/metrics/f_media": "2.8",
+    "POST /house/metrics/scalar": "2.8",
+    "POST /house/metrics/summaries": "2.8",
+    "POST /house/metrics/scalar/export": "3.1",
+    "POST /house/metrics/scalar/keys": "3.1",
+    "POST /house/metrics/media/keys": "3.1",
+    "POST /house/metrics/scalar/availability": "3.1",
+    "POST /house/metrics/media/availability": "3.1",
 }
 
 

@@ -316,10 +316,10 @@ def test_warnings_do_not_pile_up(count: int, last: str, call: Callable[..., Resu
 
 
 def test_debug_shows_requests_without_the_key(server: Sandbox, call: Callable[..., Result]) -> None:
-    """``--debug`` prints method, path, status, time and size of each request, and no key."""
+    """``--debug`` prints method, path, status, time, size and generation, and no key."""
     done = call("user", "info", "--debug")
     assert "debug: POST /login/api_key: 200 in " in done.stderr
     assert "debug: GET /user/profile: 200 in " in done.stderr
-    assert " bytes" in done.stderr
+    assert " bytes, generation 2.6+\n" in done.stderr
     assert server.api_key not in done.stderr
     assert "debug:" not in call("user", "info").stderr

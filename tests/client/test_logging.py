@@ -17,7 +17,7 @@ GET = Request("GET", "/thing", params=(("page", 1),))
 
 
 def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
-    """Method, path, status, time and size are logged; key, session and signatures never are."""
+    """Method, path, status, time, size and generation are logged; no key, session or signature."""
     caplog.set_level(logging.DEBUG)
 
     def respond(asked: Asked) -> bytes | None:
@@ -33,7 +33,8 @@ def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
         "GET /thing: 200",
         f"GET {server.url}/file: 200",
     ]
-    assert ours[1].endswith(" ms, 3 bytes")
+    assert ours[1].endswith(" ms, 3 bytes, generation 2.6+")
+    assert ours[2].endswith(" ms, generation 2.6+")
     assert any(record.name == "urllib3.connectionpool" for record in caplog.records)
     for secret in (KEY, SID, "signature-one", "signature-two"):
         assert secret not in caplog.text
