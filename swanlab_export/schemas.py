@@ -387,6 +387,21 @@ USERS = TableSchema(
     ),
 )
 
+ENDPOINTS = TableSchema(
+    "endpoints",
+    "one row per endpoint of the server",
+    (
+        Column("endpoint", TEXT, "method and path, without names of yours"),
+        Column("generation", TEXT, "generations of servers that have it"),
+        Column("status", INT, "status of the response; missing where none came"),
+        Column("took_ms", FLOAT, "until the response had been read", "ms"),
+        Column("size_bytes", INT, "size of the response", "bytes"),
+        Column("result", TEXT, "as declared, differs, missing, refused, failed or not asked"),
+        Column("differences", TEXT, "names, types and nulls that differ from what is declared"),
+    ),
+    is_closed=True,
+)
+
 DECLARED = (
     WORKSPACES,
     PROJECTS,
@@ -402,6 +417,7 @@ DECLARED = (
     INSTANCE,
     USAGE,
     USERS,
+    ENDPOINTS,
 )
 
 # What a backup holds, as its Parquet files have it: see the README inside of a backup.

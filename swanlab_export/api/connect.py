@@ -6,9 +6,10 @@ import os
 import weakref
 from contextlib import ExitStack, contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from swanlab_export.api.context import Context
+from swanlab_export.api.doctor import Doctor
 from swanlab_export.api.outputs import FileOutput, FrameOutput, show_warning
 from swanlab_export.api.projects import Projects
 from swanlab_export.api.resource import F, Output
@@ -197,7 +198,7 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
         yield Settings(sandbox.url, sandbox.url, key, has_any_port=True)
 
 
-class Api(Generic[F]):
+class Api(Doctor[F]):
     """A connection to one server; ``connect`` makes one.
 
     Each call returns a frame of the table that the command of its name prints::
@@ -211,11 +212,13 @@ class Api(Generic[F]):
         api.run.medias                      images, audio and so on, with URLs or as files
         api.run.logs  .export_logs          console logs
         api.user.info                       who is logged in
+        api.doctor                          what this server offers, for a report of a problem
         api.self_hosted.info  .summary  .create_user  .list_users  .list_projects
                         .list_workspaces    administration of a self-hosted instance
     """
 
     def __init__(self, context: Context, output: Output[F], close: Callable[[], object]) -> None:
+        super().__init__(context, output)
         self._close = close
         self.context = context
         self.output = output

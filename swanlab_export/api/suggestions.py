@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from swanlab_export.endpoints import projects, workspaces
+from swanlab_export.endpoints import projects, runs, workspaces
 from swanlab_export.errors import NotFoundError, SwanlabExportError
 from swanlab_export.messages import closest, quote
 from swanlab_export.normalizers.entities import normalize_projects, normalize_workspaces
 from swanlab_export.normalizers.values import as_list
 from swanlab_export.pagination import Pages
 from swanlab_export.progress import Progress
-from swanlab_export.refs import ProjectRef, WorkspaceRef
+from swanlab_export.refs import ProjectRef, RunRef, WorkspaceRef
 from swanlab_export.report import Report
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from swanlab_export.api.context import Context
 
-_PROJECTS_ASKED_FOR = 100
+_ASKED_FOR = 100
 
 
 @contextmanager
-def suggest(context: Context, ref: WorkspaceRef | ProjectRef) -> Iterator[None]:
-    """Add names that may be meant to the error that a workspace or project does not exist."""
+def suggest(context: Context, ref: WorkspaceRef | ProjectRef | RunRef) -> Iterator[None]:
+    """Add names that may be meant to the error that a workspace, project or run does not exist."""
     try:
         yield
     except NotFoundError as error:
@@ -41,9 +41,13 @@ def suggest(context: Context, ref: WorkspaceRef | ProjectRef) -> Iterator[None]:
         ) from None
 
 
-def _describe_known(context: Context, ref: WorkspaceRef | ProjectRef) -> str:
-    """Name projects of the workspace, or workspaces where there is no such workspace."""
+def _describe_known(context: Context, ref: WorkspaceRef | ProjectRef | RunRef) -> str:
+    """Name runs of the project, or projects of the workspace, or workspaces: what there is."""
     try:
+        if isinstance(ref, RunRef):
+            with suppress(NotFoundError):
+                return _name_closest(f"runs of {ref.project}", ref.run, _find_runs(context, ref))
+            ref = ref.project
         if isinstance(ref, ProjectRef):
             with suppress(NotFoundError):
                 known = find_projects(context, WorkspaceRef(ref.workspace))
@@ -73,7 +77,7 @@ def find_projects(context: Context, ref: WorkspaceRef) -> list[str]:
         lambda page, size: projects.projects_page(ref, page, size, search=None, sort=None),
         projects.identify,
         page=1,
-        size=_PROJECTS_ASKED_FOR,
+        size=_ASKED_FOR,
         all=False,
         title="projects",
         progress=Progress(),
@@ -81,3 +85,18 @@ def find_projects(context: Context, ref: WorkspaceRef) -> list[str]:
     table = normalize_projects(items, Report(), context.web_host)
     names: list[str] = table.to_arrow()["name"].to_pylist()
     return names
+
+
+def _find_runs(context: Context, ref: RunRef) -> list[str]:
+    """The slugs and ids of the first runs of a project, those that were begun last."""
+    items = Pages(
+        context.client,
+        lambda page, size: runs.runs_page(ref.project, page, size),
+        runs.identify,
+        page=1,
+        size=_ASKED_FOR,
+        all=False,
+        title="runs",
+        progress=Progress(),
+    )
+    return [name for item in items for name in runs.read_names(item)]

@@ -32,6 +32,7 @@ _OWN = {
     "logout": "Remove the key from the login file.",
     "verify": "Check that the key is accepted.",
     "help": "Environment variables, exit codes, formats and filters explained.",
+    "doctor": "Show what a server offers, without any of your data.",
     "completion": "Print a script that lets the shell complete commands and options.",
 }
 # The module that holds each top-level command, where it is not of the same name.

@@ -23,9 +23,17 @@ from swanlab_export import messages
 from swanlab_export.cli import console
 from swanlab_export.cli.commands import program_name
 from swanlab_export.cli.options import command_line
-from swanlab_export.errors import IncompleteError, OutputError, SwanlabExportError, UsageError
+from swanlab_export.errors import (
+    IncompleteError,
+    OutputError,
+    ServerError,
+    SwanlabExportError,
+    UnavailableError,
+    UncertainError,
+    UsageError,
+)
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
-from swanlab_export.messages import argument, printable, quote
+from swanlab_export.messages import argument, printable, quote, shell_command
 from swanlab_export.report import Report, count_items
 from swanlab_export.settings import is_sandbox
 
@@ -417,7 +425,18 @@ def _fail(error: SwanlabExportError, *, debug: bool) -> NoReturn:
         traceback.print_exc(file=sys.stderr)
     trace_id = f" (trace id {error.trace_id})" if error.trace_id else ""
     say(f"error: {error.message}{trace_id}")
+    context = click.get_current_context()
+    if _is_puzzling(error) and context.command.name != "doctor" and not context.params.get("quiet"):
+        say(f"hint: {shell_command('doctor PATH')} shows what this server offers")
     sys.exit(error.exit_code)
+
+
+def _is_puzzling(error: SwanlabExportError) -> bool:
+    """Say whether the server lacks something, or failed or responded without an explanation."""
+    cause = error.__cause__ if isinstance(error, IncompleteError) else error
+    if isinstance(cause, UncertainError) or not isinstance(cause, ServerError | UnavailableError):
+        return False
+    return not cause.code and (isinstance(cause, ServerError) or cause.status == 500)
 
 
 def _interrupt(number: int, _frame: Any) -> NoReturn:

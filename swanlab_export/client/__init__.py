@@ -3,6 +3,17 @@
 from swanlab_export.client.capabilities import NotOfferedError
 from swanlab_export.client.client import Client, Login
 from swanlab_export.client.download import Download
+from swanlab_export.client.probe import ProbingClient
 from swanlab_export.client.request import Request
+from swanlab_export.client.response import decode, media_type
 
-__all__ = ["Client", "Download", "Login", "NotOfferedError", "Request"]
+__all__ = [
+    "Client",
+    "Download",
+    "Login",
+    "NotOfferedError",
+    "ProbingClient",
+    "Request",
+    "decode",
+    "media_type",
+]

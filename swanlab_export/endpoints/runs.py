@@ -138,6 +138,12 @@ def read_run_name(payload: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def read_names(payload: Any) -> list[str]:
+    """Read how paths may name a run: its slug, where it has one, and its id."""
+    found = [payload.get(name) for name in ("slug", "cuid")] if isinstance(payload, dict) else []
+    return [name for name in found if isinstance(name, str) and name]
+
+
 def is_pinned(payload: Any) -> bool:
     """Say whether a run is pinned: such a run comes whatever a filter says."""
     return isinstance(payload, dict) and bool(payload.get("pin"))

@@ -9,6 +9,7 @@ from swanlab_export.api.partial import Partial, count_others, is_of_item, refusa
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import Where, read_where
 from swanlab_export.api.runs.survey import all_runs
+from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
@@ -86,7 +87,8 @@ class FoundRun:
 
 def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
     """Fetch a run and, concurrently, the project that it is in."""
-    return _find_named(context, [ref], Partial(report, is_wanted=False), report)[0]
+    with suggest(context, ref):
+        return _find_named(context, [ref], Partial(report, is_wanted=False), report)[0]
 
 
 def find_runs(context: Context, wanted: Wanted, partial: Partial, report: Report) -> list[FoundRun]:
@@ -97,6 +99,9 @@ def find_runs(context: Context, wanted: Wanted, partial: Partial, report: Report
             does; names all.
         IncompleteError: One of several cannot be fetched, and may not be left out.
     """
+    if len(wanted.refs) == 1:
+        with suggest(context, wanted.refs[0]):
+            return _find_named(context, wanted.refs, partial, report)
     if wanted.project is None:
         return _find_named(context, wanted.refs, partial, report)
     return _find_in_project(context, wanted.project, wanted.rules, report)
