@@ -281,15 +281,15 @@ def test_both_programs_have_it(server: Sandbox) -> None:
     assert json.loads(done.stdout)["data"][0]["endpoint"] == "POST /login/api_key"
 
 
-def test_python_gets_the_same_table(server: Sandbox) -> None:
+def test_python_gets_the_same_table(server: Sandbox, tmp_path: Path) -> None:
     """``api.doctor`` returns a frame, and its summary is a warning."""
     with se.connect(host=server.url, api_key=server.api_key, frame="arrow") as api:
         with pytest.warns(se.SwanlabExportWarning, match=r"of generation 3\.1 does"):
             found = api.doctor(RUN)
         with pytest.warns(se.SwanlabExportWarning):
-            path = api.using(save="doctor.csv").doctor(RUN)
+            api.using(save=tmp_path / "doctor.csv").doctor(RUN)
     assert found["endpoint"].to_pylist() == list(OF)
-    path.unlink()
+    assert (tmp_path / "doctor.csv").read_text(encoding="utf-8").startswith("endpoint,generation,")
 
 
 HTML = reply(200, b"<html>", {"content-type": "text/html"})
