@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from swanlab_export.client import Client
     from swanlab_export.refs import RunRef
 
-_STATES = ("RUNNING", "FINISHED", "CRASHED", "ABORTED", "OFFLINE")
 _ROLES = ("VISITOR", "VIEWER", "MEMBER", "OWNER")
 _NAME = Nullable(TEXT)
 
@@ -99,7 +98,7 @@ _RUN = {
     "type?": Words(("CHAPTER", "SUMMARY")),
     "description?": _NAME,
     "show?": TRUTH,
-    "state": Words(_STATES),
+    "state": Words(RUN_STATES),
     "labels?": Nullable([{"name": TEXT, "colors?": ANY}]),
     **_optional("cluster", "job", "rootProId", "rootExpId", "cloneType"),
     "user?": Nullable({"username": TEXT, "name": _NAME, "avatar?": ANY, "status?": ANY}),
@@ -290,7 +289,7 @@ def learn(check: Check, facts: Facts, payload: Any) -> None:
         return  # its shape is what is reported
 
 
-_ALL_STATES = Rule("state", "STABLE", "IN", _STATES)
+_ALLRUN_STATES = Rule("state", "STABLE", "IN", RUN_STATES)
 _SIZE = PAGE_SIZES[0]
 _RUN_PATH = "/project/{workspace}/{project}/runs"
 _POINT = {"index": NUMBER, "data": NUMBER, "timestamp": UNIX_MS}
@@ -368,7 +367,7 @@ CHECKS = (
     ),
     Check(
         f"POST {_RUN_PATH}/shows",
-        lambda c, f: runs.fetch_filtered_runs(c, f.ref.project, [_ALL_STATES]),
+        lambda c, f: runs.fetch_filtered_runs(c, f.ref.project, [_ALLRUN_STATES]),
         Nullable([_RUN]),
     ),
     *map(_keys_check, METRIC_TYPES),
