@@ -97,7 +97,12 @@ def _rows(client: ProbingClient, check: Check, facts: Facts) -> list[Row]:
         if check.is_file:
             return [_file_row(row, began, None, failure)]
         error = failure
-    rows = [row | _describe(exchange, check, facts, error) for exchange in client.exchanges]
+    # The client asks for nothing where it has to know whether an endpoint or an object is missing.
+    asked = [each for each in client.exchanges[1:] if each.request.body]
+    rows = [
+        row | _describe(exchange, check, facts, error)
+        for exchange in [*client.exchanges[:1], *asked]
+    ]
     for older in rows[1:]:
         older |= {
             "endpoint": f"{check.endpoint} (older form)",

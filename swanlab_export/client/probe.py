@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Exchange:
     """One request: what came (None where nothing did), and after how long."""
 
+    request: Request
     response: Response | None
     took_ms: float
 
@@ -40,5 +41,5 @@ class ProbingClient(Client):
             response = super()._send_once(request, headers)
         finally:
             took_ms = (time.monotonic() - began) * 1000
-            self.exchanges.append(Exchange(response, took_ms))
+            self.exchanges.append(Exchange(request, response, took_ms))
         return response

@@ -44,6 +44,7 @@ from swanlab_export.limits import (
     LOG_LEVELS,
     METRIC_TYPES,
     PAGE_SIZES,
+    RUN_STATES,
 )
 from swanlab_export.normalizers.details import is_path, key_class
 from swanlab_export.refs import WorkspaceRef
@@ -289,7 +290,7 @@ def learn(check: Check, facts: Facts, payload: Any) -> None:
         return  # its shape is what is reported
 
 
-_ALLRUN_STATES = Rule("state", "STABLE", "IN", RUN_STATES)
+_ANY_STATE = Rule("state", "STABLE", "IN", RUN_STATES)
 _SIZE = PAGE_SIZES[0]
 _RUN_PATH = "/project/{workspace}/{project}/runs"
 _POINT = {"index": NUMBER, "data": NUMBER, "timestamp": UNIX_MS}
@@ -367,7 +368,7 @@ CHECKS = (
     ),
     Check(
         f"POST {_RUN_PATH}/shows",
-        lambda c, f: runs.fetch_filtered_runs(c, f.ref.project, [_ALLRUN_STATES]),
+        lambda c, f: runs.fetch_filtered_runs(c, f.ref.project, [_ANY_STATE]),
         Nullable([_RUN]),
     ),
     *map(_keys_check, METRIC_TYPES),
