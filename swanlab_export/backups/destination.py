@@ -1,6 +1,6 @@
 """Where a backup is written: objects that appear whole or not at all.
 
-A destination is reached through ``Destination`` alone. The only one so far is a local folder.
+A destination is reached through ``Destination`` alone: a local folder, or a bucket of an object store.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 from swanlab_export.backups.layout import LOCK_FILE, TEMPORARY
 from swanlab_export.errors import IncompleteError, UsageError
 from swanlab_export.files.atomic import output_errors, replace
+from swanlab_export.files.stores import is_store_url, parse_store_url
 from swanlab_export.messages import argument, quote
 
 if sys.platform != "win32":
@@ -29,7 +30,7 @@ else:
     import msvcrt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from _typeshed import ReadableBuffer
@@ -103,18 +104,34 @@ class Destination(Protocol):
         """
 
 
-def open_destination(to: str | os.PathLike[str]) -> Destination:
+def open_destination(
+    to: str | os.PathLike[str],
+    store_options: Mapping[str, str] | None = None,
+    *,
+    called: str = "to",
+) -> Destination:
     """Open the destination that a text names.
 
+    Args:
+        to: A local folder, or the URL of a prefix in an object store.
+        store_options: Options of the object store.
+        called: The argument that it was given for, for messages.
+
     Raises:
-        UsageError: It is no local folder.
+        UsageError: It is neither, or has an option that cannot be right.
     """
     text = os.fspath(to)
-    if "://" in text:
-        raise UsageError(f"{argument('to')} {quote(text)}: a backup is written to a local folder")
+    if is_store_url(text):
+        # Only for those who use an object store.
+        from swanlab_export.backups.bucket import Bucket
+
+        found = parse_store_url(text, store_options, called=called, is_prefix=True)
+        return Bucket(str(found), found.options)
+    if store_options:
+        raise UsageError(f"{argument('store_option')} is for URLs such as s3://bucket/prefix")
     path = Path(text).expanduser()
     if "\0" in text or not text.strip() or (path.exists() and not path.is_dir()):
-        raise UsageError(f"{argument('to')} {quote(text)} is not a folder")
+        raise UsageError(f"{argument(called)} {quote(text)} is not a folder")
     return Folder(path)
 
 

@@ -52,7 +52,7 @@ from swanlab_export.normalizers.rows import build_table
 from swanlab_export.refs import RunRef, parse_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
     from swanlab_export.api.connect import Api
@@ -98,6 +98,7 @@ def backup(
     accept_smaller: str | Sequence[str] = (),
     dry_run: bool = False,
     executor: Executor | None = None,
+    store_options: Mapping[str, str] | None = None,
     on_project: Callable[[str], None] | None = None,
 ) -> F:
     """Keep a complete copy up to date, of which only what changed is fetched.
@@ -106,7 +107,8 @@ def backup(
 
     Args:
         api: A connection; see ``connect``.
-        to: The folder of the backup; an empty or a new one begins a backup.
+        to: The folder of the backup, or a URL such as ``s3://bucket/prefix``; an empty or a new one
+            begins a backup.
         paths: Projects (workspace/project) and workspaces; by default everything that you see.
         where: Only runs that pass; see ``api.run.filter``.
         tables: Only these of ``columns,metrics,logs,medias``; ``runs``, ``configs`` and
@@ -121,6 +123,8 @@ def backup(
         dry_run: Only say what would be fetched, and why.
         executor: Does the units, one per run; threads by default. A unit in another process
             connects with the key of its own environment.
+        store_options: Options of the object store, such as ``{"endpoint": "https://…"}``; its keys
+            are read from the environment.
         on_project: Called with a line about each project that is done.
 
     Raises:
@@ -146,10 +150,12 @@ def backup(
         frozenset(map(parse_run, accepted)),
         dry_run,
     )
-    destination = open_destination(to)
+    destination = open_destination(to, store_options)
     check_format(destination, server_name(api.context.client.settings))
     report = api.output.begin(schemas.BACKUP_RUN, is_final=True)
-    run = Backup(api.context, destination, wish, executor, report, on_project)
+    run = Backup(
+        api.context, destination, wish, executor, report, on_project, store_options=store_options
+    )
     result = Result(
         lambda: build_table(schemas.BACKUP_RUN, run.rows(), report),
         lambda: list(run.rows()),
@@ -211,6 +217,7 @@ class Backup:
         report: Gets warnings, and what failed.
         on_project: Gets a line about each project.
         forced: Only these runs, by project and run id, whole; for repairs.
+        store_options: Those that ``destination`` was opened with, for units in other processes.
     """
 
     def __init__(
@@ -222,6 +229,7 @@ class Backup:
         report: Report,
         on_project: Callable[[str], None] | None = None,
         forced: dict[str, set[str]] | None = None,
+        store_options: Mapping[str, str] | None = None,
     ) -> None:
         self._context = context
         self._destination = destination
@@ -257,6 +265,7 @@ class Backup:
             listed=None,
             receipt="",
             reuses_files=not wish.rules.is_full,
+            store_options=tuple((store_options or {}).items()),
         )
 
     def rows(self) -> Iterator[Row]:

@@ -70,6 +70,7 @@ class Task:
         listed: The run as the list had it.
         accepts_smaller: A version with fewer points may replace the one that is there.
         reuses_files: Files of media that are in the backup are not fetched again.
+        store_options: Options of the object store; its keys are those of the environment.
     """
 
     token: str
@@ -89,6 +90,7 @@ class Task:
     receipt: str
     accepts_smaller: bool = False
     reuses_files: bool = True
+    store_options: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:
@@ -134,7 +136,8 @@ def run_unit(task: Task) -> Outcome:
     began = time.monotonic()
     try:
         with _context(task) as context:
-            done = _Unit(context, open_destination(task.destination), task).run()
+            destination = open_destination(task.destination, dict(task.store_options))
+            done = _Unit(context, destination, task).run()
     except SwanlabExportError as error:
         done = _failed(task, error)
     except Exception as error:  # noqa: BLE001  one run must not end the backup of all others
@@ -186,10 +189,10 @@ class _Unit:
         self._written: dict[str, fetching.Written] = {}
 
     def _read_before(self) -> Receipt | None:
-        if self._destination.find(self._task.receipt) is None:
-            return None
         try:
             return Receipt.parse(self._destination.read(self._task.receipt))
+        except FileNotFoundError:
+            return None
         except ValueError:
             return None  # it is written anew
 

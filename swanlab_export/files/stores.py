@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from swanlab_export.client.redact import Redactor
 from swanlab_export.errors import OutputError, UsageError
@@ -63,7 +63,7 @@ class StoreObject:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.url}/{self.key}"
+        return f"{self.url}/{self.key}".rstrip("/")
 
     @property
     def name(self) -> str:
@@ -96,7 +96,8 @@ class StoreObject:
         ):
             path = Path(folder) / "object"
             yield path
-            put_file(open_store(self.url, self.options), self.key, path, str(self))
+            with path.open("rb") as file:
+                put_file(open_store(self.url, self.options), self.key, file, str(self))
 
     def remove(self) -> None:
         """Remove the object if it exists, where the key may look for it.
@@ -126,9 +127,9 @@ def is_store_url(name: str) -> bool:
 
 
 def parse_store_url(
-    name: str, options: Mapping[str, str] | None = None, *, called: str
+    name: str, options: Mapping[str, str] | None = None, *, called: str, is_prefix: bool = False
 ) -> StoreObject:
-    """Read the URL of an object.
+    """Read the URL of an object, or of a prefix, which may be empty and end in ``/``.
 
     Raises:
         UsageError: It is none of an object store, has no bucket or object, or holds what belongs
@@ -150,7 +151,10 @@ def parse_store_url(
         raise UsageError(f"{given}: options are given with {argument('store_option')}")
     if not bucket:
         raise UsageError(f"{given} has no bucket: {scheme}://BUCKET/NAME")
-    if any(part in {"", ".", ".."} for part in key.split("/")):
+    if is_prefix:
+        key = key.rstrip("/")
+    is_bucket = is_prefix and not key
+    if not is_bucket and any(part in {"", ".", ".."} for part in key.split("/")):
         raise UsageError(f"{given} is no name of an object")
     if find_spec("obstore") is None:
         raise UsageError(f"{given} needs another library: pip install obstore")
@@ -194,6 +198,9 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
 
     of_client = {name: options[name] for name in _CLIENT_OPTIONS if name in options}
     of_store: Any = {name: value for name, value in options.items() if name not in of_client}
+    if url.startswith("s3:"):
+        # Of several objects in one request, stores expect and respond different things.
+        of_store.setdefault("disable_bulk_delete", "true")
     endpoints = [options.get("endpoint"), *(os.environ.get(name) for name in _ENDPOINTS)]
     if any((endpoint or "").startswith("http://") for endpoint in endpoints):
         of_client.setdefault("allow_http", "true")
@@ -215,23 +222,24 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
         raise UsageError(f"{argument('store_option')}: {_words(error)[1]}") from None
 
 
-def put_file(store: Any, key: str, path: Path, shown: str) -> None:
+def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:
     """Upload a file as one object, which is visible when it is complete, and check its size.
 
     Args:
         store: The store, from ``open_store``.
         key: The name of the object.
-        path: The file.
+        file: The bytes, from its start to its end.
         shown: How messages name the object.
 
     Raises:
         OutputError: The store refuses it, cannot be reached, or did not keep it.
     """
-    size_bytes = path.stat().st_size
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
     with store_errors(shown):
         store.put(
             key,
-            path,
+            file,
             chunk_size=max(_PART_BYTES, -(-size_bytes // _PARTS_MAX)),
             max_concurrency=_PARTS_IN_FLIGHT,
         )
@@ -243,12 +251,14 @@ def put_file(store: Any, key: str, path: Path, shown: str) -> None:
 
 
 @contextmanager
-def store_errors(shown: str) -> Iterator[None]:
-    """Say in plain words what a store refused."""
+def store_errors(shown: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Say in plain words what a store refused; errors of the classes ``passing`` stay as they are."""
     from obstore.exceptions import BaseError
 
     try:
         yield
+    except passing:
+        raise
     except (BaseError, OSError) as error:
         code, words = _words(error)
         if code in _REFUSED or isinstance(error, _refusals()):

@@ -124,8 +124,8 @@ def test_a_wrong_key_is_named(
 def test_a_killed_upload_is_invisible(tmp_path: Path) -> None:
     """What a process that was killed has uploaded is no object."""
     code = (
-        "from pathlib import Path; from swanlab_export.files.stores import *; "
-        f"put_file(open_store('s3://{BUCKET}', {{}}), 'large', Path({str(tmp_path / 'x')!r}), '')"
+        "from swanlab_export.files.stores import *; "
+        f"put_file(open_store('s3://{BUCKET}', {{}}), 'large', open({str(tmp_path / 'x')!r}, 'rb'), '')"
     )
     with (tmp_path / "x").open("wb") as file:
         file.truncate(1024**3)

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,7 @@ class Store:
     @property
     def client(self) -> Any:
         """A client that is not ours."""
-        import boto3  # takes a while to import
-
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=KEY,
-            aws_secret_access_key=SECRET,
-            region_name="us-east-1",
-        )
+        return _client(self.endpoint)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -85,6 +78,19 @@ def serve(name: str, folder: Path) -> Iterator[Store]:
     finally:
         process.kill()
         process.wait()
+
+
+@lru_cache(maxsize=8)
+def _client(endpoint: str) -> Any:
+    import boto3  # takes a while to import
+
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
 
 
 def _command(name: str, folder: Path, port: int) -> list[str]:

@@ -1,0 +1,264 @@
+"""Backups in object stores: the same objects as in a folder, whatever the store does."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib import parse
+
+import pytest
+from object_stores import BUCKET, KEY, SECRET, Store, serve
+from raw_server import RawServer, reply
+
+import swanlab_export as se
+from swanlab_export.backups.destination import open_destination, write_object
+from swanlab_export.errors import IncompleteError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+    from raw_server import Asked
+
+    from swanlab_export.sandbox import Sandbox
+
+URL = f"s3://{BUCKET}/night"
+PROJECT = "vision-team/segmentation"
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """The objects below ``tables`` and ``files`` of a backup in a folder."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return {
+        name: path.read_bytes()
+        for name, path in found.items()
+        if path.is_file() and name.startswith(("tables/", "files/"))
+    }
+
+
+def stored(store: Store) -> dict[str, bytes]:
+    """The same of a backup in a store."""
+    found = {key.removeprefix("night/"): key for key in store.keys("night/")}
+    return {
+        name: store.read(key)
+        for name, key in found.items()
+        if name.startswith(("tables/", "files/"))
+    }
+
+
+def test_a_bucket_holds_what_a_folder_holds(
+    store: Store, api: se.Api[pa.Table], tmp_path: Path
+) -> None:
+    """A backup in a store has the same bytes as one on disk; rclone, too, finds no difference."""
+    in_folder: Any = se.backup(api, to=tmp_path, paths=PROJECT)
+    in_bucket: Any = se.backup(api, to=URL, paths=PROJECT)
+    columns = ["path", "action", "reason", "rows", "error"]
+    reports = [each.select(columns).sort_by("path") for each in (in_folder, in_bucket)]
+    assert reports[0].equals(reports[1])
+    expected = tables(tmp_path)
+    # When a backup was made stands in the tables of runs and projects.
+    dated = [name for name in expected if re.search("/runs/|projects|workspaces", name)]
+    found = stored(store)
+    assert found.keys() == expected.keys()
+    assert {n: b for n, b in found.items() if n not in dated} == {
+        n: b for n, b in expected.items() if n not in dated
+    }
+    rclone = os.path.join(os.path.dirname(sys.executable), "rclone")  # noqa: PTH118, PTH120
+    remote = f":s3,provider=Other,env_auth=true,endpoint='{store.endpoint}':{BUCKET}/night/tables"
+    words = [rclone, "check", "--download", str(tmp_path / "tables" / "metrics")]
+    checked = subprocess.run(
+        [*words, f"{remote}/metrics"],
+        env=os.environ | {"RCLONE_CONFIG": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_nothing_new_writes_a_manifest_and_nothing_else(
+    store: Store, api: se.Api[pa.Table], server: Sandbox
+) -> None:
+    """A second backup adds one object to the store, and no lock stays."""
+    se.backup(api, to=URL, paths=PROJECT)
+    before = set(store.keys())
+    server.reset_log()
+    report: Any = se.backup(api, to=URL, paths=PROJECT)
+    assert report.num_rows == 0
+    (new,) = set(store.keys()) - before
+    assert re.fullmatch("night/state/snapshots/[^/]+/manifest.json", new)
+    assert "night/state/lock.json" not in before
+
+
+def test_a_lock_that_is_held_is_respected(store: Store, api: se.Api[pa.Table]) -> None:
+    """While one backup runs, another one says whose it is, and changes nothing."""
+    destination = open_destination(URL)
+    with destination.lock():
+        before = store.keys()
+        with pytest.raises(IncompleteError, match=f"process {os.getpid()} on .*, since "):
+            se.backup(api, to=URL, paths=PROJECT)
+        assert store.keys() == before
+    assert store.keys() == []
+
+
+class Proxy:
+    """Passes requests on to a store, and lets a function change them or their responses."""
+
+    def __init__(self, store: Store, change: Callable[[Asked], bytes | None]) -> None:
+        self._host = parse.urlsplit(store.endpoint).netloc
+        self._change = change
+
+    def __call__(self, asked: Asked) -> bytes:
+        """Respond as the function does, else as the store does."""
+        changed = self._change(asked)
+        return self.forward(asked) if changed is None else changed
+
+    def forward(self, asked: Asked) -> bytes:
+        """The response of the store."""
+        connection = http.client.HTTPConnection(self._host)
+        headers = {n: v for n, v in asked.headers.items() if n != "host"} | {"host": self._host}
+        connection.request(asked.method, asked.target, asked.body, headers)
+        response = connection.getresponse()
+        body = response.read()
+        kept = {n.lower(): v for n, v in response.getheaders()}
+        for name in ("transfer-encoding", "connection"):
+            kept.pop(name, None)
+        size = kept.get("content-length", "0") if asked.method == "HEAD" else str(len(body))
+        return reply(response.status, body, kept | {"content-length": size})
+
+
+@pytest.fixture
+def moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store that looks at no signature, so that a proxy may stand before it."""
+    with serve("moto", tmp_path) as running:
+        for name, value in running.environ.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def test_a_lock_without_a_sign_of_life_ends(moto: Store, api: se.Api[pa.Table]) -> None:
+    """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process."""
+    moto.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"pid": 1}')
+
+    def age(asked: Asked) -> bytes | None:
+        if asked.method != "HEAD" or not asked.path.endswith("/lock.json"):
+            return None
+        response = proxy.forward(asked)
+        return re.sub(rb"(last-modified: )[^\r]*", rb"\1Wed, 01 Jan 2025 00:00:00 GMT", response)
+
+    proxy = Proxy(moto, age)
+    with RawServer(proxy) as server:
+        se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
+    assert moto.keys("night/state/lock") == []
+    assert moto.keys("night/tables/")
+
+
+def test_credentials_that_expire(
+    moto: Store, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
+) -> None:
+    """A store that stops taking the key half-way ends the backup; the next one goes on from there."""
+    committed = []
+
+    def expire(asked: Asked) -> bytes | None:
+        if asked.method != "PUT":
+            return None
+        if not committed:
+            committed.extend(["yes"] if "/receipts/" in asked.path else [])
+            return None
+        text = f"<Error><Code>ExpiredToken</Code><Message>{SECRET} is old</Message></Error>"
+        return reply(403, text.encode(), {"content-type": "application/xml"})
+
+    with (
+        RawServer(Proxy(moto, expire)) as proxy,
+        se.connect(host=server.url, api_key=server.api_key, jobs=1) as slow,
+        pytest.raises(OutputError) as caught,
+    ):
+        se.backup(slow, to=URL, paths=PROJECT, store_options={"endpoint": proxy.url})
+    assert "refused the key" in caught.value.message
+    assert SECRET not in caught.value.message
+    kept = len(moto.keys("night/state/receipts/"))
+    report: Any = se.backup(api, to=URL, paths=PROJECT)
+    listed = api.run.list(PROJECT)
+    assert 0 < kept < len(listed)
+    assert len(report) == len(listed) - kept
+    se.backup(api, to=tmp_path, paths=PROJECT)
+    assert stored(moto).keys() == tables(tmp_path).keys()
+
+
+def test_a_store_that_keeps_nothing(moto: Store, api: se.Api[pa.Table]) -> None:
+    """A store that says 200 and keeps nothing is an error, and no run counts as backed up."""
+
+    def forget(asked: Asked) -> bytes | None:
+        is_data = asked.method == "PUT" and "/tables/" in asked.path
+        return reply(200, b"", {"etag": '"x"'}) if is_data else None
+
+    with RawServer(Proxy(moto, forget)) as server, pytest.raises(OutputError, match="did not keep"):
+        se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
+    assert moto.keys("night/state/receipts/") == []
+
+
+def test_killed_in_the_middle(
+    moto: Store, server: Sandbox, api: se.Api[pa.Table], tmp_path: Path
+) -> None:
+    """A backup that was killed leaves nothing that the next one would not complete."""
+    code = (
+        "import swanlab_export as se\n"
+        f"with se.connect(host={server.url!r}, api_key={server.api_key!r}) as api:\n"
+        f"    se.backup(api, to={URL!r}, paths={PROJECT!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    while not moto.keys("night/state/receipts/"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    moto.client.delete_object(Bucket=BUCKET, Key="night/state/lock.json")  # or wait ten minutes
+    se.backup(api, to=URL, paths=PROJECT)
+    se.backup(api, to=tmp_path, paths=PROJECT)
+    complete, again = stored(moto), tables(tmp_path)
+    assert complete.keys() == again.keys()
+    metrics = [name for name in again if name.startswith("tables/metrics/")]
+    assert [complete[name] for name in metrics] == [again[name] for name in metrics]
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        (f"s3://{KEY}:x@lab/night", "keys are read from the environment"),
+        ("ftp://lab/night", "object stores are"),
+        ("s3://lab/../night", "no name of an object"),
+    ],
+)
+def test_destinations_that_cannot_be(to: str, words: str) -> None:
+    """What is no bucket is refused, without what may be a key."""
+    with pytest.raises(UsageError, match=words) as caught:
+        open_destination(to)
+    assert KEY not in caught.value.message
+
+
+def test_ranges_and_objects(store: Store) -> None:
+    """Any range of an object can be read, and what is missing is no error until it is read."""
+    destination = open_destination(f"s3://{BUCKET}")
+    assert destination.is_empty()
+    content = bytes(range(256)) * 20_000
+    size, sha256 = write_object(destination, "tables/a", content)
+    assert (size, len(sha256)) == (len(content), 64)
+    assert not destination.is_empty()
+    with destination.open("tables/a") as file:
+        file.seek(-300, 2)
+        assert file.read(600) == content[-300:]
+        file.seek(3_000_001)
+        assert file.read(5) == content[3_000_001:3_000_006]
+        assert file.tell() == 3_000_006
+    assert list(destination.list("tables")) == [destination.find("tables/a")]
+    destination.remove("tables/a")
+    destination.remove("tables/a")
+    assert destination.find("tables/a") is None
+    for read in (destination.read, destination.open):
+        with pytest.raises(FileNotFoundError):
+            read("tables/a")
