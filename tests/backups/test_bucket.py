@@ -163,7 +163,7 @@ def test_credentials_that_expire(
     moto: Store, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
 ) -> None:
     """A store that stops taking the key half-way ends the backup; the next one goes on from there."""
-    committed = []
+    committed: list[str] = []
 
     def expire(asked: Asked) -> bytes | None:
         if asked.method != "PUT":
