@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, settings
 from object_stores import SERVERS, Store, serve
 
 import swanlab_export as se
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Call = "Callable[..., Result]"
+# A busy machine is no fault: neither of a test, nor of how its data are generated.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

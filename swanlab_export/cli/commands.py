@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swanlab_export.messages import closest
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# The object of the root context where the command owns its process, so that it may change what
+# can be imported; in tests and other programs it does not.
+PROCESS = object()
 
 # Options that other programs have, and how ours are called.
 _ELSEWHERE = {
@@ -123,6 +125,8 @@ class Group(click.Group):
             known = self.list_commands(ctx)
             if not args or args[0].startswith("-"):
                 raise
+            from swanlab_export.messages import closest  # help has no need of it
+
             names = ", ".join(closest(args[0], known, 3))
             message = f"No such command '{args[0]}'. Did you mean one of: {names}?"
             raise click.UsageError(message, error.ctx) from None

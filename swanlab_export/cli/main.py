@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from swanlab_export._version import __title__, __version__
-from swanlab_export.cli.commands import Group, program_name
-from swanlab_export.cli.output import PROCESS
+from swanlab_export.cli.commands import PROCESS, Group, program_name
 from swanlab_export.errors import EXIT_INTERRUPTED
 
 _API = {

@@ -21,7 +21,7 @@ import click
 
 from swanlab_export import messages
 from swanlab_export.cli import console
-from swanlab_export.cli.commands import program_name
+from swanlab_export.cli.commands import PROCESS, program_name
 from swanlab_export.cli.options import command_line
 from swanlab_export.errors import (
     IncompleteError,
@@ -139,11 +139,6 @@ def _progress(*, is_quiet: bool) -> Iterator[Progress]:
         return
     with VisibleProgress(say) as visible:
         yield visible
-
-
-# The object of the root context where the command owns its process, so that it may change what
-# can be imported; in tests and other programs it does not.
-PROCESS = object()
 
 
 def _is_plot(shared: Shared) -> bool:
@@ -289,9 +284,9 @@ class CommandOutput:
                 is_coloured=console.takes_colours(sys.stdout),
             )
         else:
-            from swanlab_export import files
+            from swanlab_export.files.text import write_text
 
-            files.write_text(table, sys.stdout.buffer, self._format)
+            write_text(table, sys.stdout.buffer, self._format)
             is_wide_list = len(table.schema) > _COLUMNS_EASY_TO_READ and not table.is_single
             if sys.stdout.isatty() and is_wide_list:
                 self._report.hint(f"{argument('format', 'table')} is easier to read")

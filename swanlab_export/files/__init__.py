@@ -12,9 +12,7 @@ import pyarrow as pa
 
 from swanlab_export.files.formats import PICTURES, Target, parse_target
 from swanlab_export.files.marks import write_with_mark
-from swanlab_export.files.parquet import write_feather, write_parquet
 from swanlab_export.files.stores import parse_store_options
-from swanlab_export.files.text import write_text
 from swanlab_export.limits import TEXT_FORMATS
 from swanlab_export.tables import provenance
 
@@ -33,7 +31,6 @@ __all__ = [
     "parse_target",
     "write_chunks",
     "write_table",
-    "write_text",
 ]
 
 
@@ -69,18 +66,24 @@ def write_table(
         left_out = [] if report is None or target.format == "parquet" else report.left_out()
         return provenance(table.name, source, left_out) if left_out else None
 
+    # A command writes one format, and the libraries of the others take a while to import.
     with write_with_mark(target, mark) as path:
         if target.format == "parquet":
+            from swanlab_export.files.parquet import write_parquet
+
             rows = write_parquet(table, path, source, report)
         elif target.format == "feather":
+            from swanlab_export.files.feather import write_feather
+
             rows = write_feather(table, path, source)
         elif target.format == "excel":
-            # Only few need it, and it takes a while to import.
             from swanlab_export.files.excel import write_excel
 
             rows = write_excel(table, path)
         else:
             assert target.format in TEXT_FORMATS
+            from swanlab_export.files.text import write_text
+
             with _open(path, target.compression) as stream:
                 stream.write(codecs.BOM_UTF8 if target.has_bom else b"")
                 rows = write_text(table, stream, target.format)

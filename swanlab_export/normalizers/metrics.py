@@ -46,17 +46,10 @@ if TYPE_CHECKING:
 _ID = pa.dictionary(pa.int32(), schemas.TEXT)
 
 
-class _Names:
-    """Names that a column repeats, as one list that all its batches share."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._list = pa.array(names, schemas.TEXT)
-        self._positions = {name: position for position, name in enumerate(names)}
-
-    def repeated(self, name: str, rows: int) -> pa.Array:
-        """``name`` in every row, as an index into the list."""
-        indices = pa.repeat(pa.scalar(self._positions[name], pa.int32()), rows)
-        return pa.DictionaryArray.from_arrays(indices, self._list)
+def _repeated(name: str, rows: int) -> pa.Array:
+    """``name`` in every row, as an index into a dictionary that holds nothing else."""
+    indices = pa.repeat(pa.scalar(0, pa.int32()), rows)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([name], schemas.TEXT))
 
 
 @dataclass(frozen=True)
@@ -101,14 +94,6 @@ class Layout:
         ]
         return pa.schema(fields)
 
-    @cached_property
-    def _run_names(self) -> _Names:
-        return _Names(self.run_ids)
-
-    @cached_property
-    def _key_names(self) -> _Names:
-        return _Names(self.keys)
-
     def warnings(self) -> list[str]:
         """Warn of columns of a wide table that have other names than their keys, or similar ones.
 
@@ -130,8 +115,8 @@ class Layout:
     def long_batch(self, run_id: str, key: str, points: pa.RecordBatch) -> pa.RecordBatch:
         """Build rows of the long table from the points of one key."""
         columns = [
-            self._run_names.repeated(run_id, points.num_rows),
-            self._key_names.repeated(key, points.num_rows),
+            _repeated(run_id, points.num_rows),
+            _repeated(key, points.num_rows),
             points["step"],
             points["value"],
         ]
@@ -156,7 +141,7 @@ class Layout:
             else pa.nulls(rows, schemas.TIME)
             for key in self.keys
         ]
-        columns = [self._run_names.repeated(run_id, rows), axis, *values]
+        columns = [_repeated(run_id, rows), axis, *values]
         columns += times if self.has_timestamp else []
         return pa.record_batch(columns, schema=self._batch_schema)
 

@@ -128,7 +128,13 @@ def test_encoded_batches_are_decoded(tmp_path: Path) -> None:
     frame = to_frame(table, "pandas", SOURCE)
     assert frame["run_id"].tolist() == ["run-a", "", "run-a"] * 2
     for found in (pd.read_parquet(parquet), pd.read_feather(feather)):
-        pd.testing.assert_frame_equal(found, frame)
+        pd.testing.assert_frame_equal(found, frame, check_column_type=True)
+    polars.testing.assert_frame_equal(pl.read_parquet(parquet), to_frame(table, "polars", SOURCE))
+    query = f"select run_id, key, step, typeof(run_id) from '{parquet}'"
+    assert duckdb.execute(query).fetchall() == [
+        (name, name, step, "VARCHAR")
+        for name, step in zip(frame["run_id"], frame["step"], strict=True)
+    ]
     for batch in to_frame(table, "batches", SOURCE):
         assert batch.schema.equals(plain.schema)
 

@@ -11,8 +11,9 @@ import pytest
 
 from swanlab_export import schemas
 from swanlab_export.errors import OutputError
-from swanlab_export.files import parse_target, write_table, write_text
+from swanlab_export.files import parse_target, write_table
 from swanlab_export.files.parquet import ROW_GROUP_ROWS
+from swanlab_export.files.text import write_text
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
@@ -81,6 +82,45 @@ def test_text_that_repeats_is_stored_once(tmp_path: Path) -> None:
     assert path.stat().st_size < 5_000
     assert "RLE_DICTIONARY" in pq.read_metadata(path).row_group(0).column(0).encodings
     assert pq.read_schema(path).field("run_id").type == schemas.TEXT
+
+
+def test_encoded_text_is_written_as_plain_text_is(tmp_path: Path) -> None:
+    """Rows, types, metadata and row groups are equal, whatever names batches have in common."""
+    rows = ROW_GROUP_ROWS // 8
+    schema = pa.schema([("run_id", schemas.TEXT), ("labels", schemas.TEXTS), ("n", schemas.INT)])
+    names: list[list[str | None]] = [
+        ["a", "b"],
+        ["b"],
+        ["c", None],
+        ["é", "a", ""],
+        [None],
+        ["a"] * 3,
+    ]
+    plain = []
+    for number in range(20):
+        ids: list[str | None] = [*names[number % len(names)] * rows][:rows]
+        cells: list[list[Any]] = [ids, [["x", None]] * rows, [number] * rows]
+        arrays = [pa.array(each, field.type) for each, field in zip(cells, schema, strict=True)]
+        plain.append(pa.record_batch(arrays, schema=schema))
+    encoded = [
+        batch.set_column(0, "run_id", batch["run_id"].dictionary_encode()) for batch in plain
+    ]
+    paths = []
+    for name, batches in (("plain", plain), ("encoded", encoded), ("again", encoded)):
+        paths.append(tmp_path / f"{name}.parquet")
+        write_table(Table("metrics", schema, batches), parse_target(str(paths[-1])), {})
+    first, second = (pq.ParquetFile(path) for path in paths[:2])
+    assert first.read().equals(second.read(), check_metadata=True)
+    assert first.metadata.metadata == second.metadata.metadata
+    assert first.schema.equals(second.schema)
+    for file in (first, second):
+        groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        assert [group.num_rows for group in groups] == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 4 * rows]
+        assert all("RLE_DICTIONARY" in group.column(0).encodings for group in groups)
+        assert [group.column(0).statistics.max for group in groups] == ["é", "é", "b"]
+        # All of it: 50 times as many bytes where a dictionary ends in the middle of a group.
+        assert max(group.column(0).total_uncompressed_size for group in groups) < 30_000
+    assert paths[1].read_bytes() == paths[2].read_bytes()
 
 
 def text(table: Table, kind: str) -> str:

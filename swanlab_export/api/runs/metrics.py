@@ -10,11 +10,7 @@ from swanlab_export.api.context import Result
 from swanlab_export.api.outputs import FileOutput
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Output, Resource, flat
-from swanlab_export.api.runs import export
-from swanlab_export.api.runs import sample as sampling
 from swanlab_export.api.runs.find import Wanted, find_runs
-from swanlab_export.api.runs.plan import Query, resolve
-from swanlab_export.api.runs.ranges import Range
 from swanlab_export.limits import SAMPLE_MAX
 from swanlab_export.tables import Table
 
@@ -137,6 +133,12 @@ class RunMetrics(Resource[F]):
         >>> len(points)
         440
         """
+        # These take a while to import, and no other command needs them.
+        from swanlab_export.api.runs import export
+        from swanlab_export.api.runs import sample as sampling
+        from swanlab_export.api.runs.plan import Query, resolve
+        from swanlab_export.api.runs.ranges import Range
+
         wanted = Wanted.parse(self._context, flat(paths), project, where)
         bounds = Range.parse(range_type, range_start, range_end, range_head, range_tail, range_last)
         query = Query.parse(
