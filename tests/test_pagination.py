@@ -304,6 +304,17 @@ def test_cursors_are_followed_to_the_end() -> None:
     assert [page["keys"] for page in fetch_by_cursor(server, cursor)] == [["a"], None, ["b"]]
 
 
+def test_a_long_list_of_cursors_has_something_new_on_each_page() -> None:
+    """However many pages there are, they are read as long as they hold what was not there before."""
+
+    def respond(request: Request) -> Any:
+        number = int(request.body["cursor"] or 0)
+        return {"keys": [number], "hasMore": number < 60, "nextCursor": number + 1}
+
+    pages = fetch_by_cursor(Server(respond), cursor)
+    assert [page["keys"][0] for page in pages] == list(range(61))
+
+
 @pytest.mark.parametrize(("following", "requests"), [(None, 1), ("", 1), ("1", 2)])
 def test_a_cursor_that_names_no_new_page_is_an_error(following: str | None, requests: int) -> None:
     """More is promised, but not where, or where it already was: no endless loop, no half list."""

@@ -374,6 +374,7 @@ def test_a_folder_that_vanished_is_named(tmp_path: Path) -> None:
         ("x.xls", "extension"),
         ("x.parquet.gz", "extension"),
         (".gz", "extension"),
+        ("x.gz", "extension"),
         ("missing/x.csv", "missing' does not exist; create it first"),
         ("folder.csv", "is a folder"),
         ("a\0b.csv", "not a file name"),
@@ -386,6 +387,7 @@ def test_a_folder_that_vanished_is_named(tmp_path: Path) -> None:
         "unknown",
         "twice",
         "hidden",
+        "only compressed",
         "missing",
         "folder",
         "null",
@@ -400,6 +402,22 @@ def test_a_name_that_cannot_be_written_is_refused(name: str, why: str, tmp_path:
         write_table(table(), parse_target(f"{tmp_path}/{name}" if name else ""), {})
     assert "\x1b" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
+
+
+@pytest.mark.parametrize("name", ["loss.v2.csv", "a.b.csv.gz", "2026.01.01.json"])
+def test_names_may_have_more_dots(name: str, tmp_path: Path) -> None:
+    """The extension is what comes last, before a compression."""
+    saved = write_table(table(), parse_target(str(tmp_path / name)), {})
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert saved.rows == 3
+
+
+@pytest.mark.parametrize("name", ["one.json", "one.jsonl", "one.csv", "one.parquet", "one.feather"])
+def test_one_entity_is_one_row(name: str, tmp_path: Path) -> None:
+    """What is said to be saved is one row, also where it is an object with a field per line."""
+    single = table(1)
+    single.is_single = True
+    assert write_table(single, parse_target(str(tmp_path / name)), {}).rows == 1
 
 
 @needs_linux

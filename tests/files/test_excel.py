@@ -106,6 +106,15 @@ def test_more_rows_than_a_sheet_has(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["x.xlsx"]
 
 
+def test_more_columns_than_a_sheet_has(tmp_path: Path) -> None:
+    """A column too many is an error that names Parquet; as many as there are fit."""
+    schema = pa.schema([(str(i), pa.int64()) for i in range(16_385)])
+    with pytest.raises(OutputError, match=r"16,385 columns, .* 16,384: save it as \.parquet"):
+        write_table(Table("t", schema, []), parse_target(str(tmp_path / "x.xlsx")), {})
+    full = Table("t", pa.schema(list(schema)[:-1]), [])
+    assert write_table(full, parse_target(str(tmp_path / "x.xlsx")), {}).columns == 16_384
+
+
 def test_a_text_longer_than_a_cell(tmp_path: Path) -> None:
     """It is not cut silently: the error names the column and Parquet."""
     with pytest.raises(OutputError, match=r"32,768 characters in 'message'.*\.parquet"):

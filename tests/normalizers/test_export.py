@@ -84,6 +84,17 @@ def test_it_agrees_with_the_csv_module(
     )
 
 
+def test_odd_values_are_marked_where_they_are() -> None:
+    """A word is marked, and neither an empty cell nor a number; a key without words has no marks."""
+    header = b"step,run1-a_step,run1-a_timestamp,run1-b_step,run1-b_timestamp\n"
+    rows = b"0,1.5,1700000000000,2,1700000000000\n1,,,3,1700000000000\n2,word,1700000000000,,\n"
+    raw = [header + rows]
+    (block,) = read_export(raw, RUN_ID, ["a", "b"], Report(), must_end_line=lambda: True)
+    assert block["v0"].to_pylist() == [1.5, None, None]
+    assert block["odd0"].to_pylist() == [False, False, True]
+    assert "odd1" not in block.schema.names
+
+
 @settings(deadline=None)
 @given(exports(), st.data())
 def test_a_cut_is_an_error_or_ends_a_line(

@@ -65,6 +65,20 @@ def test_merging_equals_a_naive_merge(streams: list[list[int]], size: int) -> No
             assert row[f"v{i}"] == (row["step"] if row["step"] in steps else None)
 
 
+def test_a_step_with_an_odd_value_alone_stays() -> None:
+    """A point whose value is no number is a row; a step at which no export has a point is none."""
+
+    def block(steps: list[int], values: list[float | None], **marks: Any) -> pa.RecordBatch:
+        whole = pa.array(steps, pa.int64())
+        numbers = pa.array(values, pa.float64())
+        return pa.record_batch({"step": whole, "v0": numbers, "t0": whole, **marks})
+
+    odd = block([0, 2], [None, 2.0], odd0=pa.array([True, False]))
+    gap = block([1, 2], [None, 2.5])
+    (merged,) = merge_on_step([[odd], [gap]], [1, 1], Report())
+    assert merged["step"].to_pylist() == [0, 2]
+
+
 def test_merging_keeps_the_x_axis() -> None:
     """Each export brings the x axis for its own steps; together they have it for all."""
 

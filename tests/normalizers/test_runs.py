@@ -64,6 +64,23 @@ def test_only_what_the_server_wrapped_is_unwrapped(value: Any, columns: dict[str
     assert dict(flatten_config({"a": value}, "config.")) == columns
 
 
+@pytest.mark.parametrize(
+    ("config", "cells"),
+    [
+        (5, [5]),
+        (0, [0]),
+        (False, [False]),
+        ("none", ["none"]),
+        ([1, "a"], ['[1,"a"]']),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_a_config_that_is_no_object_is_one_column(config: Any, cells: list[Any] | None) -> None:
+    """What a user has put there instead of names and values is kept as it is."""
+    assert _table({"profile": {"config": config}}).get("config") == cells
+
+
 def test_names_are_kept_as_they_are() -> None:
     """Commas, quotes, newlines, marks that turn text around and a leading = are data."""
     odd = ['a,"b"\nc', "\u200fابت", "=1+1"]
