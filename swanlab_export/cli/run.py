@@ -356,12 +356,10 @@ def logs(
     "-r",
     "--rows",
     type=int,
-    default=LOG_EXPORT_LINES_MAX,
-    show_default=True,
-    help="Lines at most.",
+    help=f"Lines at most.  [default: {LOG_EXPORT_LINES_MAX}; with --save, all]",
 )
 @shared_options
-def export_logs(path: str, start: int, rows: int, shared: Shared) -> None:
+def export_logs(path: str, start: int, rows: int | None, shared: Shared) -> None:
     """The console log as a file: its URL, or with --save run.log the file itself."""
     with connected(shared, f"log-{path}", extra_formats={".log": "log"}) as api:
         save = shared.save if _is_log(shared.save) else None

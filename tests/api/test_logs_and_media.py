@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pyarrow.parquet as pq
 import pytest
 import responses
+from click.testing import CliRunner
+from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 import swanlab_export as se
+from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
@@ -85,6 +90,77 @@ def test_the_table_of_a_log_export_has_a_row_per_file(
     assert [(row["start"], row["rows"]) for row in rows] == [(10, 500_000), (500_010, 1)]
     assert exports(server) == [(10, 500_000), (500_010, 1)]
     assert all(row["url"].startswith(server.storage_url) for row in rows)
+
+
+class LongLog:
+    """A server with a log of half a million lines and a few more."""
+
+    count = 500_002
+
+    def __call__(self, asked: Asked) -> bytes | None:
+        """Respond."""
+        if (login := reply_login(asked)) is not None:
+            return login
+        payloads: dict[str, Any] = {
+            "/api/project/a/p": {"cuid": "p", "path": "a/p"},
+            "/api/project/a/p/runs/r": {"cuid": "r", "slug": "r"},
+        }
+        if asked.path.endswith("/log/export"):
+            body = json.loads(asked.body)
+            return reply_json({"cosKey": f"{body['start']}-{body['rows']}"})
+        if asked.path.endswith("/presigned/get"):
+            (path,) = json.loads(asked.body)["paths"]
+            return reply_json({"urls": [f"/files/{path}"]})
+        if asked.path.startswith("/files/"):
+            start, rows = map(int, asked.path.rpartition("/")[2].split("-"))
+            return reply(200, b"x\n" * max(0, min(rows, self.count - start)))
+        if asked.path.endswith("/metrics/log"):
+            shard = int(dict(parse_qsl(asked.target.partition("?")[2]))["epoch"])
+            lines = range(shard * 1000, min(self.count, shard * 1000 + 1000))
+            logs = [{"epoch": i + 1, "level": "INFO", "message": "x"} for i in lines]
+            return reply_json({"logs": logs or None, "count": self.count})
+        return reply_json(payloads[asked.path])
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "lines", "is_more"),
+    [
+        (500_002, [], 500_002, False),
+        (500_000, [], 500_000, False),
+        (500_002, ["--start", "1"], 500_001, False),
+        (500_002, ["--rows", "500000"], 500_000, True),
+        (500_002, ["--rows", "500002"], 500_002, False),
+        (500_002, ["--rows", "7"], 7, True),
+        (7, ["--rows", "7"], 7, False),
+    ],
+)
+def test_a_log_that_is_longer_than_one_export(
+    count: int, words: list[str], lines: int, tmp_path: Path, *, is_more: bool
+) -> None:
+    """Without ``--rows`` the whole log is saved; with it, the command says that there is more."""
+    long = LongLog()
+    long.count = count
+    target = tmp_path / "run.log"
+    with RawServer(long) as server:
+        access = ["--host", server.url, "--api-key", "k", "--save", str(target)]
+        done = CliRunner().invoke(root, ["api", "run", "export-logs", "a/p/r", *words, *access])
+    assert done.exit_code == 0, done.output
+    assert target.read_bytes() == b"x\n" * lines
+    assert (
+        f"hint: there are more lines than these: --start {lines} exports" in done.stderr
+    ) == is_more
+
+
+@pytest.mark.parametrize(("count", "is_more"), [(500_002, True), (500_000, False), (5, False)])
+def test_the_url_of_a_part_of_a_log(count: int, *, is_more: bool) -> None:
+    """Without ``--save`` there is one file, and a hint where the log goes on behind it."""
+    long = LongLog()
+    long.count = count
+    with RawServer(long) as server:
+        access = ["--host", server.url, "--api-key", "k"]
+        done = CliRunner().invoke(root, ["api", "run", "export-logs", "a/p/r", *access])
+    assert [row["rows"] for row in json.loads(done.stdout)] == [500_000]
+    assert ("there are more lines than these: --start 500000 exports" in done.stderr) == is_more
 
 
 def test_part_of_a_log(tmp_path: Path, call: Call) -> None:

@@ -13,7 +13,7 @@ from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.endpoints import logs as endpoint
 from swanlab_export.endpoints.metrics import read_export_path
-from swanlab_export.errors import ServerError, UsageError
+from swanlab_export.errors import ServerError, SwanlabExportError, UsageError
 from swanlab_export.files import parse_target, write_chunks
 from swanlab_export.limits import LOG_EXPORT_LINES_MAX, LOG_LEVELS, LOG_SHARD_LINES
 from swanlab_export.messages import argument, quote
@@ -106,7 +106,7 @@ class RunLogs(Resource[F]):
         path: str,
         *,
         start: int = 0,
-        rows: int = LOG_EXPORT_LINES_MAX,
+        rows: int | None = None,
         save: str | PathLike[str] | None = None,
         store_options: Mapping[str, str] | None = None,
     ) -> F:
@@ -115,7 +115,7 @@ class RunLogs(Resource[F]):
         Args:
             path: The run.
             start: The first line, from 0.
-            rows: Lines at most.
+            rows: Lines at most; by default 500,000, or with ``save`` all of them.
             save: Download the log itself to this ``.log`` file (also ``.log.gz``, ``.log.zst``),
                 whole or not at all. Then the column rows counts the lines that came.
             store_options: Options of the object store, where ``save`` is a URL such as s3://….
@@ -134,17 +134,23 @@ class RunLogs(Resource[F]):
         ref = self._context.run_ref(path)
         if not 0 <= start <= _LINES_MAX:
             raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
-        if not 1 <= rows <= _LINES_MAX:
+        if rows is not None and not 1 <= rows <= _LINES_MAX:
             raise UsageError(f"{argument('rows')} is from 1 to {_LINES_MAX}")
         target = None if save is None else _parse_log_target(fspath(save), store_options)
         report = self._output.begin(schemas.LOG_EXPORTS, is_final=target is not None)
         run = find_run(self._context, ref, report)
-        pieces = _export_pieces(self._context, run, start, rows)
+        context = self._context
+        exported: list[_Piece] = []
         if target is None:
-            exported = list(pieces)
+            most = LOG_EXPORT_LINES_MAX if rows is None else rows
+            exported += _export_pieces(context, run, start, most)
+            _report_more(context, run, start + most, report)
         else:
-            exported = []
-            write_chunks(_chunks(self._context, pieces, exported), target)
+            pieces = _export_pieces(context, run, start, rows or _LINES_MAX)
+            chunks = _chunks(context, pieces, exported, is_open_ended=rows is None)
+            write_chunks(chunks, target)
+            if rows is not None and sum(piece.rows for piece in exported) >= rows:
+                _report_more(context, run, start + rows, report)
         made = [
             {"run_id": run.run_id, "start": piece.start, "rows": piece.rows, "url": piece.url}
             for piece in exported
@@ -152,7 +158,7 @@ class RunLogs(Resource[F]):
         result = Result(
             lambda: build_table(schemas.LOG_EXPORTS, made, report),
             lambda: made,
-            self._context.source("run export-logs", ref, start=start, rows=rows),
+            context.source("run export-logs", ref, start=start, rows=rows),
         )
         return self._output.deliver(result, report)
 
@@ -196,6 +202,18 @@ def _report_rest(payload: dict[str, Any], shard: int, report: Report) -> None:
         report.warn(f"shard {shard} is behind the end of a log of {count} lines")
 
 
+def _report_more(context: Context, run: FoundRun, end: int, report: Report) -> None:
+    """Say that a log goes on behind the lines that were asked for, where the server tells."""
+    shard, lines_before = divmod(end, LOG_SHARD_LINES)
+    try:
+        lines = endpoint.read_lines(_fetch_shard(context, run, shard, LOG_LEVELS[0]))
+    except SwanlabExportError:
+        return  # the files are what was asked for
+    if len(lines) > lines_before:
+        rest = argument("start", str(end))
+        report.hint(f"there are more lines than these: {rest} exports the next ones")
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A part of a log that one export can contain, and where it can be downloaded."""
@@ -222,10 +240,16 @@ def _export_pieces(context: Context, run: FoundRun, start: int, rows: int) -> It
         yield _Piece(first, count, file, presign(context.client, [file])[0])
 
 
-def _chunks(context: Context, pieces: Iterable[_Piece], saved: list[_Piece]) -> Iterator[bytes]:
+def _chunks(
+    context: Context, pieces: Iterable[_Piece], saved: list[_Piece], *, is_open_ended: bool
+) -> Iterator[bytes]:
     """Yield the bytes of the log itself, piece after piece, until a piece has no line.
 
-    ``saved`` gathers the pieces that have any, with the lines that came.
+    Args:
+        context: The server.
+        pieces: The pieces.
+        saved: Gathers those that have any line, with the lines that came.
+        is_open_ended: A piece with fewer lines than it could have is the last one.
     """
     with context.progress.bar("log", total=None, unit="B") as bar:
         ends_line = True
@@ -243,4 +267,7 @@ def _chunks(context: Context, pieces: Iterable[_Piece], saved: list[_Piece]) -> 
                 yield chunk
             if not size_bytes:
                 return
-            saved.append(replace(piece, rows=lines + (not ends_line)))
+            lines += not ends_line
+            saved.append(replace(piece, rows=lines))
+            if is_open_ended and lines < piece.rows:
+                return
