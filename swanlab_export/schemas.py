@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, closest, quote
+from swanlab_export.patterns import matching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,11 @@ _PANDAS_TYPES = {
     TIME: ("datetimetz", "datetime64[ms]"),
     TEXTS: ("list[unicode]", "object"),
 }
+
+
+# Columns of the runs table that are there where a run has the key, with the type that they have
+# where no run has it.
+KEY_TYPES = {"config.": TEXT, "summary.": FLOAT}
 
 
 @dataclass(frozen=True)
@@ -158,18 +164,30 @@ def parse_names(names: str | Sequence[str], name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def parse_fields(fields: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    """Read names of columns that must exist.
+def parse_fields(
+    fields: str | Sequence[str], known: Sequence[str], name: str = "fields"
+) -> list[str]:
+    """Read names of columns that must exist, or patterns that some of them match.
+
+    Args:
+        fields: What was given.
+        known: The columns that there are.
+        name: The argument that it was given for.
 
     Raises:
         UsageError: There is no such column; names similar ones.
+
+    >>> parse_fields("run_id,config.*", ["config.lr", "run_id"])
+    ['run_id', 'config.lr']
     """
-    names = parse_names(fields, "fields")
-    for each in names:
-        if each not in known:
+    names: list[str] = []
+    for each in parse_names(fields, name):
+        found = matching(each, known)
+        if not found:
             there = ", ".join(closest(each, known, 20))
-            raise UsageError(f"{argument('fields')}: no column {quote(each)}; there are {there}")
-    return names
+            raise UsageError(f"{argument(name)}: no column {quote(each)}; there are {there}")
+        names += found
+    return list(dict.fromkeys(names))
 
 
 _RUN_ID = Column("run_id", TEXT, "id of the run")
@@ -243,6 +261,19 @@ RUNS = TableSchema(
     ),
     families=("config.", "summary.", "metadata", "requirements", "conda"),
 )
+
+RUN_GROUPS = TableSchema(
+    "run_groups",
+    "one row per group of runs; before these the columns that make a group, after them statistics",
+    (Column("n", INT, "runs in the group"),),
+)
+
+
+def with_project(table: TableSchema) -> TableSchema:
+    """A table over several projects, whose first column names the project of each row."""
+    project = Column("project", TEXT, "workspace/project")
+    return replace(table, columns=(project, *table.columns))
+
 
 METRICS = TableSchema(
     "metrics",

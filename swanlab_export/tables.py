@@ -13,10 +13,11 @@ import orjson
 import pyarrow as pa
 
 from swanlab_export._version import __title__, __version__
-from swanlab_export.schemas import pandas_column, parse_fields
+from swanlab_export.patterns import is_pattern
+from swanlab_export.schemas import KEY_TYPES, pandas_column, parse_fields, parse_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 # The name of the metadata that ``provenance`` gives.
@@ -44,6 +45,10 @@ class Table:
         run_names: Display names of runs by id, for people who look at a plot.
         x_axis: What the x axis of a plot is called: ``step``, ``time``, ``relative_time`` or a key.
         keys: The keys that were asked for, which a plot without points names.
+
+    Attributes:
+        check_absent: Refuses columns of keys (``config.lr``) that no run has at all, where the
+            table may lack the column only because none of its rows has the key.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Table:
         self.run_names = dict(run_names or {})
         self.x_axis = x_axis
         self.keys = tuple(keys)
+        self.check_absent: Callable[[Sequence[str]], None] | None = None
         self._batches = batches
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -79,14 +85,48 @@ class Table:
         Raises:
             UsageError: The table has no such column; names similar ones.
         """
-        names = parse_fields(fields, self.schema.names)
-        chosen = self.with_batches(batch.select(names) for batch in self)
-        chosen.schema = pa.schema([self.schema.field(name) for name in names])
-        return chosen
+        whole = self.complete(parse_names(fields, "fields"), "fields")
+        names = parse_fields(fields, whole.schema.names)
+        schema = pa.schema([whole.schema.field(name) for name in names])
+        return whole.with_rows(schema, (batch.select(names) for batch in whole))
 
-    def with_batches(self, batches: Iterable[pa.RecordBatch]) -> Table:
-        """The same table, whose rows come from somewhere else."""
+    def complete(self, names: Iterable[str], argument_name: str) -> Table:
+        """The table with empty columns for keys that runs can have, but none of its rows has.
+
+        Args:
+            names: Columns that are needed; patterns need none.
+            argument_name: The argument that named them.
+
+        Raises:
+            UsageError: There is no such column; names similar ones.
+            NotFoundError: A key that no run has; names the closest ones.
+        """
+        known = self.schema.names
+        absent = [name for name in names if name not in known and not is_pattern(name)]
+        keys = [name for name in absent if name.startswith(tuple(KEY_TYPES))]
+        parse_fields(
+            [name for name in absent if name not in keys] or known[:1], known, argument_name
+        )
+        if not keys:
+            return self
+        if self.check_absent is None:
+            parse_fields(keys, known, argument_name)
+        else:
+            self.check_absent(keys)
+        fields = [pa.field(name, KEY_TYPES[name.partition(".")[0] + "."]) for name in keys]
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in self:
+                empty = [pa.nulls(batch.num_rows, field.type) for field in fields]
+                schema = pa.schema([*batch.schema, *fields])
+                yield pa.record_batch([*batch.columns, *empty], schema=schema)
+
+        return self.with_rows(pa.schema([*self.schema, *fields]), batches())
+
+    def with_rows(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Table:
+        """The same table with other columns and rows."""
         other = copy.copy(self)
+        other.schema = schema
         other._batches = batches  # noqa: SLF001  of the same class
         return other
 

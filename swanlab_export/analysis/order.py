@@ -32,6 +32,8 @@ def sort_rows(table: pa.Table, keys: Sequence[str]) -> pa.Table:
     >>> sort_rows(pa.table({"a": [2, None, 3]}), ["-a"])["a"].to_pylist()
     [3, 2, None]
     """
+    if not keys:
+        return table
     by = []
     for key in keys:
         name = key if key in table.schema.names else key.removeprefix("-")

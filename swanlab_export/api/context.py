@@ -144,4 +144,4 @@ def _not_of_nothing(table: Table, report: Report) -> Table:
             yield batch
         check_left(rows, report)
 
-    return table.with_batches(checked())
+    return table.with_rows(table.schema, checked())

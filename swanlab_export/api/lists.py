@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
+from swanlab_export.api.arrange import EVERYTHING, Arrangement
 from swanlab_export.api.context import Members, Result
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import PAGE_SIZE, PAGE_SIZES
@@ -32,17 +32,21 @@ class Paging:
         all: Everything; else the page of this number and size.
         page: Page number, from 1.
         page_size: Items per page.
-        limit: Only so many items, from the start of the whole list.
+        arrangement: Order and choice of the rows of the whole list.
     """
 
     all: bool
     page: int
     page_size: int
-    limit: int | None
+    arrangement: Arrangement = EVERYTHING
 
     @classmethod
     def parse(
-        cls, all: bool | None, page: int | None, page_size: int | None, limit: int | None = None
+        cls,
+        all: bool | None,
+        page: int | None,
+        page_size: int | None,
+        arrangement: Arrangement = EVERYTHING,
     ) -> Self:
         """Check the arguments of a list; with none of them everything is wanted.
 
@@ -55,20 +59,19 @@ class Paging:
         if page_size is not None and page_size not in PAGE_SIZES:
             sizes = ", ".join(map(str, PAGE_SIZES))
             raise UsageError(f"{argument('page_size')} is one of {sizes}, not {page_size}")
-        if limit is not None and limit < 1:
-            raise UsageError(f"{argument('limit')} must be at least 1")
-        for name, given in (("all", all), ("limit", limit)):
+        arranged = arrangement.given()
+        for name, given in ({"all": all} | arranged).items():
             if given and is_paged:
                 other = argument("page" if page is not None else "page_size")
                 given_name = argument(name, True) if name == "all" else argument(name)
                 raise UsageError(f"{other} and {given_name} exclude each other")
-        wants_all = all if all is not None else not is_paged
-        return cls(wants_all or limit is not None, page or 1, page_size or PAGE_SIZE, limit)
+        wants_all = (all if all is not None else not is_paged) or any(arranged.values())
+        return cls(wants_all, page or 1, page_size or PAGE_SIZE, arrangement)
 
     def options(self) -> dict[str, Any]:
         """Describe it for a table's source."""
         if self.all:
-            return {"all": True, "limit": self.limit}
+            return {"all": True, **self.arrangement.options()}
         return {"page": self.page, "page_size": self.page_size}
 
 
@@ -105,16 +108,17 @@ def list_result(
         progress=context.progress,
         report=report,
     )
-    items = _Counted(pages if paging.limit is None else islice(pages, paging.limit))
+    arrangement = paging.arrangement
+    items = _Counted(arrangement.first(pages))
 
     def hint_at_rest() -> None:
-        if pages.total is not None and items.count < pages.total and paging.limit is None:
+        if pages.total is not None and items.count < pages.total and not paging.all:
             rest = f"{argument('all', True)} fetches the rest"
             report.hint(f"{items.count} of {pages.total} {title}; {rest}")
 
     def table() -> Table:
-        made = normalize(items)
-        made.total = pages.total
+        made = arrangement.apply(normalize(items))
+        made.total = None if arrangement.group_by else pages.total
         hint_at_rest()
         return made
 

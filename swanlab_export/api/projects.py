@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
+from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.resource import F, Resource, check_choice
@@ -19,7 +20,7 @@ from swanlab_export.normalizers.entities import normalize_projects
 from swanlab_export.refs import WorkspaceRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from swanlab_export.api.context import Context
     from swanlab_export.report import Report
@@ -65,8 +66,9 @@ class Projects(Resource[F]):
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        varying: bool = False,
         search: str | None = None,
-        sort: str | None = None,
+        sort: str | Sequence[str] | None = None,
     ) -> F:
         """Projects of a workspace; one row each.
 
@@ -76,8 +78,10 @@ class Projects(Resource[F]):
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many projects.
+            varying: Only columns that identify a row or differ between rows.
             search: Only projects whose name contains this.
-            sort: ``"create"`` or ``"name"``.
+            sort: Columns that give the order, ``-`` before a name for descending; ``"create"``
+                and ``"name"`` alone are orders of the server, which pages can have, too.
 
         Raises:
             NotFoundError: There is no such workspace.
@@ -90,8 +94,10 @@ class Projects(Resource[F]):
         ...     sorted(api.project.list("ada-lab")["name"])
         ['digits', 'empty', 'sweep']
         """
-        paging = Paging.parse(all, page, page_size, limit)
-        sort = None if sort is None else check_choice("sort", sort, PROJECT_SORTS)
+        is_servers = sort is None or sort in PROJECT_SORTS
+        order = sort if isinstance(sort, str) and is_servers else None
+        arrangement = Arrangement.parse(None if is_servers else sort, limit, varying=varying)
+        paging = Paging.parse(all, page, page_size, arrangement)
         named = None if workspace is None else self._context.workspace_ref(workspace)
         report = self._output.begin(schemas.PROJECTS)
         ref = named or _own_workspace(self._context)
@@ -99,13 +105,15 @@ class Projects(Resource[F]):
             self._context,
             report,
             paging,
-            lambda page, size: endpoint.projects_page(ref, page, size, search=search, sort=sort),
+            lambda page, size: endpoint.projects_page(ref, page, size, search=search, sort=order),
             endpoint.identify,
             "projects",
             lambda payload: normalize_projects(
                 self._hint_if_empty(payload, report, ref, search), report, self._context.web_host
             ),
-            self._context.source("project list", ref, **paging.options(), search=search, sort=sort),
+            self._context.source(
+                "project list", ref, **paging.options(), search=search, order=order
+            ),
         )
         with suggest(self._context, ref):
             return self._output.deliver(result, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
+from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.resource import F, Resource
@@ -21,7 +22,7 @@ from swanlab_export.normalizers.entities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from swanlab_export.client import Request
     from swanlab_export.report import Report
@@ -122,6 +123,8 @@ class SelfHosted(Resource[F]):
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
     ) -> F:
         """All users; one row each.
 
@@ -130,6 +133,8 @@ class SelfHosted(Resource[F]):
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many users.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
 
         Raises:
             AuthenticationError: The licence has expired, or you are not root.
@@ -144,7 +149,7 @@ class SelfHosted(Resource[F]):
         return self._list(
             "users",
             schemas.USERS,
-            Paging.parse(all, page, page_size, limit),
+            Paging.parse(all, page, page_size, Arrangement.parse(sort, limit, varying=varying)),
             endpoint.users_page,
             users.identify,
             normalize_users,
@@ -157,6 +162,8 @@ class SelfHosted(Resource[F]):
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
         search: str | None = None,
         creator: str | None = None,
         workspace: str | None = None,
@@ -168,6 +175,8 @@ class SelfHosted(Resource[F]):
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many projects.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
             search: Only projects whose name contains this.
             creator: Only projects that this user created.
             workspace: Only projects of this workspace.
@@ -192,7 +201,7 @@ class SelfHosted(Resource[F]):
         return self._list(
             "projects",
             schemas.PROJECTS,
-            Paging.parse(all, page, page_size, limit),
+            Paging.parse(all, page, page_size, Arrangement.parse(sort, limit, varying=varying)),
             lambda page, size: endpoint.projects_page(page, size, **options),
             projects.identify,
             lambda payload, report: normalize_projects(payload, report, self._context.web_host),
@@ -206,6 +215,8 @@ class SelfHosted(Resource[F]):
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
         search: str | None = None,
     ) -> F:
         """All workspaces, of teams and people; one row each.
@@ -215,6 +226,8 @@ class SelfHosted(Resource[F]):
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many workspaces.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
             search: Only workspaces whose name contains this.
 
         Raises:
@@ -230,7 +243,7 @@ class SelfHosted(Resource[F]):
         return self._list(
             "workspaces",
             schemas.WORKSPACES,
-            Paging.parse(all, page, page_size, limit),
+            Paging.parse(all, page, page_size, Arrangement.parse(sort, limit, varying=varying)),
             lambda page, size: endpoint.workspaces_page(page, size, search=search),
             workspaces.identify,
             normalize_workspaces,

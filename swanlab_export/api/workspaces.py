@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from swanlab_export import schemas
+from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.api.suggestions import suggest
@@ -11,6 +14,9 @@ from swanlab_export.errors import NotFoundError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.entities import normalize_workspaces
 from swanlab_export.normalizers.values import as_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Workspaces(Resource[F]):
@@ -52,11 +58,21 @@ class Workspaces(Resource[F]):
         )
         return self._output.deliver(result, report)
 
-    def list(self, username: str | None = None) -> F:
+    def list(
+        self,
+        username: str | None = None,
+        *,
+        limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
+    ) -> F:
         """The workspaces that a user is in; one row each.
 
         Args:
             username: The user; you by default.
+            limit: Only the first so many workspaces.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
 
         Raises:
             NotFoundError: There is no such user.
@@ -69,6 +85,7 @@ class Workspaces(Resource[F]):
         ['ada', 'ada-lab', 'vision-team']
         """
         ref = None if username is None else self._context.workspace_ref(username)
+        arrangement = Arrangement.parse(sort, limit, varying=varying)
         report = self._output.begin(schemas.WORKSPACES)
         client = self._context.client
         name = client.login().username if ref is None else ref.workspace
@@ -76,8 +93,10 @@ class Workspaces(Resource[F]):
         if not payload:
             report.hint(f"you see no workspace of {quote(name)}")
         result = Result(
-            lambda: normalize_workspaces(as_list(payload, "a list of workspaces"), report),
+            lambda: arrangement.apply(
+                normalize_workspaces(as_list(payload, "a list of workspaces"), report)
+            ),
             lambda: payload,
-            self._context.source("workspace list", name),
+            self._context.source("workspace list", name, **arrangement.options()),
         )
         return self._output.deliver(result, report)

@@ -23,7 +23,7 @@ from swanlab_export.limits import (
 from swanlab_export.messages import Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 # Arguments whose option is not just their name with hyphens.
 _OPTION_NAMES = {
@@ -101,21 +101,59 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add page number, page size and ``--all``; they reach it as one ``paging`` argument."""
+    """Add page number, page size, ``--all``, order and choice, as one ``paging`` argument."""
 
     @functools.wraps(command)
     def gathered(
         *args: Any, all: bool, page: int | None, page_size: str | None, **kwargs: Any
     ) -> Any:
-        if all:
-            paging: dict[str, Any] = {"all": True, "page": None if page == 1 else page}
+        arranged = _pop_arrangement(kwargs)
+        if any(arranged.values()) or kwargs.get("group_by"):
+            size = None if page_size is None else int(page_size)
+            paging: dict[str, Any] = {"all": all or None, "page": page, "page_size": size}
+        elif all:
+            paging = {"all": True, "page": None if page == 1 else page}
         else:
             paging = {"page": 1 if page is None else page, "page_size": int(page_size or PAGE_SIZE)}
-        return command(*args, paging=paging, **kwargs)
+        return command(*args, paging=paging | arranged, **kwargs)
 
-    for option in reversed(_PAGING):
+    for option in reversed((*_PAGING, *_ARRANGING)):
         gathered = option(gathered)
     return gathered
+
+
+def arranging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add order and choice of rows, as one ``arranged`` argument."""
+
+    @functools.wraps(command)
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, arranged=_pop_arrangement(kwargs), **kwargs)
+
+    for option in reversed(_ARRANGING):
+        gathered = option(gathered)
+    return gathered
+
+
+def _pop_arrangement(kwargs: dict[str, Any]) -> dict[str, Any]:
+    # The shared options, of which --raw is one, are gathered further inside.
+    refuse_raw(kwargs, "sort", "varying", "group_by")
+    return {
+        "sort": joined(kwargs.pop("sort")),
+        "limit": kwargs.pop("limit"),
+        "varying": kwargs.pop("varying"),
+    }
+
+
+def refuse_raw(options: Mapping[str, Any], *names: str) -> None:
+    """Refuse ``--raw`` together with options about what is computed from what the server sent."""
+    for name in names:
+        if options["raw"] and options.get(name):
+            raise click.UsageError(f"--raw prints what the server sent: no {option_name(name)}")
+
+
+def joined(texts: Sequence[str]) -> str | None:
+    """The values of an option that was given several times, as one; None where it was not."""
+    return ",".join(texts) or None
 
 
 def filter_option(*, is_required: bool = False) -> Callable[..., Any]:
@@ -150,6 +188,22 @@ _PAGING = (
         help=f"Rows per page.  [default: {PAGE_SIZE}]",
     ),
     click.option("--all", is_flag=True, help="Every page, fetched concurrently."),
+)
+
+
+_ARRANGING = (
+    click.option(
+        "--sort",
+        multiple=True,
+        metavar="COLUMNS",
+        help="Order of all rows: name, -created_at (descending), or several.",
+    ),
+    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
+    click.option(
+        "--varying",
+        is_flag=True,
+        help="Only columns that identify a row or differ between rows.",
+    ),
 )
 
 

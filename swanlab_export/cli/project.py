@@ -9,7 +9,7 @@ import click
 from swanlab_export.cli.commands import Group
 from swanlab_export.cli.options import Shared, paging_options, shared_options
 from swanlab_export.cli.output import connected
-from swanlab_export.limits import PROJECT_SORTS, VISIBILITIES
+from swanlab_export.limits import PAGE_SIZE, PROJECT_SORTS, VISIBILITIES
 
 
 @click.group(cls=Group)
@@ -29,19 +29,17 @@ def info(path: str, shared: Shared) -> None:
 @project.command("list", example="api project list --workspace ada-lab --all --host sandbox")
 @click.option("-w", "--workspace", metavar="USERNAME", help="Workspace.  [default: your own]")
 @click.option("--search", metavar="TEXT", help="Only projects whose name contains TEXT.")
-@click.option("--sort", type=click.Choice(PROJECT_SORTS), help="Order of the list.")
 @paging_options
 @shared_options
 def list_(
     workspace: str | None,
     search: str | None,
-    sort: str | None,
     paging: dict[str, Any],
     shared: Shared,
 ) -> None:
     """Projects of a workspace, one row each."""
     with connected(shared, f"projects-{workspace or ''}") as api:
-        api.project.list(workspace, search=search, sort=sort, **paging)
+        api.project.list(workspace, search=search, **_official(paging))
 
 
 @project.command(example="api project create --name fresh --workspace ada-lab --host sandbox")
@@ -65,3 +63,11 @@ def create(
         api.project.create(
             name, visibility=visibility, description=description, workspace=workspace
         )
+
+
+def _official(paging: dict[str, Any]) -> dict[str, Any]:
+    """The official client's orders, ``create`` and ``name``, are of the server: a page has them."""
+    others = paging["limit"] or paging["varying"] or paging.get("all")
+    if paging["sort"] not in PROJECT_SORTS or others:
+        return paging
+    return paging | {"page": paging["page"] or 1, "page_size": paging["page_size"] or PAGE_SIZE}

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swanlab_export.cli.commands import Group
-from swanlab_export.cli.options import Shared, filter_option, paging_options, shared_options
+from swanlab_export.cli.options import (
+    Shared,
+    arranging_options,
+    filter_option,
+    joined,
+    paging_options,
+    shared_options,
+)
 from swanlab_export.cli.output import connected
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import (
@@ -22,7 +29,7 @@ from swanlab_export.limits import (
     RANGE_TYPES,
     SAMPLE_MAX,
 )
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,22 +46,32 @@ def run() -> None:
 
 
 def _project_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Accept the project as ``-p`` and as an argument."""
+    """Accept projects as ``-p`` and as arguments."""
     command = click.option(
         "-p",
         "--project_path",
         "--project-path",
         "--project",
         "project",
+        multiple=True,
         metavar="PROJECT",
-        help="workspace/project or its web page.",
+        help="workspace/project or its web page; several give one table.",
     )(command)
-    return click.argument("project_argument", metavar="[PROJECT]", required=False)(command)
+    command = _group_option("Columns that make a group: a row is then a group of runs.")(command)
+    return click.argument("projects", metavar="[PROJECT]...", nargs=-1)(command)
+
+
+def _group_option(text: str) -> Callable[..., Any]:
+    option: Callable[..., Any] = click.option(
+        "--group-by", multiple=True, metavar="COLUMNS", help=text
+    )
+    return option
 
 
 def _summary_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--summary",
+        multiple=True,
         is_flag=False,
         flag_value="",
         metavar="[KEYS]",
@@ -130,15 +147,24 @@ def info(path: str, shared: Shared) -> None:
 @paging_options
 @shared_options
 def list_(
-    project: str | None,
-    project_argument: str | None,
-    summary: str | None,
+    project: tuple[str, ...],
+    projects: tuple[str, ...],
+    summary: tuple[str, ...],
+    group_by: tuple[str, ...],
     paging: dict[str, Any],
     shared: Shared,
 ) -> None:
-    """Runs of a project, one row each, with their configs."""
-    with connected(shared, f"runs-{project or project_argument or ''}") as api:
-        api.run.list(_one_project(project, project_argument), summary=_keys(summary), **paging)
+    """Runs of a project, one row each, with their configs.
+
+    With --group-by a row is a group: n, mean, std, min and max of each --summary.
+    """
+    with connected(shared, f"runs-{'-'.join([*projects, *project])}") as api:
+        api.run.list(
+            _projects(project, projects),
+            summary=_keys(summary, shared),
+            group_by=joined(group_by),
+            **paging,
+        )
 
 
 @run.command(
@@ -148,12 +174,15 @@ def list_(
 @_project_options
 @filter_option(is_required=True)
 @_summary_option
+@arranging_options
 @shared_options
 def filter_(
-    project: str | None,
-    project_argument: str | None,
+    project: tuple[str, ...],
+    projects: tuple[str, ...],
     where: tuple[str, ...],
-    summary: str | None,
+    summary: tuple[str, ...],
+    group_by: tuple[str, ...],
+    arranged: dict[str, Any],
     shared: Shared,
 ) -> None:
     """Runs of a project that pass all filters.
@@ -162,8 +191,14 @@ def filter_(
     name~baseline (contains), 'state in CRASHED,ABORTED', 'created_at>=-7d'. NAME is a column of
     `run list`, config.KEY or summary.KEY; `help filters` explains the operators.
     """
-    with connected(shared, f"runs-{project or project_argument or ''}") as api:
-        api.run.filter(_one_project(project, project_argument), where, summary=_keys(summary))
+    with connected(shared, f"runs-{'-'.join([*projects, *project])}") as api:
+        api.run.filter(
+            _projects(project, projects),
+            where,
+            summary=_keys(summary, shared),
+            group_by=joined(group_by),
+            **arranged,
+        )
 
 
 @run.command(
@@ -374,17 +409,23 @@ def _is_log(save: str | None) -> bool:
     return save is not None and ".log" in PurePath(save.lower()).suffixes[-2:]
 
 
-def _keys(summary: str | None) -> str | bool:
-    """Translate ``--summary``: without a value it means every key."""
-    return False if summary is None else summary or True
+def _keys(summary: tuple[str, ...], shared: Shared) -> str | bool:
+    """Translate ``--summary``: without a value it means every key; given several times, all.
+
+    A summary that ``--fields`` names is wanted, too.
+    """
+    from swanlab_export.schemas import parse_names  # with Arrow, which must not be imported early
+
+    if "" in summary:
+        return True
+    fields = parse_names(shared.fields, "fields") if shared.fields else []
+    named = [each.removeprefix("summary.") for each in fields if each.startswith("summary.")]
+    quoted = (f'"{name.replace(chr(34), chr(34) * 2)}"' for name in named)
+    return ",".join([*summary, *quoted]) or False
 
 
-def _one_project(option: str | None, positional: str | None) -> str:
-    """Choose the project, however it was given."""
-    if option and positional and option != positional:
-        raise UsageError(
-            f"two projects: {quote(positional)} and {argument('project')} {quote(option)}"
-        )
-    if found := option or positional:
+def _projects(options: tuple[str, ...], positional: tuple[str, ...]) -> list[str]:
+    """The projects, however they were given."""
+    if found := list(dict.fromkeys([*positional, *options])):
         return found
     raise UsageError(f"name a project: PROJECT or {argument('project')}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from swanlab_export.cli.commands import Group
-from swanlab_export.cli.options import Shared, shared_options
+from swanlab_export.cli.options import Shared, arranging_options, shared_options
 from swanlab_export.cli.output import connected
 
 
@@ -25,8 +27,9 @@ def info(username: str, shared: Shared) -> None:
 
 @workspace.command("list", example="api workspace list --host sandbox --format table")
 @click.argument("username", required=False)
+@arranging_options
 @shared_options
-def list_(username: str | None, shared: Shared) -> None:
+def list_(username: str | None, arranged: dict[str, Any], shared: Shared) -> None:
     """The workspaces that you see, or those of USERNAME; one row each."""
     with connected(shared, f"workspaces-{username or ''}") as api:
-        api.workspace.list(username)
+        api.workspace.list(username, **arranged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 _RENAMED = {"cuid": "run_id", "cluster": "group", "job": "job_type"}
 
 
+@dataclass(frozen=True)
+class Home:
+    """The project that a run is in, and its id, None where it was not asked for."""
+
+    project: ProjectRef
+    project_id: str | None
+
+
 def normalize_runs(
     pairs: Iterable[tuple[Any, Mapping[str, Any] | None]],
     report: Report,
@@ -39,28 +48,48 @@ def normalize_runs(
     is_single: bool = False,
     summary_keys: Iterable[str] = (),
 ) -> Table:
+    """Runs of one project with their summaries, or None; see ``normalize_runs_of_projects``."""
+    home = Home(project, project_id)
+    runs = ((home, run, summary) for run, summary in pairs)
+    return normalize_runs_of_projects(
+        runs, report, web_host, is_single=is_single, summary_keys=summary_keys
+    )
+
+
+def normalize_runs_of_projects(
+    runs: Iterable[tuple[Home, Any, Mapping[str, Any] | None]],
+    report: Report,
+    web_host: str,
+    *,
+    is_single: bool = False,
+    has_projects: bool = False,
+    summary_keys: Iterable[str] = (),
+) -> Table:
     """Runs, one row each, with ``config.*`` and, where given, ``summary.*``.
 
     Args:
-        pairs: Each run with its summary, or None: ``GET …/runs``, ``POST …/runs/shows``.
+        runs: Each run with its project, and with its summary, or None: ``GET …/runs``,
+            ``POST …/runs/shows``.
         report: Takes warnings, and counts odd values.
-        project: The project of all of them.
-        project_id: The project's id, None where it was not asked for.
         web_host: Where web pages are.
         is_single: The table is about one run.
+        has_projects: The runs are of several projects, which a column names.
         summary_keys: Keys that have a ``summary.*`` column even if no run has them.
     """
 
-    def row(run: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Row:
-        made = _run_row(run, project, web_host, report)
-        if project_id is not None:
-            made["project_id"] = project_id
+    def row(home: Home, run: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Row:
+        made = _run_row(run, home.project, web_host, report)
+        if home.project_id is not None:
+            made["project_id"] = home.project_id
+        if has_projects:
+            made["project"] = str(home.project)
         put_all(made, _latest_values(summary, report), report)
         return made
 
-    rows = (row(as_entity(run, "a run", "cuid"), summary) for run, summary in pairs)
+    rows = (row(home, as_entity(run, "a run", "cuid"), summary) for home, run, summary in runs)
     expected = [f"summary.{key}" for key in summary_keys]
-    return build_table(schemas.RUNS, rows, report, is_single=is_single, expected=expected)
+    declared = schemas.with_project(schemas.RUNS) if has_projects else schemas.RUNS
+    return build_table(declared, rows, report, is_single=is_single, expected=expected)
 
 
 def run_columns(payload: Any, project: ProjectRef, web_host: str) -> Row:

@@ -182,7 +182,7 @@ def test_a_save_that_cannot_be_costs_nothing(server: Sandbox, api: Any, tmp_path
         (lambda a: a.run.filter("ada-lab/digits", {"stat ==": 1}), "where="),
         (lambda a: a.run.columns(RUN, column_class="MINE"), "column_class="),
         (lambda a: a.run.series(RUN, metric_type="X"), "metric_type="),
-        (lambda a: a.project.list(sort="size"), "sort="),
+        (lambda a: a.project.list(sort=""), "sort="),
     ],
     ids=["page", "size", "keys", "head", "level", "in", "field", "class", "type", "sort"],
 )

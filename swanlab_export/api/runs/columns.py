@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
+from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.resource import F, Resource, check_choice
@@ -20,7 +21,7 @@ from swanlab_export.normalizers.details import key_class, normalize_columns, nor
 from swanlab_export.pagination import Pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Request
@@ -93,6 +94,8 @@ class RunColumns(Resource[F]):
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
     ) -> F:
         """Columns of a run, with the type of their data; one row per key.
 
@@ -105,6 +108,8 @@ class RunColumns(Resource[F]):
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many columns.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
 
         Raises:
             NotFoundError: There is no such run.
@@ -120,7 +125,7 @@ class RunColumns(Resource[F]):
         ['val/wrong digits', 'val/confusion']
         """
         ref = self._context.run_ref(path)
-        paging = Paging.parse(all, page, page_size, limit)
+        paging = Paging.parse(all, page, page_size, Arrangement.parse(sort, limit, varying=varying))
         column_class = _check_class("column_class", column_class)
         column_type = _check_type(column_type)
         report = self._output.begin(schemas.COLUMNS)
@@ -263,7 +268,7 @@ def _else(payload: Iterable[Any], keys: Callable[[], list[dict[str, Any]]]) -> I
 def _part_of(found: list[dict[str, Any]], paging: Paging) -> list[dict[str, Any]]:
     """Cut out the page, or the first items, that are wanted."""
     if paging.all:
-        return found[: paging.limit]
+        return list(paging.arrangement.first(found))
     start = (paging.page - 1) * paging.page_size
     return found[start : start + paging.page_size]
 

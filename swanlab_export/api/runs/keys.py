@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from swanlab_export.limits import PAGE_SIZES, RUNS_PER_REQUEST
 from swanlab_export.messages import closest, command, quote
 from swanlab_export.normalizers.details import SYSTEM_PREFIX
 from swanlab_export.pagination import Pages, fetch_by_cursor, in_batches
+from swanlab_export.patterns import is_pattern, matching
 from swanlab_export.progress import Progress
 from swanlab_export.report import Report
 
@@ -55,19 +55,6 @@ def match_keys(
             raise no_such_key(client, runs, pattern, metric_type)
         keys.extend(matches)
     return list(dict.fromkeys(keys))
-
-
-def matching(pattern: str, known: Sequence[str]) -> list[str]:
-    """The keys that a pattern means: the one of that very name, else all that match it."""
-    if pattern in known:
-        return [pattern]
-    # Not fnmatch.filter, which folds case on Windows.
-    return [key for key in known if fnmatch.fnmatchcase(key, pattern)]
-
-
-def is_pattern(key: str) -> bool:
-    """Say whether a key is meant as a glob pattern."""
-    return any(sign in key for sign in "*?[")
 
 
 def find_having(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial as bind
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
+from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Members, Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.partial import Partial, batch_error
@@ -15,23 +17,30 @@ from swanlab_export.api.runs.find import Wanted, describe, find_run, find_runs
 from swanlab_export.api.runs.keys import (
     fetch_keys,
     find_having,
-    is_pattern,
     match_keys,
-    matching,
     warn_of_missing,
 )
 from swanlab_export.api.runs.summaries import join_summaries
+from swanlab_export.api.runs.survey import all_runs, check_keys
+from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import SwanlabExportError, UsageError
+from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
 from swanlab_export.messages import argument, quote
-from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
+from swanlab_export.normalizers.runs import (
+    Home,
+    normalize_runs,
+    normalize_runs_of_projects,
+    normalize_summaries,
+)
+from swanlab_export.patterns import is_pattern, matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.filters import Where
+    from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.refs import ProjectRef, RunRef
     from swanlab_export.report import Report
@@ -77,18 +86,31 @@ class RunRecords(Resource[F]):
         return self._output.deliver(result, report)
 
     def filter(
-        self, project: str, where: Where, *, summary: Summary = False, partial: bool = False
+        self,
+        project: str | Sequence[str],
+        where: Where,
+        *,
+        summary: Summary = False,
+        sort: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        varying: bool = False,
+        group_by: str | Sequence[str] | None = None,
+        partial: bool = False,
     ) -> F:
         """Runs that pass all filters; one row each, groups are flattened.
 
         Args:
-            project: workspace/project, or the URL of its web page.
+            project: workspace/project, or the URL of its web page; or several.
             where: A mapping such as ``{"state": "FINISHED", "config.lr >=": 1e-3}``, rules such
                 as ``["state=FINISHED"]``, or the server's own. Names are columns of the table.
                 The operators are ``= != >= <= > <``, ``in`` and ``not in`` (one of several
                 values), ``~`` (contains) and ``!~``, ``is null`` and ``is not null``. A time may
                 be ``-7d``: seven days ago.
             summary: Add the latest value of each metric (True), or of these keys.
+            sort: Columns that give the order; see ``list``.
+            limit: Only the first so many runs.
+            varying: Only columns that identify a run or differ between runs.
+            group_by: Columns whose values make a group; see ``list``.
             partial: Leave out what fails, and say what.
 
         Raises:
@@ -103,19 +125,24 @@ class RunRecords(Resource[F]):
         >>> bool(runs["config.lr"].min() >= 0.1)
         True
         """
-        ref = self._context.project_ref(project)
+        refs = self._projects(project)
         rules = read_where(where, self._context.now_ms())
-        keys = _summary_keys(summary)
-        report = self._output.begin(schemas.RUNS)
+        arrangement = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
+        keys = _summary_keys(summary, arrangement)
+        report = self._output.begin(_declared(arrangement, refs))
         left_out = Partial(report, is_wanted=partial)
-        context, client = self._context, self._context.client
-        project_id = project_endpoint.read_project_id(project_endpoint.fetch_project(client, ref))
-        runs = filtered_runs(context, ref, rules, lambda: project_id, report)
+        chosen = [self._found(ref, rules, report) for ref in refs]
+        runs = [run for _, found in chosen for run in found]
         result = Result(
-            lambda: _runs_table(context, report, left_out, ref, project_id, runs, keys),
-            lambda: runs,
-            context.source(
-                "run filter", ref, where=describe(rules), summary=summary, partial=partial
+            lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
+            lambda: list(arrangement.first(runs)),
+            self._context.source(
+                "run filter",
+                ", ".join(map(str, refs)),
+                where=describe(rules),
+                summary=summary,
+                partial=partial,
+                **arrangement.options(),
             ),
         )
         return self._output.deliver(result, report)
@@ -174,15 +201,103 @@ class RunRecords(Resource[F]):
         )
         return self._output.deliver(result, report)
 
+    def _projects(self, project: str | Sequence[str]) -> Sequence[ProjectRef]:
+        """The projects that are meant, each once."""
+        refs = [self._context.project_ref(each) for each in flat([project])]
+        if not refs:
+            raise UsageError(f"name a project: {argument('project')}")
+        return [*dict.fromkeys(refs)]
+
+    def _home(self, ref: ProjectRef) -> Home:
+        """Fetch a project that is known by its path."""
+        with suggest(self._context, ref):
+            payload = project_endpoint.fetch_project(self._context.client, ref)
+        return Home(ref, project_endpoint.read_project_id(payload))
+
+    def _found(
+        self, ref: ProjectRef, rules: Sequence[Rule], report: Report
+    ) -> tuple[Home, Iterable[Any]]:
+        """The runs of a project, or those that pass all rules, with their project."""
+        home = self._home(ref)
+        if not rules:
+            return home, all_runs(self._context, ref, report)
+        project_id = home.project_id or ""
+        return home, filtered_runs(self._context, ref, rules, lambda: project_id, report)
+
+    def _table(
+        self,
+        report: Report,
+        partial: Partial,
+        chosen: Sequence[tuple[Home, Iterable[Any]]],
+        keys: Sequence[str] | None,
+        arrangement: Arrangement,
+    ) -> Table:
+        """The table of runs of one project or several, with the summaries that are wanted."""
+        met: set[str] = set()
+
+        def rows() -> Iterator[tuple[Home, Any, Mapping[str, Any] | None]]:
+            for home, runs in chosen:
+                if keys is None:
+                    yield from ((home, run, None) for run in runs)
+                else:
+                    pairs = _with_summaries(self._context, report, partial, home, runs, keys, met)
+                    yield from ((home, run, summary) for run, summary in pairs)
+
+        def check_absent(columns: Sequence[str]) -> None:
+            wanted = [name.partition(".")[::2] for name in columns]
+            self._check_keys(
+                [home for home, _ in chosen],
+                [key for kind, key in wanted if kind == "config"],
+                [key for kind, key in wanted if kind == "summary"],
+            )
+
+        table = normalize_runs_of_projects(
+            arrangement.first(rows()),
+            report,
+            self._context.web_host,
+            has_projects=len(chosen) > 1,
+            summary_keys=[key for key in keys or [] if not is_pattern(key)],
+        )
+        table.check_absent = check_absent
+        if absent := [key for key in keys or [] if not matching(key, list(met))]:
+            keys_alone = [key for key in absent if not is_pattern(key)]
+            self._check_keys([home for home, _ in chosen], [], keys_alone)
+            for key in absent:
+                report.warn(f"no run here has the key {quote(key)}")
+        return table
+
+    def _check_keys(
+        self, homes: Sequence[Home], configs: Sequence[str], metrics: Sequence[str]
+    ) -> None:
+        """Insist that some run of the projects has each key; see ``check_keys``."""
+        for home in homes:
+            project_id = home.project_id or ""
+            try:
+                check_keys(
+                    self._context,
+                    home.project,
+                    bind(str, project_id),
+                    configs=configs,
+                    metrics=metrics,
+                )
+            except NotFoundError:
+                if home is homes[-1]:
+                    raise
+            else:
+                return
+
     # Last in the class: below its definition, ``list`` no longer means the type.
     def list(
         self,
-        project: str,
+        project: str | Sequence[str],
         *,
         all: bool | None = None,
         page: int | None = None,
         page_size: int | None = None,
         limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
+        group_by: str | Sequence[str] | None = None,
         where: Where = None,
         summary: Summary = False,
         partial: bool = False,
@@ -190,17 +305,25 @@ class RunRecords(Resource[F]):
         """Runs of a project; one row each, with ``config.*``, and ``summary.*`` if asked for.
 
         Args:
-            project: workspace/project, or the URL of its web page.
+            project: workspace/project, or the URL of its web page; or several, whose runs have
+                a column ``project``.
             all: Every run; the default unless a page is asked for.
             page: Only this page, from 1.
             page_size: Rows per page.
             limit: Only the first so many runs.
+            sort: Columns that give the order, the first one first, ``-`` before a name for
+                descending: ``"-summary.acc"``; a summary that is named is added. Missing values
+                come last, equal rows stay in order. ``"create"`` is ``"-created_at"``.
+            varying: Only columns that identify a run or differ between runs.
+            group_by: Columns whose values make a group: ``"config.lr,config.hidden"``. A row is
+                then a group: ``n`` runs, and of each summary n, mean, std (ddof 1, missing for one
+                run), min and max of the finite values, and n_nonfinite.
             where: Only runs that pass; see ``filter``, which gives all of them.
             summary: Add the latest value of each metric (True), or of these keys.
             partial: Leave out what fails, and say what.
 
         Raises:
-            NotFoundError: There is no such project.
+            NotFoundError: There is no such project, or no run of it has a key that is named.
             IncompleteError: Fewer runs came than were announced.
 
         Source: ``GET /project/{workspace}/{project}/runs``.
@@ -208,30 +331,55 @@ class RunRecords(Resource[F]):
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
         ...     runs = api.run.list("ada-lab/digits", summary="loss")
+        ...     best = api.run.list("ada-lab/sweep", sort="-summary.val/acc", limit=1)
+        ...     groups = api.run.list("ada-lab/sweep", summary="val/acc", group_by="config.lr")
         >>> len(runs), "config.lr" in runs, "summary.loss" in runs
         (16, True, True)
+        >>> best["summary.val/acc"].round(3).tolist(), groups["n"].tolist()[:2]
+        ([0.981], [10, 20])
         """
-        ref = self._context.project_ref(project)
-        paging = Paging.parse(all, page, page_size, limit)
+        refs = self._projects(project)
+        arrangement = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
+        paging = Paging.parse(all, page, page_size, arrangement)
         if where is not None:
-            if page or page_size or limit:
+            if not paging.all:
                 raise UsageError(f"{argument('where')} gives all runs that pass, not a page")
-            return self.filter(project, where, summary=summary, partial=partial)
-        keys = _summary_keys(summary)
-        report = self._output.begin(schemas.RUNS)
+            return self.filter(
+                project,
+                where,
+                summary=summary,
+                sort=sort,
+                limit=limit,
+                varying=varying,
+                group_by=group_by,
+                partial=partial,
+            )
+        if len(refs) > 1 and not paging.all:
+            given = argument("page" if page is not None else "page_size")
+            raise UsageError(f"{given} is for one project, not for {len(refs)}")
+        keys = _summary_keys(summary, arrangement)
+        report = self._output.begin(_declared(arrangement, refs))
         left_out = Partial(report, is_wanted=partial)
-        context = self._context
-        payload = project_endpoint.fetch_project(context.client, ref)
-        project_id = project_endpoint.read_project_id(payload)
+        options = paging.options() | {"summary": summary, "partial": partial}
+        source = self._context.source("run list", ", ".join(map(str, refs)), **options)
+        if len(refs) > 1:
+            chosen = [self._found(ref, (), report) for ref in refs]
+            result = Result(
+                lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
+                lambda: arrangement.first(run for _, runs in chosen for run in runs),
+                source,
+            )
+            return self._output.deliver(result, report)
+        ref, home = refs[0], self._home(refs[0])
         result = list_result(
-            context,
+            self._context,
             report,
             paging,
             lambda page, size: endpoint.runs_page(ref, page, size),
             endpoint.identify,
             "runs",
-            lambda runs: _runs_table(context, report, left_out, ref, project_id, runs, keys),
-            context.source("run list", ref, **paging.options(), summary=summary, partial=partial),
+            lambda runs: self._table(report, left_out, [(home, runs)], keys, arrangement),
+            source,
         )
         return self._output.deliver(result, report)
 
@@ -251,46 +399,31 @@ def _summaries_by_id(
             raise batch_error(summary, "runs")
 
 
-def _summary_keys(summary: Summary) -> list[str] | None:
-    """``summary=True`` means every key: an empty list. None means no summary at all."""
-    if isinstance(summary, bool):
-        return [] if summary else None
-    return schemas.parse_names(summary, "summary") if summary else []
+def _declared(arrangement: Arrangement, refs: Sequence[ProjectRef]) -> schemas.TableSchema:
+    if arrangement.group_by:
+        return schemas.RUN_GROUPS
+    return schemas.with_project(schemas.RUNS) if len(refs) > 1 else schemas.RUNS
 
 
-def _runs_table(
-    context: Context,
-    report: Report,
-    partial: Partial,
-    ref: ProjectRef,
-    project_id: str,
-    runs: Iterable[Any],
-    keys: Sequence[str] | None,
-) -> Table:
-    if keys is None:
-        pairs = ((run, None) for run in runs)
-        return normalize_runs(pairs, report, ref, project_id, context.web_host)
-    met: set[str] = set()
-    table = normalize_runs(
-        _with_summaries(context, report, partial, ref, project_id, runs, keys, met),
-        report,
-        ref,
-        project_id,
-        context.web_host,
-        summary_keys=[key for key in keys if not is_pattern(key)],
-    )
-    for key in keys:
-        if not matching(key, list(met)):
-            report.warn(f"no run here has the key {quote(key)}")
-    return table
+def _summary_keys(summary: Summary, arrangement: Arrangement) -> list[str] | None:
+    """``summary=True`` means every key: an empty list. None means no summary at all.
+
+    A summary that the rows are ordered by is wanted, too.
+    """
+    if summary is True or summary == "":
+        return []
+    keys = schemas.parse_names(summary, "summary") if not isinstance(summary, bool) else []
+    if not arrangement.group_by:
+        names = [key.removeprefix("-") for key in arrangement.sort]
+        keys += [name.removeprefix("summary.") for name in names if name.startswith("summary.")]
+    return list(dict.fromkeys(keys)) or None
 
 
 def _with_summaries(
     context: Context,
     report: Report,
     partial: Partial,
-    ref: ProjectRef,
-    project_id: str,
+    home: Home,
     runs: Iterable[Any],
     keys: Sequence[str],
     met: set[str],
@@ -303,12 +436,13 @@ def _with_summaries(
         known = fetch_keys(context.client, sources, "SCALAR")
         return [key for each in keys for key in matching(each, known)]
 
+    project_id = home.project_id or ""
     named = ((run, endpoint.read_source(run, project_id)) for run in runs)
     for run, summary in join_summaries(context.client, named, choose_keys, report, partial):
         if isinstance(summary, SwanlabExportError):
             # The run itself is there, so its row is.
             source = endpoint.read_source(run, project_id)
-            partial.fail([f"the summary of {ref}/{source.run_id}"], summary, "summaries")
+            partial.fail([f"the summary of {home.project}/{source.run_id}"], summary, "summaries")
             yield run, {}
         else:
             met.update(summary)

@@ -1,0 +1,195 @@
+"""Order, choice and groups of lists: over all rows, with the same words in both interfaces."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import swanlab_export as se
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+    from click.testing import Result
+
+    from swanlab_export.sandbox import Sandbox
+
+SWEEP, DIGITS, EMPTY = "ada-lab/sweep", "ada-lab/digits", "ada-lab/empty"
+
+
+def rows(done: Result) -> list[dict[str, str]]:
+    """The rows that a command printed as CSV."""
+    assert done.exit_code == 0, done.output
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_the_best_of_all_runs(api: se.Api[pa.Table], call: Callable[..., Result]) -> None:
+    """``--sort`` and ``--limit`` are over all runs, and fetch the summary that they name."""
+    every = api.run.list(SWEEP, summary="val/acc")["summary.val/acc"].to_pylist()
+    words = ("--sort", "-summary.val/acc", "--sort", "name", "--limit", "3", "--format", "csv")
+    found = rows(call("run", "list", SWEEP, *words))
+    assert [float(row["summary.val/acc"]) for row in found] == sorted(every)[:-4:-1]
+    listed = api.run.list(SWEEP, sort=["-summary.val/acc", "name"], limit=3)
+    assert [row["run_id"] for row in found] == listed["run_id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("run", "list", DIGITS), "run_id"),
+        (("project", "list", "-w", "ada-lab"), "name"),
+        (("workspace", "list"), "username"),
+        (("run", "columns", f"{DIGITS}/diverged"), "key"),
+        (("run", "filter", DIGITS, "-f", "config.lr>0"), "run_id"),
+        (("self-hosted", "list-users"), "username"),
+        (("self-hosted", "list-projects"), "name"),
+        (("self-hosted", "list-workspaces"), "username"),
+    ],
+)
+def test_every_list_is_sorted_and_limited(
+    call: Callable[..., Result], words: tuple[str, ...], name: str
+) -> None:
+    """Each list takes both options, and then reads all pages."""
+    order = ("--sort", f"-{name}", "--fields", name, "--format", "csv")
+    every = [row[name] for row in rows(call(*words, *order))]
+    assert every == sorted(every, reverse=True)
+    assert len(every) > 1
+    assert [row[name] for row in rows(call(*words, *order, "--limit", "1"))] == every[:1]
+
+
+def test_a_limit_without_an_order_reads_no_further(api: se.Api[pa.Table], server: Sandbox) -> None:
+    """The first rows are on the first pages."""
+    assert api.run.list(SWEEP, limit=5).num_rows == 5
+    pages = [request for request in server.requests if request.path.endswith("/runs")]
+    assert len(pages) < 3
+
+
+@pytest.mark.parametrize("given", [("--sort", "name"), ("--limit", "2"), ("--varying",)])
+@pytest.mark.parametrize("page", [("--page_num", "1"), ("--page_size", "20")])
+def test_pages_are_not_arranged(
+    call: Callable[..., Result], given: tuple[str, ...], page: tuple[str, ...]
+) -> None:
+    """An order over one page is refused, by the names of both options."""
+    done = call("run", "list", DIGITS, *given, *page)
+    assert done.exit_code == 2
+    assert f"error: {page[0]} and {given[0]} exclude each other" in done.stderr
+
+
+def test_the_official_orders_have_pages(call: Callable[..., Result], server: Sandbox) -> None:
+    """``create`` and ``name`` of ``project list`` are the server's; elsewhere ``create`` is a column."""
+    words = ("--sort", "create", "--page_num", "1", "--fields", "name", "--format", "csv")
+    found = [row["name"] for row in rows(call("project", "list", "-w", "ada-lab", *words))]
+    assert "create" in [request.query.get("sort") for request in server.requests]
+    created = rows(call("run", "list", DIGITS, "--sort", "create", "--format", "csv"))
+    times = [row["created_at"] for row in created]
+    assert times == sorted(times, reverse=True)
+    assert found == ["empty", "sweep", "digits"]
+
+
+def test_what_differs(api: se.Api[pa.Table]) -> None:
+    """``varying`` keeps what identifies a run, and the configs that were swept."""
+    names = api.run.list(SWEEP, varying=True).column_names
+    assert {"path", "run_id", "name", "config.lr", "config.seed", "config.hidden"} <= set(names)
+    assert not {"state", "config.loss", "config.batch_size", "conda"} & set(names)
+
+
+def test_groups_of_runs(call: Callable[..., Result]) -> None:
+    """A row per group, in order of the groups, or in the order that is asked for."""
+    words = ("--summary", "val/acc", "--group-by", "config.lr,config.hidden", "--format", "csv")
+    found = rows(call("run", "list", SWEEP, *words))
+    keys = [(float(row["config.lr"]), row["config.hidden"]) for row in found]
+    assert keys == sorted(keys)
+    assert sum(int(row["n"]) for row in found) == 130
+    assert list(found[0])[2:5] == ["n", "summary.val/acc.n", "summary.val/acc.mean"]
+    best = rows(call("run", "list", SWEEP, *words, "--sort=-summary.val/acc.mean", "--limit", "1"))
+    means = [float(row["summary.val/acc.mean"]) for row in found]
+    assert float(best[0]["summary.val/acc.mean"]) == max(means)
+
+
+def test_fields_are_patterns(call: Callable[..., Result]) -> None:
+    """Only ``*`` and ``?`` are special, and a summary that is named is fetched."""
+    words = ("--fields", "name,config.l?,summary.val/*", "--limit", "1", "--format", "csv")
+    assert list(rows(call("run", "list", SWEEP, *words))[0]) == [
+        *("name", "config.lr", "summary.val/acc", "summary.val/loss")
+    ]
+    done = call("run", "list", SWEEP, "--fields", "config[.]lr")
+    assert done.exit_code == 2
+    assert "no column 'config[.]lr'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--sort", "config.lrr"),
+        ("--fields", "name,config.lrr"),
+        ("--group-by", "config.lrr"),
+        ("--summary", "val/accc"),
+        ("--sort", "-summary.val/accc"),
+        ("--fields", "summary.val/accc"),
+    ],
+)
+def test_a_key_that_no_run_has(call: Callable[..., Result], words: tuple[str, ...]) -> None:
+    """Exit 4 with near misses; in a project without runs it is an empty column."""
+    done = call("run", "list", SWEEP, *words)
+    assert done.exit_code == 4, done.output
+    assert "in the 130 runs of ada-lab/sweep; there are 'lr'" in done.stderr or (
+        "there are 'val/acc'" in done.stderr
+    )
+    assert call("run", "list", EMPTY, *words).exit_code == 0
+
+
+def test_a_page_that_lacks_a_key(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:
+    """What other runs of the project have is an empty column of the page."""
+    every = api.run.list(DIGITS)
+    with pytest.warns(se.SwanlabExportWarning, match="6 of 16 runs"):
+        page = api.run.list(DIGITS, page=2, page_size=10)
+    key = next(name for name in every.column_names if name not in page.column_names)
+    assert key.startswith("config.")
+    words = ("--page_num", "2", "--page_size", "10", "--fields", f"name,{key}", "--format", "csv")
+    assert {row[key] for row in rows(call("run", "list", DIGITS, *words))} == {""}
+    assert (
+        call("run", "list", DIGITS, "--fields", "config.tagg", "--page_size", "10").exit_code == 4
+    )
+
+
+def test_several_projects_are_one_table(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:
+    """Their runs have a column ``project``; options that are given twice add up."""
+    words = ("-p", SWEEP, "-p", DIGITS, "--summary", "acc", "--summary", "loss", "--all")
+    found = rows(call("run", "list", *words, "--format", "csv"))
+    assert [row["project"] for row in found] == [SWEEP] * 130 + [DIGITS] * 16
+    assert {"summary.acc", "summary.loss"} <= set(found[0])
+    both = api.run.filter([SWEEP, DIGITS], {"config.lr >": 0.9}, sort="project,name")
+    assert both.column_names[0] == "project"
+    assert set(both["project"].to_pylist()) == {SWEEP, DIGITS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"sort": "nme"}, "sort=: no column 'nme'; there are name"),
+        ({"sort": "labels"}, "'labels' holds lists, which have no order"),
+        ({"group_by": "labels"}, "'labels' holds lists: no groups of it"),
+        ({"limit": 0}, "limit= must be at least 1"),
+        ({"sort": ""}, "sort= '' is empty"),
+        ({"project": []}, "name a project"),
+        ({"project": [SWEEP, DIGITS], "page": 1}, "page= is for one project, not for 2"),
+    ],
+)
+def test_what_cannot_be_arranged(
+    api: se.Api[pa.Table], arguments: dict[str, Any], why: str
+) -> None:
+    """The error names the argument and the column."""
+    with pytest.raises(se.UsageError) as caught:
+        api.run.list(**({"project": SWEEP} | arguments))
+    assert why in caught.value.message
+
+
+def test_raw_is_not_arranged(call: Callable[..., Result]) -> None:
+    """What the server sent has its own order."""
+    done = call("run", "list", SWEEP, "--raw", "--sort", "name")
+    assert done.exit_code == 2
+    assert "--raw prints what the server sent: no --sort" in done.stderr
