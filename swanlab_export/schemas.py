@@ -184,10 +184,15 @@ def parse_fields(
     for each in parse_names(fields, name):
         found = matching(each, known)
         if not found:
-            there = ", ".join(closest(each, known, 20))
-            raise UsageError(f"{argument(name)}: no column {quote(each)}; there are {there}")
+            raise no_column(each, known, name)
         names += found
     return list(dict.fromkeys(names))
+
+
+def no_column(column: str, known: Sequence[str], name: str) -> UsageError:
+    """The error that there is no such column; ``name`` is the argument that named it."""
+    there = ", ".join(closest(column, known, 20))
+    return UsageError(f"{argument(name)}: no column {quote(column)}; there are {there}")
 
 
 _RUN_ID = Column("run_id", TEXT, "id of the run")

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from swanlab_export._version import __title__, __version__
 from swanlab_export.patterns import is_pattern
-from swanlab_export.schemas import KEY_TYPES, pandas_column, parse_fields, parse_names
+from swanlab_export.schemas import KEY_TYPES, no_column, pandas_column, parse_fields, parse_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,18 +102,16 @@ class Table:
             NotFoundError: A key that no run has; names the closest ones.
         """
         known = self.schema.names
-        absent = [name for name in names if name not in known and not is_pattern(name)]
-        keys = [name for name in absent if name.startswith(tuple(KEY_TYPES))]
-        parse_fields(
-            [name for name in absent if name not in keys] or known[:1], known, argument_name
-        )
-        if not keys:
+        absent = [name for name in names if name not in known]
+        if argument_name == "fields":
+            absent = [name for name in absent if not is_pattern(name)]
+        for name in absent:
+            if not name.startswith(tuple(KEY_TYPES)) or self.check_absent is None:
+                raise no_column(name, known, argument_name)
+        if not absent or self.check_absent is None:
             return self
-        if self.check_absent is None:
-            parse_fields(keys, known, argument_name)
-        else:
-            self.check_absent(keys)
-        fields = [pa.field(name, KEY_TYPES[name.partition(".")[0] + "."]) for name in keys]
+        self.check_absent(absent)
+        fields = [pa.field(name, KEY_TYPES[name.partition(".")[0] + "."]) for name in absent]
 
         def batches() -> Iterator[pa.RecordBatch]:
             for batch in self:

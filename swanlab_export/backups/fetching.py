@@ -14,7 +14,7 @@ from swanlab_export import schemas
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.export import exported_batches
 from swanlab_export.api.runs.find import FoundRun
-from swanlab_export.api.runs.keys import fetch_keys, matching
+from swanlab_export.api.runs.keys import fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
 from swanlab_export.backups.layout import run_object
 from swanlab_export.backups.parquet import ParquetObject
@@ -33,6 +33,7 @@ from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 from swanlab_export.normalizers.stored import config_rows, profile_json
 from swanlab_export.normalizers.values import as_text, read_value
 from swanlab_export.pagination import Pages, fetch_log_shards, in_batches
+from swanlab_export.patterns import matching
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, RunRef
 
