@@ -43,6 +43,7 @@ class Table:
         is_single: The table is about one entity: text formats print one object, not a list.
         total: How many rows the server has, where that is known.
         run_names: Display names of runs by id, for people who look at a plot.
+        run_values: What gives the lines of a plot their colours, by id.
         x_axis: What the x axis of a plot is called: ``step``, ``time``, ``relative_time`` or a key.
         keys: The keys that were asked for, which a plot without points names.
 
@@ -60,6 +61,7 @@ class Table:
         is_single: bool = False,
         total: int | None = None,
         run_names: Mapping[str, str] | None = None,
+        run_values: Mapping[str, Any] | None = None,
         x_axis: str = "step",
         keys: Sequence[str] = (),
     ) -> None:
@@ -68,6 +70,7 @@ class Table:
         self.is_single = is_single
         self.total = total
         self.run_names = dict(run_names or {})
+        self.run_values = dict(run_values or {})
         self.x_axis = x_axis
         self.keys = tuple(keys)
         self.check_absent: Callable[[Sequence[str]], None] | None = None

@@ -6,7 +6,7 @@ import os
 import weakref
 from contextlib import ExitStack, contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from swanlab_export.api.context import Context
 from swanlab_export.api.doctor import Doctor
@@ -30,6 +30,7 @@ from swanlab_export.limits import (
     TIMEOUT_S,
 )
 from swanlab_export.messages import argument
+from swanlab_export.plot import PlotArguments, PlotOptions
 from swanlab_export.progress import Progress, TqdmProgress
 from swanlab_export.settings import Settings, current_folder, is_sandbox, load_settings
 
@@ -254,22 +255,22 @@ class Api(Doctor[F]):
     @overload
     def using(self, frame: Literal["batches"]) -> Api[Iterator[pa.RecordBatch]]: ...
     @overload
-    def using(self, *, save: os.PathLike[str], log_scale: bool = ...) -> Api[Path]: ...
+    def using(self, *, save: os.PathLike[str], **plot: Unpack[PlotArguments]) -> Api[Path]: ...
     @overload
     def using(
         self,
         *,
         save: str,
-        log_scale: bool = ...,
         store_options: Mapping[str, str] | None = ...,
+        **plot: Unpack[PlotArguments],
     ) -> Api[Path | str]: ...
     def using(
         self,
         frame: str | None = None,
         *,
         save: str | os.PathLike[str] | None = None,
-        log_scale: bool = False,
         store_options: Mapping[str, str] | None = None,
+        **plot: Unpack[PlotArguments],
     ) -> Api[Any]:
         """The same connection, whose calls return something else.
 
@@ -279,11 +280,12 @@ class Api(Doctor[F]):
                 gives the format; ``.png``, ``.svg`` and ``.pdf`` draw metrics. A URL such as
                 ``s3://bucket/runs.parquet`` is an object of a store, whose keys are read from the
                 environment; then calls return the URL.
-            log_scale: Pictures have a logarithmic axis.
             store_options: Options of the object store: ``{"endpoint": "https://…"}``, or a region.
+            plot: How pictures are drawn: ``log_scale``, ``title``, ``size`` and ``color_by``; see
+                ``api.run.metrics``.
 
         Raises:
-            UsageError: The kind of frame or the extension is unknown.
+            UsageError: The kind of frame or the extension is unknown, or an argument has no meaning.
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
@@ -292,9 +294,12 @@ class Api(Doctor[F]):
         """
         if (frame is None) == (save is None):
             raise UsageError(f"give one of {argument('frame')} and {argument('save')}")
+        options = PlotOptions.parse(**plot)
+        if save is None:
+            options.refuse(f"pictures: see {argument('save')}")
         output: Output[Any] = (
             FrameOutput(frame or "")
             if save is None
-            else FileOutput(save, log_scale=log_scale, store_options=store_options)
+            else FileOutput(save, options, store_options=store_options)
         )
         return Api(self.context, output, self._close)

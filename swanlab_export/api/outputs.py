@@ -8,10 +8,11 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.errors import SwanlabExportWarning, UsageError
+from swanlab_export.errors import SwanlabExportWarning
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
 from swanlab_export.messages import argument
+from swanlab_export.plot import PlotOptions, check_plottable, draw_picture
 from swanlab_export.report import Report, count_items, name_failures
 
 if TYPE_CHECKING:
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parents[1])
 
 
+if TYPE_CHECKING:
+    _Path = Path
+else:
+    _Path = type(Path())  # before Python 3.12, Path itself cannot be subclassed
+
+
+class Picture(_Path):
+    """The path of a picture, which a notebook shows as the picture where it is a cell's result."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        if self.suffix.lower() == ".png":
+            bundle["image/png"] = self.read_bytes()
+        elif self.suffix.lower() == ".svg":
+            bundle["image/svg+xml"] = self.read_text(encoding="utf-8")
+        return bundle
+
+
 class FrameOutput:
     """Calls return frames of one kind.
 
@@ -35,6 +54,7 @@ class FrameOutput:
     def __init__(self, kind: str) -> None:
         check_frame(kind)
         self._kind = kind
+        self.color_by: str | None = None
         self.can_restart = kind != "batches"
 
     def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
@@ -58,49 +78,50 @@ class FileOutput:
 
     Args:
         save: The file; its extension gives the format. Pictures are of metrics only.
-        log_scale: Pictures have a logarithmic axis.
+        plot: How pictures are drawn.
         store_options: Options of the object store, where the file is a URL such as s3://….
 
     Raises:
-        UsageError: The extension is unknown, or nothing can be written there.
+        UsageError: The extension is unknown, or nothing can be written there; or an option of
+            pictures is given, and it is not one.
     """
 
     def __init__(
         self,
         save: str | PathLike[str],
+        plot: PlotOptions,
         *,
-        log_scale: bool = False,
         store_options: Mapping[str, str] | None = None,
     ) -> None:
         self._target = parse_target(fspath(save), PICTURES, store_options=store_options)
         self.can_restart = True
-        self._log_scale = log_scale
-        if log_scale and self._target.format != "plot":
-            raise UsageError(f"{argument('log_scale')} is for pictures: see {argument('save')}")
+        self.color_by = plot.color_by
+        self._plot = plot
+        if self._target.format != "plot":
+            plot.refuse(f"pictures: see {argument('save')}")
 
     def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
         """Refuse a picture of anything but metrics, before any request."""
         del is_final
         if self._target.format == "plot":
-            # Only a plot needs what draws.
-            from swanlab_export.plot import check_plottable
-
             check_plottable(table)
         return Report()
 
     def deliver(self, result: Result, report: Report) -> Path | str:
-        """Write the table and return the path, or the URL of the object."""
+        """Write the table and return the path, or the URL of the object.
+
+        The path of a picture is one that a notebook shows.
+        """
         saved = result.use_table(lambda table: self._write(table, result.source, report), report)
         show_report(report)
+        if self._target.format == "plot" and isinstance(saved.path, Path):
+            return Picture(saved.path)
         return saved.path
 
     def _write(self, table: Table, source: Mapping[str, Any], report: Report) -> Saved:
         if self._target.format != "plot":
             return write_table(table, self._target, source, report)
-        from swanlab_export.plot import draw_picture
-
-        extension = self._target.path.suffix
-        picture = draw_picture(table, extension, report, is_log_scale=self._log_scale)
+        picture = draw_picture(table, self._target.path.suffix, report, self._plot)
         return write_chunks([picture], self._target, source, report)
 
 

@@ -25,6 +25,10 @@ class Output(Protocol[F_co]):
     def can_restart(self) -> bool:
         """Whether the table may be read again from the start; not where rows are printed at once."""
 
+    @property
+    def color_by(self) -> str | None:
+        """The column of the runs that gives the lines of a plot their colours."""
+
     def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
         """Check the arguments about output against the declared table, before any request.
 

@@ -76,7 +76,7 @@ def connected(
     name: str,
     *,
     extra_formats: Mapping[str, str] | None = None,
-    is_log_scale: bool = False,
+    plot: Mapping[str, Any] | None = None,
 ) -> Iterator[Api[None]]:
     """Connect to the server that the options name; what calls return is printed or saved.
 
@@ -84,12 +84,12 @@ def connected(
         shared: The shared options.
         name: What a ``--save`` without a name calls the file, without extension.
         extra_formats: Further extensions that this command can save, with their formats.
-        is_log_scale: Plots have a logarithmic axis.
+        plot: The options of plots, of a command that can draw.
     """
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
             _keep_out_numpy(is_needed=_is_plot(shared) or is_sandbox(shared.host, os.environ))
-        output = CommandOutput(shared, name, extra_formats or {}, is_log_scale=is_log_scale)
+        output = CommandOutput(shared, name, extra_formats or {}, plot or {})
         from swanlab_export.api.connect import Api, open_context
 
         with (
@@ -123,7 +123,7 @@ def printing(shared: Shared, name: str) -> Iterator[CommandOutput]:
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
             _keep_out_numpy(is_needed=_is_plot(shared))
-        output = CommandOutput(shared, name, {}, is_log_scale=False)
+        output = CommandOutput(shared, name, {}, {})
         yield output
         output.show_report()
 
@@ -183,18 +183,27 @@ class CommandOutput:
     """
 
     def __init__(
-        self, shared: Shared, name: str, extra_formats: Mapping[str, str], *, is_log_scale: bool
+        self,
+        shared: Shared,
+        name: str,
+        extra_formats: Mapping[str, str],
+        plot: Mapping[str, Any],
     ) -> None:
+        from swanlab_export.plot import PlotOptions  # after numpy has been kept out
+
         self._shared = shared
         self._report = Report()
-        self._is_log_scale = is_log_scale
+        self._plot = PlotOptions.parse(**plot)
+        self.color_by = self._plot.color_by
         self._target = _target(shared, name, extra_formats)
         self._is_plot = _is_plot(shared)
         self._format = _printed_format(shared)
         if shared.output_format == "plot" and "plot" not in extra_formats.values():
             raise UsageError(f"{argument('format')} plot is for run metrics")
-        if is_log_scale and not self._is_plot:
-            raise UsageError(f"{argument('log_scale')} is for plots")
+        if not self._is_plot:
+            self._plot.refuse("plots")
+        elif self._plot.size and self._target is None:
+            raise UsageError(f"{argument('size')} is for pictures; a plot fills the terminal")
         if shared.fields == "" and self._is_plot:
             raise UsageError(f"{argument('fields')} alone lists columns, and a plot shows none")
 
@@ -256,9 +265,7 @@ class CommandOutput:
         else:
             from swanlab_export.plot import draw_picture
 
-            picture = draw_picture(
-                table, target.path.suffix, report, is_log_scale=self._is_log_scale
-            )
+            picture = draw_picture(table, target.path.suffix, report, self._plot)
             saved = files.write_chunks([picture], target, source, report)
         self._say_saved(_describe(saved))
 
@@ -280,7 +287,7 @@ class CommandOutput:
                 table,
                 sys.stdout,
                 self._report,
-                is_log_scale=self._is_log_scale,
+                self._plot,
                 is_coloured=console.takes_colours(sys.stdout),
             )
         else:

@@ -241,12 +241,22 @@ def filter_(
     help="One row per key and step, or one column per key.",
 )
 @click.option("--log-scale", is_flag=True, help="Plots have a logarithmic axis.")
+@click.option("--title", help="Title of a plot.  [default: the only run]")
+@click.option("--size", metavar="WxH", help="Size of a picture in inches, such as 6x4.")
+@click.option(
+    "--color-by",
+    metavar="COLUMN",
+    help="Colour the lines of a plot by a column of the runs: config.lr.",
+)
 @shared_options
 def metrics(
     paths: tuple[str, ...],
     project: str | None,
     where: tuple[str, ...],
     log_scale: bool,
+    title: str | None,
+    size: str | None,
+    color_by: str | None,
     shared: Shared,
     **options: Any,
 ) -> None:
@@ -256,7 +266,8 @@ def metrics(
     --save NAME.png, .svg or .pdf and --format plot draw them.
     """
     name = f"metrics-{'-'.join(paths) or project}"
-    with connected(shared, name, extra_formats=PICTURES, is_log_scale=log_scale) as api:
+    plot = {"log_scale": log_scale, "title": title, "size": size, "color_by": color_by}
+    with connected(shared, name, extra_formats=PICTURES, plot=plot) as api:
         api.run.metrics(*paths, project=project, where=where or None, **options)
 
 

@@ -5,17 +5,15 @@ The libraries that draw are in the extra ``plot``, and imported only where they 
 
 from __future__ import annotations
 
-import logging
-import warnings
+import re
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self, TypedDict
 
 from swanlab_export.errors import UsageError
-from swanlab_export.messages import argument
-from swanlab_export.plot import picture, screen
-from swanlab_export.plot.lines import gather_plot, x_column
-from swanlab_export.schemas import METRICS, parse_names
+from swanlab_export.messages import argument, quote
+from swanlab_export.schemas import METRICS, X, parse_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +21,84 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
+
+METRICS_BY_GROUP = "metrics_by_group"
+# In inches: what a page holds, and what a picture needs for its names.
+_SIZES = (2.0, 40.0)
+
+
+class PlotArguments(TypedDict, total=False):
+    """What a plot can be told, in Python and on the command line."""
+
+    log_scale: bool
+    title: str | None
+    size: str | tuple[float, float] | None
+    color_by: str | None
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """The arguments of a plot, checked.
+
+    Attributes:
+        log_scale: The y axes are logarithmic.
+        title: Above all panels; else the only run.
+        size: Width and height of the picture in inches; else it goes by the number of panels.
+        color_by: A column of the runs, such as ``config.lr``, that gives the lines their colours.
+    """
+
+    log_scale: bool = False
+    title: str | None = None
+    size: tuple[float, float] | None = None
+    color_by: str | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        log_scale: bool = False,
+        title: str | None = None,
+        size: str | tuple[float, float] | None = None,
+        color_by: str | None = None,
+    ) -> Self:
+        """Check the arguments.
+
+        Raises:
+            UsageError: One of them has no meaning.
+        """
+        return cls(log_scale, title, None if size is None else _parse_size(size), color_by)
+
+    def refuse(self, where: str) -> None:
+        """Refuse options where nothing is drawn.
+
+        Raises:
+            UsageError: One is given; ``where`` says what it would be for.
+        """
+        for name, value in vars(self).items():
+            if value not in {None, False}:
+                raise UsageError(f"{argument(name)} is for {where}")
+
+    def hint_of_many(self, lines: int) -> str:
+        """What to do where a legend cannot name all lines."""
+        return (
+            f"{lines} lines are drawn without a legend; {argument('color_by', 'config.NAME')} "
+            "colours them by a config with few values, or with numbers"
+        )
+
+
+def _parse_size(size: str | tuple[float, float]) -> tuple[float, float]:
+    low, high = _SIZES
+    words = re.split("[x×]", size) if isinstance(size, str) else list(size)
+    try:
+        width, height = map(float, words)
+    except (TypeError, ValueError):
+        width = height = 0.0
+    if not (low <= width <= high and low <= height <= high):
+        raise UsageError(
+            f"{argument('size')} is width and height in inches, such as 6x4, each from {low:g} to "
+            f"{high:g}, not {quote(str(size))}"
+        )
+    return width, height
 
 
 def check_plottable(
@@ -36,78 +112,87 @@ def check_plottable(
         is_picture: It is to be a picture, not a plot in the terminal.
 
     Raises:
-        UsageError: It is not the long metrics table, or a library that draws is missing.
+        UsageError: It is not a table of metrics that can be drawn, or a library is missing.
     """
     chosen = table.names if fields is None else parse_names(fields, "fields")
-    _check_columns(table.name, x_column(table.names), chosen)
+    _check_columns(table.name, X.name if X.name in table.names else "step", chosen)
     # The terminal's ticks are matplotlib's, too.
-    for library in ("matplotlib.figure",) if is_picture else ("plotext", "matplotlib.ticker"):
-        try:
+    libraries = ["matplotlib.figure", "matplotlib.ticker", "tsdownsample"]
+    try:
+        for library in libraries if is_picture else [*libraries, "plotext"]:
             import_module(library)
-        except ImportError:
-            name = f"{argument('save')} of a plot" if is_picture else argument("format", "plot")
-            needed = "matplotlib" if is_picture else "matplotlib 'plotext<6'"
-            raise UsageError(f"{name} needs other libraries: pip install {needed}") from None
+    except ImportError:
+        name = f"{argument('save')} of a plot" if is_picture else argument("format", "plot")
+        needed = "matplotlib tsdownsample" + ("" if is_picture else " 'plotext<6'")
+        raise UsageError(f"{name} needs other libraries: pip install {needed}") from None
 
 
 def draw_picture(
-    table: Table, extension: str, report: Report, *, is_log_scale: bool = False
+    table: Table, extension: str, report: Report, options: PlotOptions | None = None
 ) -> bytes:
-    """Draw the metrics table (long), one panel per key; a gap where a value is NaN.
+    """Draw the metrics table (long, or of groups), one panel per key; a gap where a value is NaN.
 
     Args:
         table: The table; it is read to its end.
         extension: ``.png``, ``.svg`` or ``.pdf``.
         report: Warns of what the picture cannot show.
-        is_log_scale: The y axes are logarithmic.
+        options: How to draw it.
 
     Raises:
-        UsageError: The table is not a long metrics table.
+        UsageError: The table is not one of metrics.
     """
+    from swanlab_export.plot import picture
+    from swanlab_export.plot.lines import gather_plot
+
     _check(table)
-    plot = gather_plot(table, report, columns=picture.COLUMNS, is_log_scale=is_log_scale)
+    options = options or PlotOptions()
+    plot = gather_plot(table, report, options, points=picture.POINTS)
     with _silent():
-        return picture.draw_figure(plot, extension[1:].lower(), report, is_log_scale=is_log_scale)
+        return picture.draw_figure(plot, extension[1:].lower(), report, options)
 
 
 def print_plot(
     table: Table,
     stream: IO[str],
     report: Report,
+    options: PlotOptions | None = None,
     *,
-    is_log_scale: bool = False,
     is_coloured: bool = False,
 ) -> None:
-    """Draw the metrics table (long) in the terminal.
+    """Draw the metrics table (long, or of groups) in the terminal.
 
     Args:
         table: The table; it is read to its end.
         stream: Where to.
         report: Warns of what the plot cannot show.
-        is_log_scale: The y axes are logarithmic.
+        options: How to draw it.
         is_coloured: Runs differ by colour, else by marker.
 
     Raises:
-        UsageError: The table is not a long metrics table.
+        UsageError: The table is not one of metrics.
     """
+    from swanlab_export.plot import screen
+    from swanlab_export.plot.lines import gather_plot
+
     _check(table)
-    width = screen.fitting_width()
-    columns = screen.columns_of(width)
-    plot = gather_plot(table, report, columns=columns, is_log_scale=is_log_scale)
+    options = options or PlotOptions()
+    plot = gather_plot(table, report, options, points=screen.POINTS)
     with _silent():
         screen.print_screen(
-            plot, stream, width=width, is_log_scale=is_log_scale, is_coloured=is_coloured
+            plot, stream, report, is_log_scale=options.log_scale, is_coloured=is_coloured
         )
 
 
 def _check(table: Table) -> None:
-    x = "step" if table.x_axis == "step" else "x"
+    x = "step" if table.x_axis == "step" else X.name
     _check_columns(table.name, x, table.schema.names)
 
 
 def _check_columns(table: str, x: str, columns: Sequence[str]) -> None:
     needed = ["run_id", "key", x, "value"]
-    if table != METRICS.name or not set(needed) <= set(columns):
+    if table == METRICS_BY_GROUP:
+        needed = ["key", x, "mean", "std"]
+    if table not in {METRICS.name, METRICS_BY_GROUP} or not set(needed) <= set(columns):
         raise UsageError(
             f"a plot needs the long layout with {', '.join(needed)}: "
             f"leave out {argument('layout', 'wide')} and {argument('fields')}"
@@ -117,6 +202,9 @@ def _check_columns(table: str, x: str, columns: Sequence[str]) -> None:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Keep what matplotlib says of glyphs, fonts and layouts from stderr; reports say it once."""
+    import logging
+    import warnings
+
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)

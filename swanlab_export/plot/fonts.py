@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 # The first comes with matplotlib; then what Linux, macOS and Windows have for Chinese.
 _PREFERRED = (
@@ -29,16 +29,21 @@ _PREFERRED = (
 
 
 def choose_fonts(text: str) -> tuple[list[str], str]:
-    """Font families that draw ``text`` together, in order, and the characters that none has.
+    """Font families for matplotlib to draw ``text`` with, in order, and what none of them has.
 
     Characters that the first one has are drawn with it on every machine.
     """
-    first, *_ = _PREFERRED
-    chosen = [first]
-    missing = find_missing(first, "".join(dict.fromkeys(text)))
-    for family in _families() if missing else ():
-        left = find_missing(family, missing)
-        if left != missing:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    chosen: list[str] = []
+    missing = "".join(dict.fromkeys(text))
+    for family in _families():
+        left = missing
+        with suppress(OSError, RuntimeError, ValueError):
+            path = findfont(FontProperties(family=[family]), fallback_to_default=False)
+            font = get_font(path)
+            left = "".join(char for char in missing if not font.get_char_index(ord(char)))
+        if left != missing or not chosen:
             chosen.append(family)
             missing = left
         if not missing:
@@ -47,39 +52,15 @@ def choose_fonts(text: str) -> tuple[list[str], str]:
 
 
 def _families() -> Iterator[str]:
-    """Yield installed families, those for Chinese first; then those that matplotlib has not yet listed."""
-    from matplotlib.font_manager import fontManager
-
-    known = set(fontManager.get_font_names())
-    yield from _ranked(known)
-    _update_list()
-    yield from _ranked(set(fontManager.get_font_names()) - known)
-
-
-def _ranked(families: Iterable[str]) -> list[str]:
-    ranks = {family: rank for rank, family in enumerate(_PREFERRED)}
-    # LastResort has a box for every character.
-    real = (family for family in families if "lastresort" not in family.replace(" ", "").lower())
-    return sorted(real, key=lambda family: (ranks.get(family, len(ranks)), family))
-
-
-def _update_list() -> None:
-    """Add fonts that were installed after matplotlib made its list."""
+    """Yield families, those for Chinese first, then those installed since matplotlib listed them."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
-    known = {str(entry.fname) for entry in fontManager.ttflist}
-    for path in sorted(set(findSystemFonts()) - known):
+    known = set(fontManager.get_font_names())
+    yield from (family for family in _PREFERRED if family in known)
+    # LastResort has a box for every character.
+    yield from sorted(each for each in known.difference(_PREFERRED) if "Resort" not in each)
+    listed = {str(entry.fname) for entry in fontManager.ttflist}
+    for path in sorted(set(findSystemFonts()) - listed):
         with suppress(OSError, RuntimeError, ValueError):
             fontManager.addfont(path)
-
-
-def find_missing(family: str, characters: str) -> str:
-    """The characters of ``characters`` that a family does not have."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    try:
-        path = findfont(FontProperties(family=[family]), fallback_to_default=False)
-        font = get_font(path)
-    except (OSError, RuntimeError, ValueError):
-        return characters
-    return "".join(char for char in characters if not font.get_char_index(ord(char)))
+    yield from sorted(set(fontManager.get_font_names()) - known)

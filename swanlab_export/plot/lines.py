@@ -1,112 +1,123 @@
-"""What a plot shows: the rows of a metrics table as panels of lines, a panel per key, a line per run."""
+"""What a plot shows: a table of metrics as panels of lines, a panel per key, a line per run or group."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.cells import cell_len, set_cell_size
 
 from swanlab_export.cells import escape_controls
-from swanlab_export.plot.downsample import Trace
+from swanlab_export.plot.downsample import Trace, downsample
 from swanlab_export.schemas import X
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from swanlab_export.plot.downsample import Floats, Indices
+    from swanlab_export.plot import PlotOptions
+    from swanlab_export.plot.downsample import Floats
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
     Span = tuple[float, float]
 
-LEGEND_MAX = 12
+LEGEND_MAX = 20
 _NAME_CELLS = 40
-# Beyond this, sums and differences may be out of the range of floats.
-HUGE = 1e300
-_FACTOR = 1e10
+# No library computes axes near the largest and smallest floats, and nobody means such numbers: the
+# former are left out, the latter are zero.
+_LARGEST, _SMALLEST = 1e100, 1e-100
 # Beyond these years no library draws dates; nothing was logged then.
 _TIMES_MS = tuple(np.array(["1900", "3000"], "datetime64[ms]").astype(np.float64))
+_NOT_COLOURED = "missing"
 
 
 @dataclass(frozen=True)
 class Line:
-    """Points of one run and key in their order; ``y`` is NaN where the line has a gap.
+    """Points of one run or group, and key, in their order; ``y`` is NaN where the line has a gap.
 
     On a time axis ``x`` is in milliseconds since 1970.
+
+    Attributes:
+        name: The run's id, or the group.
+        x: Where the points are.
+        y: Their values, or means.
+        std: The standard deviations, of groups.
+        smoothed: The smoothed values, where they were asked for.
     """
 
-    run_id: str
+    name: str
     x: Floats
     y: Floats
+    std: Floats | None = None
+    smoothed: Floats | None = None
 
-    def alone(self) -> Indices:
+    def alone(self) -> Any:
         """The indices of points with gaps on both sides."""
         is_gap = np.isnan(self.y)
         beside = np.concatenate([[True], is_gap, [True]])
         return np.flatnonzero(~is_gap & beside[:-2] & beside[2:])
 
+    def values(self) -> Floats:
+        """All numbers that are drawn, without gaps."""
+        if self.std is None:
+            return self.y[~np.isnan(self.y)]
+        both: Floats = np.concatenate([self.y - self.std, self.y + self.std, self.y])
+        return both[~np.isnan(both)]
+
 
 @dataclass(frozen=True)
 class Panel:
-    """One key, as it is shown, and a line per run that has it.
-
-    The lines' numbers have been divided by ``x_factor`` and ``y_factor``, which are not 1 only near
-    the largest floats, where no axis can be computed.
-    """
+    """One key, as it is shown, and a line per run or group that has it."""
 
     key: str
     lines: list[Line]
-    x_factor: float = 1.0
-    y_factor: float = 1.0
 
     def x_span(self) -> Span | None:
         """First and last x, gaps included: a run that diverged is shown up to its last step."""
-        return _span([line.x for line in self.lines])
+        x = np.concatenate([[], *(line.x for line in self.lines)])
+        return (float(x.min()), float(x.max())) if len(x) else None
 
     def has_integer_x(self) -> bool:
         """Whether all x are integers, such as steps or epochs: so are the ticks, then."""
-        return self.x_factor == 1 and all(bool((line.x % 1 == 0).all()) for line in self.lines)
+        return all(bool((line.x % 1 == 0).all()) for line in self.lines)
 
-    def y_span(self) -> Span | None:
-        """The smallest and the largest value; None where there are only gaps."""
-        return _span([line.y[~np.isnan(line.y)] for line in self.lines])
+    def values(self) -> list[Floats]:
+        """The values of each line that has any."""
+        return [values for values in (line.values() for line in self.lines) if len(values)]
 
 
 @dataclass(frozen=True)
 class Plot:
     """All that is drawn.
 
-    Args:
+    Attributes:
         panels: In the order of their keys in the table; at least one.
-        runs: The names of the runs by id, in the order of the table.
+        labels: What the legend calls each line, in the order of the legend; lines may share one.
         x_axis: ``step``, ``time``, ``relative_time`` or a key.
         is_time: The x axis is one of times.
+        title: Above all panels.
+        colour_by: The column that gives the lines their colours; empty where each has its own.
+        values: What each line has in that column, where these are numbers.
     """
 
     panels: list[Panel]
-    runs: dict[str, str]
+    labels: dict[str, str]
     x_axis: str
     is_time: bool
+    title: str = ""
+    colour_by: str = ""
+    values: dict[str, float] = field(default_factory=dict)
 
     @property
-    def has_legend(self) -> bool:
-        """Several runs are named, unless the names would leave no room for the lines."""
-        return len(self.runs) > 1 and self.has_few_runs
-
-    @property
-    def has_few_runs(self) -> bool:
-        """Whether a legend can name all runs."""
-        return len(self.runs) <= LEGEND_MAX
-
-    @property
-    def title(self) -> str:
-        """The name of the only run."""
-        return next(iter(self.runs.values())) if len(self.runs) == 1 else ""
+    def legend(self) -> list[str]:
+        """The names of the legend; none where there is only one, or more than it can hold."""
+        names = list(dict.fromkeys(self.labels.values()))
+        return names if 1 < len(names) <= LEGEND_MAX else []
 
     @property
     def x_name(self) -> str:
@@ -114,32 +125,49 @@ class Plot:
         return "time (UTC)" if self.is_time else show(self.x_axis)
 
 
-def gather_plot(table: Table, report: Report, *, columns: int, is_log_scale: bool) -> Plot:
-    """Read a long metrics table to its end.
+def gather_plot(table: Table, report: Report, options: PlotOptions, *, points: int) -> Plot:
+    """Read a table of metrics, long or grouped, to its end.
 
     Args:
-        table: With run_id, key, value and step, or x where another axis was asked for.
+        table: With run_id, key, value and step, or x where another axis was asked for; of groups,
+            with the groups' columns before key, and mean and std for value.
         report: Warns of what the plot leaves out.
-        columns: How many columns to downsample lines to; twice the columns of pixels lose nothing.
-        is_log_scale: Values that are not positive are gaps.
+        options: Whether values that are not positive are gaps, and so on.
+        points: How many points of one panel can be seen: of more, lines are downsampled.
     """
-    axis = x_column(table.schema.names)
+    axis = X.name if X.name in table.schema.names else "step"
     traces: dict[str, dict[str, Trace]] = {}
+    more = [name for name in ("std", "smoothed") if name in table.schema.names]
+    columns = [axis, value_column(table.schema.names), *more]
     for batch in table:
-        for key, run_id, points in _split(batch, axis):
-            trace = traces.setdefault(key, {}).setdefault(run_id, Trace(columns, is_log_scale))
-            trace.add(_numbers(points[axis]), _numbers(points["value"]))
-    panels = list(_panels(table, traces, is_log_scale=is_log_scale))
-    ids = dict.fromkeys(line.run_id for panel in panels for line in panel.lines)
-    for warning in _warnings(traces, table.x_axis, len(ids)):
-        report.warn(warning)
+        for key, name, part in _split(batch, columns):
+            trace = traces.setdefault(key, {}).setdefault(name, Trace())
+            x, *others = (_numbers(column) for column in part.columns)
+            trace.add(np.vstack([np.where(np.abs(x) <= _LARGEST, x, np.nan), *others]))
+    panels = [
+        Panel(show(key), [line for line in _lines(of_key, more, points) if len(line.x)])
+        for key, of_key in traces.items()
+    ] or [Panel(show(key), []) for key in table.keys or [""]]
+    _warn_without_x(traces, show(table.x_axis), report)
+    panels = [_drawable(panel, report, is_log=options.log_scale) for panel in panels]
+    names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
     is_time = pa.types.is_timestamp(table.schema.field(axis).type)
-    return Plot(panels, _labels(ids, table.run_names), table.x_axis, is_time)
+    labels = _labels(names, table.run_names)
+    title = options.title or (labels[next(iter(names))] if len(names) == 1 else "")
+    values: dict[str, float] = {}
+    if options.color_by:
+        labels, values = _coloured(names, table.run_values)
+    plot = Plot(
+        panels, labels, table.x_axis, is_time, show(title), show(options.color_by or ""), values
+    )
+    if len(set(labels.values())) > LEGEND_MAX and not values:
+        report.hint(options.hint_of_many(len(labels)))
+    return plot
 
 
-def x_column(columns: Collection[str]) -> str:
-    """The column with the x axis: ``x`` where another axis than the step was asked for."""
-    return X.name if X.name in columns else "step"
+def value_column(names: Iterable[str]) -> str:
+    """The column with the values: ``mean`` of groups."""
+    return "value" if "value" in names else "mean"
 
 
 def show(text: str) -> str:
@@ -159,20 +187,34 @@ def shorten(text: str, cells: int) -> str:
     return f"{head.rstrip()}…{tail[::-1].lstrip()}"
 
 
-def _split(batch: pa.RecordBatch, axis: str) -> Iterator[tuple[str, str, pa.RecordBatch]]:
-    """Split a batch by key and run; a batch with one of each is not copied."""
-    keys, run_ids = (_encoded(batch[name]) for name in ("key", "run_id"))
-    codes = keys.indices.to_numpy().astype(np.int64) * len(run_ids.dictionary)
-    codes += run_ids.indices.to_numpy()
-    points = batch.select([axis, "value"])
+def _split(batch: pa.RecordBatch, columns: list[str]) -> Iterator[tuple[str, str, pa.RecordBatch]]:
+    """Split a batch by key and run, or group; a batch with one of each is not copied."""
+    keys, names = _encoded(batch["key"]), _encoded(_line_names(batch))
+    codes = keys.indices.to_numpy().astype(np.int64) * len(names.dictionary)
+    codes += names.indices.to_numpy()
+    points = batch.select(columns)
     if (codes != codes[0]).any():
         order = np.argsort(codes, kind="stable")
         codes, points = codes[order], points.take(pa.array(order))
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     for start, end in zip(starts, [*starts[1:], len(codes)], strict=True):
-        key, run = divmod(int(codes[start]), len(run_ids.dictionary))
+        key, name = divmod(int(codes[start]), len(names.dictionary))
         part = points.slice(start, end - start)
-        yield keys.dictionary[key].as_py(), run_ids.dictionary[run].as_py(), part
+        yield keys.dictionary[key].as_py(), names.dictionary[name].as_py(), part
+
+
+def _line_names(batch: pa.RecordBatch) -> pa.Array:
+    """The run of each row; of groups, their fields with their values."""
+    if "run_id" in batch.schema.names:
+        return batch["run_id"]
+    fields = batch.schema.names[: batch.schema.names.index("key")]
+    parts = [
+        pc.binary_join_element_wise(
+            f"{name}=", pc.fill_null(batch[name].cast(pa.string()), _NOT_COLOURED), ""
+        )
+        for name in fields
+    ]
+    return pc.binary_join_element_wise(*parts, ", ")
 
 
 def _encoded(column: pa.Array) -> pa.DictionaryArray:
@@ -181,61 +223,72 @@ def _encoded(column: pa.Array) -> pa.DictionaryArray:
 
 
 def _numbers(column: pa.Array) -> Floats:
-    """Numbers to draw; times that no axis can show are NaN."""
+    """Numbers to draw; times that no axis can show, and numbers beyond all axes, are NaN."""
     if not pa.types.is_timestamp(column.type):
         found: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return found
+        return np.where(np.abs(found) < _SMALLEST, 0.0, found)
     times = _numbers(column.cast(pa.int64()))
     first, last = _TIMES_MS
     return np.where((times >= first) & (times <= last), times, np.nan)
 
 
-def _panels(
-    table: Table, traces: dict[str, dict[str, Trace]], *, is_log_scale: bool
-) -> Iterator[Panel]:
-    """Build panels of lines; without any points, empty panels of the keys that were asked for."""
+def _lines(of_key: dict[str, Trace], more: list[str], points: int) -> Iterator[Line]:
+    bins = max(16, points // (4 * len(of_key)))
+    for name, trace in of_key.items():
+        x, y, *others = downsample(trace.points(), bins)
+        yield Line(name, x, y, **dict(zip(more, others, strict=True)))
+
+
+def _warn_without_x(traces: Mapping[str, Mapping[str, Trace]], x_axis: str, report: Report) -> None:
     for key, of_key in traces.items():
-        lines = (Line(run_id, *trace.points()) for run_id, trace in of_key.items())
-        panel = Panel(show(key), [line for line in lines if len(line.x)])
-        yield _rescaled(panel, is_log_scale=is_log_scale)
-    if not traces:
-        yield from (Panel(show(key), []) for key in table.keys or [""])
+        if lost := sum(trace.without_x for trace in of_key.values()):
+            report.warn(f"{lost:,} points of {show(key)} have no {x_axis} and are not in the plot")
 
 
-def _rescaled(panel: Panel, *, is_log_scale: bool) -> Panel:
-    """Divide numbers that are too large to compute with; their logarithms never are."""
-    x_factor = _factor(panel.x_span())
-    y_factor = 1.0 if is_log_scale else _factor(panel.y_span())
-    lines = [Line(line.run_id, line.x / x_factor, line.y / y_factor) for line in panel.lines]
-    return Panel(panel.key, lines, x_factor, y_factor)
+def _drawable(panel: Panel, report: Report, *, is_log: bool) -> Panel:
+    """Make gaps of values that the y axis cannot show, with a warning."""
+    lines, runs = [], 0
+    for line in panel.lines:
+        with np.errstate(invalid="ignore"):
+            is_shown = (np.abs(line.y) <= _LARGEST) & ((line.y > 0) | (not is_log))
+        runs += bool((~is_shown & ~np.isnan(line.y)).any())
+        y = np.where(is_shown, line.y, np.nan)
+        lines.append(Line(line.name, line.x, y, line.std, line.smoothed))
+    if runs and is_log:
+        report.warn(
+            f"{panel.key}: values that are not positive, of {runs} lines, are not shown on a "
+            "logarithmic axis"
+        )
+    elif runs:
+        report.warn(f"{panel.key}: values beyond 1e100, of {runs} lines, are not shown")
+    return Panel(panel.key, lines)
 
 
-def _factor(span: Span | None) -> float:
-    return _FACTOR if span and max(map(abs, span)) > HUGE else 1.0
-
-
-def _span(parts: list[Floats]) -> Span | None:
-    values = np.concatenate([*parts, []])
-    return (float(values.min()), float(values.max())) if len(values) else None
-
-
-def _labels(run_ids: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+def _labels(names: Iterable[str], run_names: Mapping[str, str]) -> dict[str, str]:
     """Name runs by their display names; where two are equal, with their ids."""
-    shown = {run_id: shorten(show(names.get(run_id) or run_id), _NAME_CELLS) for run_id in run_ids}
+    shown = {name: shorten(show(run_names.get(name) or name), _NAME_CELLS) for name in names}
     counts = Counter(shown.values())
     return {
-        run_id: name if counts[name] == 1 else f"{name} ({show(run_id)})"
-        for run_id, name in shown.items()
+        name: text if counts[text] == 1 else f"{text} ({show(name)})"
+        for name, text in shown.items()
     }
 
 
-def _warnings(traces: dict[str, dict[str, Trace]], x_axis: str, runs: int) -> Iterator[str]:
-    """Say what the plot leaves out."""
-    for name, of_key in traces.items():
-        key = show(name)
-        if hidden := sum(trace.not_positive for trace in of_key.values()):
-            yield f"{hidden:,} values of {key} are not positive, and are not shown on a logarithmic axis"
-        if lost := sum(trace.without_x for trace in of_key.values()):
-            yield f"{lost:,} points of {key} have no {show(x_axis)} and are not in the plot"
-    if runs > LEGEND_MAX:
-        yield f"{runs} runs are drawn without a legend, which names {LEGEND_MAX} at most"
+def _coloured(
+    names: Iterable[str], values: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Name lines by what colours them, in its order; numbers are returned, too."""
+    found = {name: values.get(name) for name in names}
+    numbers = {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    known = [name for name, value in found.items() if value is not None]
+    if len(numbers) == len(known):
+        known.sort(key=lambda name: numbers[name])
+    else:
+        numbers = {}
+    missing = [name for name, value in found.items() if value is None]
+    labels = {name: shorten(show(str(found[name])), _NAME_CELLS) for name in known}
+    return labels | dict.fromkeys(missing, _NOT_COLOURED), numbers

@@ -6,32 +6,34 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.cells import cell_len
 
 from swanlab_export.messages import argument
+from swanlab_export.plot import axes
+from swanlab_export.plot.colours import GREY, colour_scale, line_styles
 from swanlab_export.plot.fonts import choose_fonts
 from swanlab_export.plot.lines import shorten
-from swanlab_export.plot.ticks import decades, is_long
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-    from swanlab_export.plot.downsample import Floats
-    from swanlab_export.plot.lines import Line, Panel, Plot, Span
+    from swanlab_export.plot import PlotOptions
+    from swanlab_export.plot.lines import Line, Panel, Plot
     from swanlab_export.report import Report
 
+# Points of a panel at most: all lines at once have more than the picture can show.
+POINTS = 400_000
 # Width and height in inches of a panel, by the number of panels in a row.
-_PANEL_INCHES = {1: (8.0, 3.2), 2: (6.0, 2.8), 3: (5.0, 2.5)}
-_PANELS_MAX = 60
+_PANEL_INCHES = {1: (8.0, 4.0), 2: (5.5, 2.8), 3: (4.5, 2.5)}
+_PANELS_MAX = 30
 _CELLS_PER_INCH = 11
 _DPI = 144
-# Twice the columns of pixels of the widest panel.
-COLUMNS = 2 * int(_PANEL_INCHES[1][0] * _DPI)
 _FEW_POINTS = 30
-_MANY_DECADES = 20
-_TICKS_MAX = 8
+_FEW_LINES = 20
+_TICKS = 8
+_MARKS = 12
+# Of a legend, in points, and lines of it per point of its size.
+_FONT, _FONT_LEAST, _LINE = 8.5, 4.0, 1.75
 # Without time, random numbers or the user's own settings: equal data give equal bytes.
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _SETTINGS: dict[str, Any] = {
@@ -44,19 +46,21 @@ _SETTINGS: dict[str, Any] = {
     "grid.alpha": 0.3,
     "axes.titlelocation": "left",
     "axes.titlesize": "medium",
-    "legend.fontsize": "small",
+    "axes.labelsize": "small",
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "small",
     "legend.frameon": False,
 }
 
 
-def draw_figure(plot: Plot, kind: str, report: Report, *, is_log_scale: bool) -> bytes:
+def draw_figure(plot: Plot, kind: str, report: Report, options: PlotOptions) -> bytes:
     """Draw a plot; returns the picture.
 
     Args:
         plot: What to draw.
         kind: png, svg or pdf.
         report: Warns of what the picture cannot show.
-        is_log_scale: The y axes are logarithmic.
+        options: How to draw it.
     """
     import matplotlib as mpl
 
@@ -67,7 +71,7 @@ def draw_figure(plot: Plot, kind: str, report: Report, *, is_log_scale: bool) ->
         fonts = {"font.family": [*families, "sans-serif"], "font.sans-serif": families}
         settings: Any = _SETTINGS | fonts
         mpl.rcParams.update(settings)
-        figure = _draw(plot, is_log_scale=is_log_scale)
+        figure = _draw(plot, report, options)
         drawn = io.BytesIO()
         figure.savefig(drawn, format=kind, dpi=_DPI, metadata=_UNDATED.get(kind))
     if missing and kind != "svg":
@@ -85,149 +89,168 @@ def draw_figure(plot: Plot, kind: str, report: Report, *, is_log_scale: bool) ->
 
 def _words(plot: Plot) -> str:
     """All names that a picture shows."""
-    runs = plot.runs.values() if plot.title or plot.has_legend else []
-    return "".join([plot.x_name, *(panel.key for panel in plot.panels), *runs])
+    keys = [panel.key for panel in plot.panels]
+    return "".join([plot.x_name, *keys, plot.title, plot.colour_by, *plot.legend])
 
 
-def _draw(plot: Plot, *, is_log_scale: bool) -> Figure:
+def _draw(plot: Plot, report: Report, options: PlotOptions) -> Figure:
     from matplotlib.figure import Figure
 
     panels = plot.panels[:_PANELS_MAX]
-    across = 1 if len(panels) <= 4 else 2 if len(panels) <= 12 else 3
+    across = 1 if len(panels) <= 3 else 2 if len(panels) <= 12 else 3
     down = -(-len(panels) // across)
     width, height = _PANEL_INCHES[across]
-    aside = _legend_cells(plot) / _CELLS_PER_INCH
-    figure = Figure(figsize=(across * width + aside, down * height), layout="constrained")
-    colours = dict(zip(plot.runs, _colours(len(plot.runs)), strict=True))
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
-    for axis in axes[len(panels) :]:
+    size = options.size or (across * width, down * height)
+    figure = Figure(figsize=size, layout="constrained")
+    styles = line_styles(plot)
+    every = list(figure.subplots(down, across, squeeze=False).flat)
+    for axis in every[len(panels) :]:
         axis.remove()
-    for panel, axis in zip(panels, axes, strict=False):
-        cells = int(width * _CELLS_PER_INCH)
+    cells = int(size[0] / across * _CELLS_PER_INCH)
+    for panel, axis in zip(panels, every, strict=False):
         axis.set_title(_plain(shorten(panel.key, cells)))
         axis.set_xlabel(_plain(shorten(plot.x_name, cells)))
-        _draw_panel(axis, panel, plot, colours, is_log_scale=is_log_scale)
+        _draw_panel(axis, panel, plot, styles, report, is_log=options.log_scale)
     if plot.title:
-        figure.suptitle(_plain(plot.title), fontweight="bold")
-    if plot.has_legend:
-        _add_legend(figure, plot, colours)
+        figure.suptitle(
+            _plain(shorten(plot.title, int(size[0] * _CELLS_PER_INCH * 0.75))), fontweight="bold"
+        )
+    if plot.legend:
+        _add_legend(figure, plot, styles, report)
+    elif len(set(plot.values.values())) > 1:
+        bar = figure.colorbar(colour_scale(plot), ax=every[: len(panels)], aspect=40, pad=0.02)
+        bar.set_label(_plain(plot.colour_by))
+        bar.outline.set_visible(False)
     return figure
 
 
 def _draw_panel(
-    axis: Axes, panel: Panel, plot: Plot, colours: dict[str, Any], *, is_log_scale: bool
+    axis: Axes,
+    panel: Panel,
+    plot: Plot,
+    styles: dict[str, dict[str, Any]],
+    report: Report,
+    *,
+    is_log: bool,
 ) -> None:
-    x_span, y_span = panel.x_span(), panel.y_span()
-    if x_span is not None:
-        _span_x(axis, x_span, panel, plot)
-    else:
+    span, values = panel.x_span(), panel.values()
+    if span is None:
         axis.set_xticks([])
-    if y_span is None:
+    else:
+        _set_axis(axis, "x", axes.x_axis(span, panel, is_time=plot.is_time), _TICKS)
+    if not values:
         axis.set_yticks([])
-        axis.text(0.5, 0.5, _why_empty(x_span, is_log_scale), ha="center", transform=axis.transAxes)
+        axis.text(0.5, 0.5, _why_empty(span, is_log), ha="center", transform=axis.transAxes)
         return
-    if is_log_scale:
-        _span_log_y(axis, y_span)
-    _label_factor(axis.xaxis, panel.x_factor)
-    _label_factor(axis.yaxis, panel.y_factor)
-    for line in panel.lines:
-        _draw_line(axis, line, plot, colours[line.run_id])
+    limits = axes.show_limits(panel, values, plot.labels, report, is_log_scale=is_log)
+    _set_axis(axis, "y", axes.y_axis(limits, is_log_scale=is_log), _TICKS - 1)
+    # Where one line has many points, the others are before it.
+    for line in sorted(panel.lines, key=lambda line: -len(line.x)):
+        _draw_line(
+            axis, line, plot, styles[line.name], is_one_of_few=len(panel.lines) <= _FEW_LINES
+        )
+        for is_beyond, place, mark in (
+            (line.y > limits[1], 1, "^"),
+            (line.y < limits[0], 0, "v"),
+        ):
+            _mark(axis, line, plot, np.flatnonzero(is_beyond), place, mark, styles[line.name])
 
 
-def _draw_line(axis: Axes, line: Line, plot: Plot, colour: Any) -> None:
+def _set_axis(axis: Axes, name: str, shown: axes.Axis, ticks: int) -> None:
+    """Set limits, ticks and labels."""
+    if shown.kind == "log":
+        axis.set_yscale("log")
+    ends = np.array(shown.span)
+    limits: Any = ends.astype("datetime64[ms]") if shown.kind == "time" else ends
+    axis.set(**{f"{name}lim": limits})
+    half = axis.xaxis if name == "x" else axis.yaxis
+    locator = shown.locator(ticks)
+    half.set_major_locator(locator)
+    half.set_major_formatter(shown.formatter(locator))
+    half.minorticks_off()
+
+
+def _draw_line(
+    axis: Axes, line: Line, plot: Plot, style: dict[str, Any], *, is_one_of_few: bool
+) -> None:
     """Draw a line, with dots where a point is between two gaps, or where points are few."""
+    x = _positions(line.x, plot)
     has_dots = np.count_nonzero(~np.isnan(line.y)) < _FEW_POINTS
+    pale = style | {"alpha": 0.35}
     axis.plot(
-        _positions(line.x, plot),
+        x,
         line.y,
-        color=colour,
-        linewidth=1.0 if plot.has_few_runs else 0.7,
+        **(style if line.smoothed is None else pale),
+        linewidth=1.2 if is_one_of_few else 0.7,
         marker=".",
         markersize=5.0,
         markevery=None if has_dots else line.alone().tolist(),
     )
+    if line.smoothed is not None:
+        axis.plot(x, line.smoothed, **style, linewidth=1.6 if is_one_of_few else 0.9)
+    if line.std is not None:
+        colour = style.get("color", GREY)
+        axis.fill_between(
+            x, line.y - line.std, line.y + line.std, color=colour, alpha=0.18, linewidth=0
+        )
 
 
-def _span_x(axis: Axes, span: Span, panel: Panel, plot: Plot) -> None:
-    """Let the x axis cover all points, gaps included, and choose its ticks."""
-    low, high = span
-    margin = (high - low) * 0.02 or (1000.0 if plot.is_time else max(abs(low) * 0.01, 1.0))
-    axis.set_xlim(*_positions(np.array([low - margin, high + margin]), plot))
-    if plot.is_time:
-        _tick_times(axis)
-    elif panel.has_integer_x():
-        _tick_integers(axis, span)
+def _mark(
+    axis: Axes, line: Line, plot: Plot, beyond: Any, place: int, mark: str, style: dict[str, Any]
+) -> None:
+    """Mark at the edge where a line is beyond it."""
+    if not len(beyond):
+        return
+    some = beyond[:: -(-len(beyond) // _MARKS)]
+    axis.plot(
+        _positions(line.x[some], plot),
+        np.full(len(some), place),
+        mark,
+        color=style["color"],
+        markersize=5.0,
+        clip_on=False,
+        transform=axis.get_xaxis_transform(),
+    )
 
 
-def _span_log_y(axis: Axes, span: Span) -> None:
-    """Make the y axis logarithmic; its margins and ticks stay within the range of floats."""
-    from matplotlib import ticker
-
-    axis.set_yscale("log")
-    low, high = np.log10(span)
-    margin = (high - low) * 0.05 or 0.1
-    axis.set_ylim(10.0 ** max(low - margin, -320), 10.0 ** min(high + margin, 308.25))
-    if high - low > _MANY_DECADES or high > 280:
-        axis.yaxis.set_major_locator(ticker.FixedLocator(decades(span, _TICKS_MAX)))
-        axis.yaxis.set_minor_locator(ticker.NullLocator())
-
-
-def _tick_times(axis: Axes) -> None:
-    from matplotlib import dates
-
-    library: Any = dates  # which has no types
-    locator = library.AutoDateLocator(tz="UTC")
-    axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(library.ConciseDateFormatter(locator, tz="UTC"))
-
-
-def _tick_integers(axis: Axes, span: Span) -> None:
-    from matplotlib import ticker
-
-    axis.xaxis.set_major_locator(ticker.MaxNLocator(_TICKS_MAX, steps=[1, 2, 5, 10], integer=True))
-    if not is_long(span):
-        axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
-
-
-def _label_factor(axis: Axis, factor: float) -> None:
-    """Label ticks with the numbers before rescaling."""
-    if factor != 1:
-        axis.set_major_formatter(lambda value, _: f"{float(value) * factor:g}")
-
-
-def _positions(x: Floats, plot: Plot) -> Any:
+def _positions(x: Any, plot: Plot) -> Any:
     return x.astype("datetime64[ms]") if plot.is_time else x
 
 
-def _why_empty(x_span: Span | None, is_log_scale: bool) -> str:
+def _why_empty(x_span: Any, is_log_scale: bool) -> str:
     if x_span is None:
         return "no points"
     return "no positive values" if is_log_scale else "no finite values"
 
 
-def _colours(count: int) -> list[Any]:
-    """Colours, as distinct as their number allows."""
-    import matplotlib as mpl
-
-    if count <= 20:
-        # Pairs of a strong and a pale colour: the strong ones first.
-        return list(mpl.colormaps["tab20"](np.r_[0:20:2, 1:20:2]))[:count]
-    return list(mpl.colormaps["turbo"](np.linspace(0.03, 0.95, count)))
-
-
-def _legend_cells(plot: Plot) -> int:
-    return 6 + max(map(cell_len, plot.runs.values())) if plot.has_legend else 0
-
-
-def _add_legend(figure: Figure, plot: Plot, colours: dict[str, Any]) -> None:
-    """Name the runs to the right of the panels, where no name covers a line."""
+def _add_legend(
+    figure: Figure, plot: Plot, styles: dict[str, dict[str, Any]], report: Report
+) -> None:
+    """Name the lines to the right of the panels, within the page, where no name covers a line."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colours[run_id]) for run_id in plot.runs]
-    legend = figure.legend(handles, ["run"] * len(handles), loc="outside right upper")
+    names = plot.legend
+    width, height = figure.get_size_inches()
+    lines = len(names) + 2 * bool(plot.colour_by)
+    font = min(_FONT, float(height) * 72 / (lines * _LINE + 1))
+    if font < _FONT_LEAST:
+        report.warn(f"the legend has no room for {len(names)} names: a larger "
+                    f"{argument('size')} would have")  # fmt: skip
+        return
+    cells = int(width / 3 * _CELLS_PER_INCH * _FONT / font)
+    first = {label: name for name, label in reversed(plot.labels.items())}
+    handles = [Line2D([], [], **{"linewidth": 1.5} | styles[first[name]]) for name in names]
+    legend = figure.legend(
+        handles,
+        ["line"] * len(handles),
+        loc="outside right upper",
+        fontsize=font,
+        title=_plain(shorten(plot.colour_by, cells)) or None,
+        title_fontsize=font,
+    )
     # Set afterwards, since legends leave out labels that begin with an underscore.
-    for text, name in zip(legend.get_texts(), plot.runs.values(), strict=True):
-        text.set_text(_plain(name))
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(_plain(shorten(name, max(8, cells))))
 
 
 def _plain(text: str) -> str:

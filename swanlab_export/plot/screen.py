@@ -9,24 +9,30 @@ import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 from rich.cells import cell_len
 
 from swanlab_export.cells import draw_for, is_unicode
+from swanlab_export.plot import axes
 from swanlab_export.plot.lines import shorten
-from swanlab_export.plot.ticks import Axis, integer_axis, log_axis, number_axis, time_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from swanlab_export.plot.lines import Line, Panel, Plot, Span
+    from swanlab_export.plot.axes import Axis
+    from swanlab_export.plot.lines import Line, Panel, Plot
+    from swanlab_export.report import Report
 
+# Points of a panel at most: plotext takes about 50 µs for each.
+POINTS = 12_000
 _WIDTHS = (40, 120)
 _HEIGHT = 18
-# ASCII, which is one cell wide everywhere; colours that are visible on dark and on light.
-_MARKERS = "*+ox#@%=s^v~"
-_COLOURS = (33, 208, 34, 196, 135, 130, 205, 244, 142, 44, 25, 94)
+_TICKS = 5
+# ASCII, which is one cell wide everywhere; colours that people with any colour vision tell apart, and
+# that are visible on dark and on light: after them, lines differ by markers, too.
+_MARKERS = "*+ox#@%=s^v~abcdefgh"
+_COLOURS = (33, 208, 36, 220, 74, 175, 166, 244)
 _DOTS = "braille"
-_DOTS_ACROSS = 2
 _FULL_CELL = "⣿"
 
 
@@ -47,77 +53,68 @@ class _Pen:
         return self.text if self.colour is None else f"\x1b[38;5;{self.colour}m{self.text}\x1b[0m"
 
 
-def fitting_width() -> int:
-    """The width of a plot in cells: that of the terminal, from 40 to 120."""
-    low, high = _WIDTHS
-    return max(low, min(high, shutil.get_terminal_size((100, 24)).columns))
-
-
-def columns_of(width: int) -> int:
-    """To how many columns lines are downsampled for a plot of that width."""
-    return _DOTS_ACROSS * width
-
-
 def print_screen(
-    plot: Plot, stream: IO[str], *, width: int, is_log_scale: bool, is_coloured: bool
+    plot: Plot, stream: IO[str], report: Report, *, is_log_scale: bool, is_coloured: bool
 ) -> None:
     """Draw the panels below each other, in ASCII where ``stream`` is not Unicode."""
     encoding = getattr(stream, "encoding", None)
+    low, high = _WIDTHS
+    width = max(low, min(high, shutil.get_terminal_size((100, 24)).columns))
     pens = _pens(plot, is_coloured=is_coloured, is_ascii=not is_unicode(encoding))
     for panel in plot.panels:
-        for line in _panel(panel, plot, pens, width, is_log_scale=is_log_scale):
+        for line in _panel(panel, plot, pens, width, report, is_log_scale=is_log_scale):
             stream.write(draw_for(encoding, line) + "\n")
 
 
 def _pens(plot: Plot, *, is_coloured: bool, is_ascii: bool) -> dict[str, _Pen]:
-    """Give each run its pen: a colour, else a marker, but no marker without a legend."""
-    by_marker = is_ascii or (plot.has_legend and not is_coloured)
-    return {
-        run_id: _Pen(
-            _MARKERS[number % len(_MARKERS)] if by_marker else _DOTS,
+    """Give each name of the legend its pen: a colour, else a marker, but none without a legend."""
+    names = plot.legend or [""]
+    by_marker = is_ascii or (len(names) > 1 and not is_coloured)
+    pens = {
+        name: _Pen(
+            _MARKERS[number] if by_marker or number >= len(_COLOURS) else _DOTS,
             _COLOURS[number % len(_COLOURS)] if is_coloured else None,
         )
-        for number, run_id in enumerate(plot.runs)
+        for number, name in enumerate(names)
     }
+    return {line: pens[label if plot.legend else ""] for line, label in plot.labels.items()}
 
 
 def _panel(
-    panel: Panel, plot: Plot, pens: dict[str, _Pen], width: int, *, is_log_scale: bool
+    panel: Panel,
+    plot: Plot,
+    pens: dict[str, _Pen],
+    width: int,
+    report: Report,
+    *,
+    is_log_scale: bool,
 ) -> Iterator[str]:
     """Yield a panel as lines of text."""
-    x_span, y_span = panel.x_span(), panel.y_span()
-    empty = "no points" if x_span is None else ""
+    span, values = panel.x_span(), panel.values()
+    empty = "no points" if span is None else ""
     yield _centred(" · ".join(filter(None, [panel.key, plot.title, empty])), width)
-    if x_span is None:
-        return
-    x_axis = _x_axis(x_span, panel, plot)
-    y_axis = _y_axis(y_span, panel, is_log_scale=is_log_scale)
-    yield from _frame(panel.lines, pens, x_axis, y_axis, width)
-    if y_span is None:
-        yield _centred("no positive values" if is_log_scale else "no finite values", width)
-    yield _centred(plot.x_name + x_axis.suffix, width)
-    if plot.has_legend:
-        yield from _legend(
-            {pens[line.run_id]: plot.runs[line.run_id] for line in panel.lines}, width
-        )
-
-
-def _x_axis(span: Span, panel: Panel, plot: Plot) -> Axis:
-    if plot.is_time:
-        return time_axis(span)
-    return integer_axis(span) if panel.has_integer_x() else number_axis(span, panel.x_factor)
-
-
-def _y_axis(span: Span | None, panel: Panel, *, is_log_scale: bool) -> Axis:
     if span is None:
-        return Axis((0.0, 1.0), [], [])
-    return log_axis(span) if is_log_scale else number_axis(span, panel.y_factor)
+        return
+    x_axis = axes.x_axis(span, panel, is_time=plot.is_time)
+    y_axis = None
+    if values:
+        limits = axes.show_limits(panel, values, plot.labels, report, is_log_scale=is_log_scale)
+        y_axis = axes.y_axis(limits, is_log_scale=is_log_scale)
+    drawn, common = _frame(panel.lines, pens, x_axis, y_axis, width)
+    yield from drawn
+    if not values:
+        yield _centred("no positive values" if is_log_scale else "no finite values", width)
+    yield _centred(plot.x_name + (common and f", {common}"), width)
+    if plot.legend:
+        names = {pens[line.name]: plot.labels[line.name] for line in panel.lines}
+        order = sorted(names, key=lambda pen: plot.legend.index(names[pen]))
+        yield from _legend({pen: names[pen] for pen in order}, plot.colour_by, width)
 
 
 def _frame(
-    lines: Iterable[Line], pens: dict[str, _Pen], x_axis: Axis, y_axis: Axis, width: int
-) -> list[str]:
-    """Draw lines into a frame with ticks, with plotext."""
+    lines: Iterable[Line], pens: dict[str, _Pen], x_axis: Axis, y_axis: Axis | None, width: int
+) -> tuple[list[str], str]:
+    """Draw lines into a frame with ticks, with plotext; also what the labels of x have in common."""
     import plotext
 
     plotext.clear_figure()
@@ -126,33 +123,40 @@ def _frame(
     plotext.plot_size(width, _HEIGHT)
     plotext.xlim(0, 1)
     plotext.ylim(0, 1)
-    plotext.xticks(x_axis.positions(x_axis.ticks), x_axis.labels)
-    plotext.yticks(y_axis.positions(y_axis.ticks), y_axis.labels)
+    ticks, labels, common = x_axis.ticks(_TICKS)
+    plotext.xticks(x_axis.positions(ticks).tolist(), labels)
+    ticks, labels, _ = y_axis.ticks(_TICKS) if y_axis else ([], [], "")
+    plotext.yticks(y_axis.positions(ticks).tolist() if y_axis else [], labels)
     # An axis that nothing is drawn on would have no ticks.
     plotext.scatter([0], [0], marker=" ")
     for line in lines:
-        _draw_line(line, pens[line.run_id], x_axis, y_axis)
+        if y_axis:
+            _draw_line(line, pens[line.name], x_axis, y_axis)
     drawn = str(plotext.build())
     if all(pen.colour is None for pen in pens.values()):
         drawn = plotext.uncolorize(drawn)
-    return [line.rstrip() for line in drawn.splitlines()]
+    return [line.rstrip() for line in drawn.splitlines()], common
 
 
 def _draw_line(line: Line, pen: _Pen, x_axis: Axis, y_axis: Axis) -> None:
-    """Draw a line, which plotext breaks at NaN; a point between two gaps fills its cell."""
+    """Draw a line, which plotext breaks at NaN; a point between two gaps fills its cell.
+
+    Values beyond the axis are drawn at its edge.
+    """
     import plotext
 
-    positions = x_axis.positions(line.x), y_axis.positions(line.y)
-    plotext.plot(*positions, marker=pen.marker, color=pen.colour)
-    alone = [[each[i] for i in line.alone()] for each in positions]
-    if alone[0]:
+    y = line.y if line.smoothed is None else line.smoothed
+    across, up = x_axis.positions(line.x), np.clip(y_axis.positions(y), 0, 1)
+    plotext.plot(across.tolist(), up.tolist(), marker=pen.marker, color=pen.colour)
+    alone = line.alone()
+    if len(alone):
         marker = _FULL_CELL if pen.marker == _DOTS else pen.marker
-        plotext.scatter(*alone, marker=marker, color=pen.colour)
+        plotext.scatter(across[alone].tolist(), up[alone].tolist(), marker=marker, color=pen.colour)
 
 
-def _legend(names: dict[_Pen, str], width: int) -> Iterator[str]:
-    """Yield the names of runs after their pens, as many in a line as fit."""
-    line, used = "", 0
+def _legend(names: Mapping[_Pen, str], colour_by: str, width: int) -> Iterator[str]:
+    """Yield the names of lines after their pens, as many in a line as fit."""
+    line, used = colour_by and f"  {colour_by}:", cell_len(colour_by) + 3 * bool(colour_by)
     for pen, name in names.items():
         cells = 2 + cell_len(pen.text) + 1 + cell_len(name)
         if used and used + cells > width:

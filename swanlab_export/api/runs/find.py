@@ -14,9 +14,9 @@ from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
 from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
-from swanlab_export.messages import argument
+from swanlab_export.messages import argument, closest, quote
 from swanlab_export.refs import ProjectRef, RunRef
-from swanlab_export.report import Failure
+from swanlab_export.report import Failure, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
-    from swanlab_export.report import Report
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,15 @@ def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
         return _find_named(context, [ref], Partial(report, is_wanted=False), report)[0]
 
 
-def find_runs(context: Context, wanted: Wanted, partial: Partial, report: Report) -> list[FoundRun]:
-    """Fetch the runs that are wanted, each once, in order.
+def find_runs(
+    context: Context,
+    wanted: Wanted,
+    partial: Partial,
+    report: Report,
+    *,
+    with_profile: bool = False,
+) -> list[FoundRun]:
+    """Fetch the runs that are wanted, each once, in order; of a project, with configs on request.
 
     Raises:
         NotFoundError: Some of the named runs do not exist, and may not be left out, or none of them
@@ -104,7 +110,29 @@ def find_runs(context: Context, wanted: Wanted, partial: Partial, report: Report
             return _find_named(context, wanted.refs, partial, report)
     if wanted.project is None:
         return _find_named(context, wanted.refs, partial, report)
-    return _find_in_project(context, wanted.project, wanted.rules, report)
+    return _find_in_project(
+        context, wanted.project, wanted.rules, report, with_profile=with_profile
+    )
+
+
+def read_column(context: Context, runs: Sequence[FoundRun], name: str) -> dict[str, Any]:
+    """What each run has in a column of the table of runs, by its id.
+
+    Raises:
+        NotFoundError: No run has such a column; names similar ones.
+    """
+    # Only plots need it.
+    from swanlab_export.normalizers.runs import normalize_runs
+
+    pairs = ((run.payload, None) for run in runs)
+    table = normalize_runs(pairs, Report(), runs[0].ref.project, None, context.web_host).to_arrow()
+    if name not in table.schema.names:
+        there = ", ".join(closest(name, table.schema.names, 20))
+        raise NotFoundError(
+            f"{argument('color_by')}: no run has a column {quote(name)}; there are {there}"
+        )
+    values = table[name].to_pylist()
+    return dict(zip((run.run_id for run in runs), values, strict=True))
 
 
 def _find_named(
@@ -179,7 +207,12 @@ def _fetch_all(
 
 
 def _find_in_project(
-    context: Context, ref: ProjectRef, rules: Sequence[Rule], report: Report
+    context: Context,
+    ref: ProjectRef,
+    rules: Sequence[Rule],
+    report: Report,
+    *,
+    with_profile: bool,
 ) -> list[FoundRun]:
     """Fetch the runs of a project, or those that pass all rules."""
     client = context.client
@@ -192,7 +225,8 @@ def _find_in_project(
         if rules:
             payloads = filtered_runs(context, ref, rules, find_project_id, report)
         else:
-            payloads = [endpoint.drop_profile(run) for run in all_runs(context, ref, report)]
+            runs = all_runs(context, ref, report)
+            payloads = list(runs) if with_profile else [endpoint.drop_profile(run) for run in runs]
             if not payloads:
                 report.warn(f"{ref} has no runs")
     except SwanlabExportError:

@@ -10,8 +10,10 @@ from swanlab_export.api.context import Result
 from swanlab_export.api.outputs import FileOutput
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Output, Resource, flat
-from swanlab_export.api.runs.find import Wanted, find_runs
+from swanlab_export.api.runs.find import Wanted, find_runs, read_column
 from swanlab_export.limits import SAMPLE_MAX
+from swanlab_export.messages import argument
+from swanlab_export.plot import PlotOptions
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ class RunMetrics(Resource[F]):
         keys: str | Sequence[str],
         save: PathLike[str],
         log_scale: bool = ...,
+        title: str | None = ...,
+        size: str | tuple[float, float] | None = ...,
+        color_by: str | None = ...,
         **options: Unpack[MetricsOptions],
     ) -> Path: ...
     @overload
@@ -69,6 +74,9 @@ class RunMetrics(Resource[F]):
         keys: str | Sequence[str],
         save: str,
         log_scale: bool = ...,
+        title: str | None = ...,
+        size: str | tuple[float, float] | None = ...,
+        color_by: str | None = ...,
         **options: Unpack[MetricsOptions],
     ) -> Path | str: ...
     def metrics(
@@ -77,6 +85,9 @@ class RunMetrics(Resource[F]):
         keys: str | Sequence[str],
         save: str | PathLike[str] | None = None,
         log_scale: bool = False,
+        title: str | None = None,
+        size: str | tuple[float, float] | None = None,
+        color_by: str | None = None,
         project: str | None = None,
         where: Where = None,
         all: bool = False,
@@ -99,9 +110,13 @@ class RunMetrics(Resource[F]):
                 ``project``.
             keys: ``"loss,acc"``, a list, or patterns such as ``"train/*"``.
             save: Write to this file instead, and return its path. The extension gives the format;
-                ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run. A URL such
+                ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run, and a
+                notebook shows the picture where the call is the last line of a cell. A URL such
                 as ``s3://bucket/loss.parquet`` is an object of a store; see ``using``.
             log_scale: Pictures have a logarithmic axis.
+            title: Of the picture; by default the name of the only run.
+            size: Width and height of the picture in inches, such as ``"6x4"`` or ``(6, 4)``.
+            color_by: A column of the runs that gives the lines their colours: ``"config.lr"``.
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
             all: Every point, instead of a sample; a range gives every point in it, too.
@@ -152,13 +167,16 @@ class RunMetrics(Resource[F]):
             partial=partial,
             now_ms=self._context.now_ms(),
         )
-        output: Output[Any] = (
-            self._output if save is None else FileOutput(save, log_scale=log_scale)
-        )
+        plot = PlotOptions.parse(log_scale=log_scale, title=title, size=size, color_by=color_by)
+        if save is None:
+            plot.refuse(f"pictures: see {argument('save')}")
+        output: Output[Any] = self._output if save is None else FileOutput(save, plot)
         report = output.begin(query.declared())
         context = self._context
         left_out = Partial(report, is_wanted=partial)
-        runs = find_runs(context, wanted, left_out, report)
+        colour_by = output.color_by
+        runs = find_runs(context, wanted, left_out, report, with_profile=colour_by is not None)
+        run_values = read_column(context, runs, colour_by) if colour_by else {}
         find_steps = bind(export.announced_steps, context.client, report=report, is_partial=partial)
         plan = resolve(context, query, runs, find_steps, left_out, report)
         fetch_raw = export.fetch_raw_exports if query.is_full else sampling.fetch_raw_samples
@@ -176,6 +194,7 @@ class RunMetrics(Resource[F]):
                 plan.layout.schema,
                 batches,
                 run_names={run.run_id: run.name for run in runs},
+                run_values=run_values,
                 x_axis=query.x_axis,
                 keys=plan.keys,
             )

@@ -1,0 +1,179 @@
+"""Axes of plots: how far they go, where their ticks are, and what is written there.
+
+Locators are matplotlib's, for the terminal too: they choose round numbers and round times.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import dates as _dates
+from matplotlib import ticker
+
+from swanlab_export.messages import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from swanlab_export.plot.lines import Panel, Span
+    from swanlab_export.report import Report
+
+dates: Any = _dates  # which has no types
+# Lines that leave the others less than this part of the axis are cut off.
+_FLAT = 1 / 6
+_LONG = 1e9
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From the smallest to the largest number, its kind, and where to put about how many ticks.
+
+    Attributes:
+        span: Its limits; times are in milliseconds since 1970.
+        kind: ``integer``, ``number``, ``log`` or ``time``.
+    """
+
+    span: Span
+    kind: str
+
+    def locator(self, count: int) -> Any:
+        """Finds about ``count`` round positions."""
+        if self.kind == "time":
+            return dates.AutoDateLocator(minticks=3, maxticks=count, tz="UTC")
+        if self.kind == "log" and _decades(self.span) >= 2:
+            return ticker.LogLocator(numticks=count)
+        steps = [1, 2, 5, 10] if self.kind == "integer" else [1, 2, 2.5, 5, 10]
+        return ticker.MaxNLocator(count, steps=steps, integer=self.kind == "integer")
+
+    def formatter(self, locator: Any) -> Any:
+        """Labels those positions."""
+        if self.kind == "time":
+            return dates.ConciseDateFormatter(locator, tz="UTC")
+        return _Numbers(is_log=self.kind == "log")
+
+    def ticks(self, count: int) -> tuple[list[float], list[str], str]:
+        """Positions within the span, their labels, and what all labels have in common."""
+        locator, ends = self.locator(count), self.span
+        if self.kind == "time":
+            ends = dates.num2date([end / _DAY_MS for end in ends], tz="UTC")
+        found = np.array(locator.tick_values(*ends), float)
+        ticks = found * (_DAY_MS if self.kind == "time" else 1)
+        # Rounding may leave a tick a little beyond the end that it is at.
+        within = np.abs(self.positions(ticks) - 0.5) <= 0.5 + 1e-9
+        formatter = self.formatter(locator)
+        labels = list(formatter.format_ticks(found[within].tolist()))
+        return ticks[within].tolist(), labels, formatter.get_offset()
+
+    def positions(self, values: Any) -> Any:
+        """The positions of values on the axis, from 0 to 1."""
+        low, high, found = (np.asarray(part, float) for part in (*self.span, values))
+        if self.kind == "log":
+            low, high, found = np.log10(low), np.log10(high), np.log10(found)
+        return (found - low) / (high - low)
+
+
+def x_axis(span: Span, panel: Panel, *, is_time: bool) -> Axis:
+    """An axis from the first to the last point, gaps included, with a margin."""
+    low, high = span
+    margin = (high - low) * 0.02 or (1000.0 if is_time else max(abs(low) * 0.01, 1.0))
+    kind = "time" if is_time else "integer" if panel.has_integer_x() else "number"
+    return Axis((low - margin, high + margin), kind)
+
+
+def y_axis(span: Span, *, is_log_scale: bool) -> Axis:
+    """An axis from the smallest to the largest value, with a margin."""
+    low, high = map(math.log10, span) if is_log_scale else span
+    margin = (high - low) * 0.05 or (0.1 if is_log_scale else max(abs(low) * 0.05, 1e-300))
+    if is_log_scale:
+        return Axis((10 ** (low - margin), 10 ** (high + margin)), "log")
+    return Axis((low - margin, high + margin), "number")
+
+
+def show_limits(
+    panel: Panel,
+    values: Sequence[Any],
+    labels: Mapping[str, str],
+    report: Report,
+    *,
+    is_log_scale: bool,
+) -> Span:
+    """The values that a panel shows, with a warning of the lines that go beyond them.
+
+    Args:
+        panel: Which panel it is.
+        values: Of its lines; see ``find_limits``.
+        labels: What the lines are called.
+        report: Gets the warning.
+        is_log_scale: All values are shown.
+    """
+    ends = [(float(each.min()), float(each.max())) for each in values]
+    whole = min(low for low, _ in ends), max(high for _, high in ends)
+    low, high = shown = whole if is_log_scale else find_limits(values)
+    if shown != whole:
+        lines = [line for line in panel.lines if ((line.y < low) | (line.y > high)).any()]
+        names = ", ".join([labels[line.name] for line in lines[:3]] + ["…"] * (len(lines) > 3))
+        report.warn(
+            f"{panel.key}: values from {whole[0]:.3g} to {whole[1]:.3g} would flatten the other lines; "
+            f"what is beyond the axis is marked at its edge ({names}); {argument('log_scale', 'True')} "
+            "shows all"
+        )
+    return shown
+
+
+def find_limits(values: Sequence[Any]) -> Span:
+    """The values to show of lines: all, or without few lines and points that are far from the rest.
+
+    A line's own range is that of 98 % of its values, and the range of the lines is that of two
+    thirds of them at least. Whatever leaves that range less than a sixth of the axis is cut off.
+
+    Args:
+        values: Of each line, without gaps; none is empty.
+    """
+    ordered = [np.sort(each) for each in values]
+    lows, highs = (np.array([each[end] for each in ordered]) for end in (0, -1))
+    outliers = (len(values) - 1) // 3
+    low = np.sort([each[len(each) // 100] for each in ordered])[outliers]
+    high = np.sort([each[-1 - len(each) // 100] for each in ordered])[-1 - outliers]
+    room = (high - low) * (1 / _FLAT - 1)
+    if not room > 0 or max(low - lows.min(), highs.max() - high) <= room:
+        return float(lows.min()), float(highs.max())
+    bottom = lows[lows >= low - room].min(initial=low)
+    top = highs[highs <= high + room].max(initial=high)
+    return float(bottom), float(top)
+
+
+class _Numbers(ticker.Formatter):
+    """Numbers with separators of thousands, and as few digits as keep them distinct."""
+
+    def __init__(self, *, is_log: bool) -> None:
+        self._is_log = is_log
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        del pos
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Format the ticks of one axis alike; very large and very small ones are abbreviated."""
+        step = 0.0 if self._is_log else min(np.diff(sorted(values)), default=0.0)
+        # Locators give 5e-17 for zero.
+        numbers = [0.0 if abs(value) < step * 1e-6 else float(value) for value in values]
+        formatted = ([_label(number, digits) for number in numbers] for digits in range(4, 18))
+        return next(labels for labels in formatted if len(set(labels)) == len(set(numbers)))
+
+
+def _label(number: float, digits: int) -> str:
+    if abs(number) < _LONG and number.is_integer():
+        return f"{number + 0.0:,.0f}"
+    if abs(number) < _LONG:
+        digits = min(17, digits + len(f"{abs(number):.0f}") - 1)
+    return f"{number:,.{digits}g}"
+
+
+def _decades(span: Span) -> int:
+    """How many powers of ten it holds."""
+    low, high = (math.log10(end) for end in span)
+    return math.floor(high) - math.ceil(low) + 1
