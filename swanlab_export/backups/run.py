@@ -177,7 +177,7 @@ def _parse_asked(
                 raise UsageError(f"{argument('tables')}: no table {quote(name)}; there are {there}")
         chosen = tuple(name for name in CHOSEN_TABLES if name in names)
     patterns = None if keys is None else tuple(sorted(schemas.parse_names(keys, "keys")))
-    return Asked(chosen, patterns, has_media)
+    return Asked(chosen, patterns, has_media and "medias" in chosen)
 
 
 def _parse_period(text: str) -> int:
@@ -327,7 +327,7 @@ class Backup:
             yield _report_row(task.project, task.run_id, task.action, task.reason)
         for run_id in plan.gone:
             yield _report_row(plan.place, run_id, "gone", "the server no longer has it")
-        self._report.hint(
+        self._on_project(
             f"{plan.place}: {len(plan.tasks)} runs would be fetched, {plan.unchanged} are unchanged"
         )
 

@@ -122,6 +122,10 @@ class Handler(WSGIRequestHandler):
         self.end_headers()
         return is_chunked
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Format the time that a response carries: that of the clock of the data."""
+        return super().date_time_string(self.server.now_s() if timestamp is None else timestamp)
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  werkzeug's name
         """Print nothing."""
 
@@ -131,8 +135,11 @@ class Server(ThreadedWSGIServer):
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, app: Any, traffic: Traffic) -> None:
+    def __init__(
+        self, host: str, port: int, app: Any, traffic: Traffic, now_s: Callable[[], float]
+    ) -> None:
         self.traffic = traffic
+        self.now_s = now_s
         self._open: set[socket.socket] = set()
         super().__init__(host, port, app, handler=Handler)
 

@@ -28,7 +28,8 @@ class Sandbox:
 
     Args:
         data: A dataset in format 1, such as a backup: its folder, or an object that gives its
-            objects (see ``dataset.Source``); the sample data by default.
+            objects (see ``dataset.Source``); or data that change, see ``living``; the sample data
+            by default.
         faults: What goes wrong; may be changed at any time by assigning to ``faults``.
         port: Port of the API origin, 0 for a free one.
         synthetic: Also serve generated runs of any size, in the workspace ``synthetic``.
@@ -41,7 +42,7 @@ class Sandbox:
 
     def __init__(
         self,
-        data: Path | Source | None = None,
+        data: Path | Source | Data | None = None,
         *,
         faults: Faults | None = None,
         port: int = 0,
@@ -51,10 +52,12 @@ class Sandbox:
         if generation not in GENERATIONS:
             raise ValueError(f"{generation!r} is no generation; there are {GENERATIONS}")
         source = default_folder() if data is None else data
-        if synthetic:
+        if isinstance(source, Data):
+            found = source
+        elif synthetic:
             from swanlab_export.sandbox.synthetic import SyntheticData
 
-            found: Data = SyntheticData(source)
+            found = SyntheticData(source)
         else:
             found = Data(source)
         self._state = State(found, faults or Faults(), generation)
@@ -149,7 +152,7 @@ class Sandbox:
 
     def _serve(self, origin: str, app: Flask, port: int) -> str:
         recording = Recording(origin, app, self._state)
-        server = Server("127.0.0.1", port, recording, self._state.traffic)
+        server = Server("127.0.0.1", port, recording, self._state.traffic, self._state.data.now_s)
         self._servers.append(server)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

@@ -31,7 +31,7 @@ def send_file(state: State, leak_status: int, name: str) -> Response:
     if request.args.get("X-Amz-Signature") != state.signature(name) or expired:
         return _refuse(403, "AccessDenied")
     kind, content = state.files.get(name, ("", None))
-    body = _content(state.data, kind, content) if kind else None
+    body = _content(state.data, state.data.version(), kind, content) if kind else None
     if body is None:
         return _refuse(404, "NoSuchKey")
     if kind == "csv":
@@ -44,7 +44,8 @@ def _refuse(status: int, code: str) -> Response:
 
 
 @lru_cache(maxsize=4)
-def _content(data: Data, kind: str, what: Any) -> bytes | None:
+def _content(data: Data, version: int, kind: str, what: Any) -> bytes | None:
+    del version  # what was built from another one is built anew
     if kind == "csv":
         return build_csv(data, what)
     if kind == "media":
