@@ -42,10 +42,35 @@ cp "$types" user.py
 "$python" -m mypy --strict --python-executable venv/bin/python --cache-dir .mypy_cache user.py
 
 # Both packages install a script named swanlab: the package that was installed last provides it, and
-# swanlab-export is always ours.
+# removing either package removes it. swanlab-export is always ours, and works without the other.
+script_is() {
+    found=ours
+    grep -q swanlab_export venv/bin/swanlab 2> /dev/null || found=theirs
+    test -e venv/bin/swanlab || found=gone
+    test "$found" = "$1" || { echo "after $2: the script swanlab is $found, not $1"; exit 1; }
+}
+install_ours() { pip install --force-reinstall --no-deps "$wheel"; }
+install_theirs() { pip install --force-reinstall --no-deps swanlab==0.10.3; }
+
 pip install swanlab==0.10.3
+script_is theirs "installing ours and then theirs"
 works
 python -m swanlab_export sync --help > /dev/null
-pip install --force-reinstall --no-deps "$wheel"
+pip uninstall --yes swanlab
+script_is gone "removing theirs, which was installed last"
+works
+install_theirs
+pip uninstall --yes swanlab-export
+script_is gone "removing ours, which was installed first"
+test ! -e venv/bin/swanlab-export
+install_ours
+script_is ours "installing theirs and then ours"
 works
 swanlab api --help | grep -q "typed table"
+swanlab sync --help > /dev/null
+pip uninstall --yes swanlab-export
+script_is gone "removing ours, which was installed last"
+install_ours
+pip uninstall --yes swanlab
+script_is gone "removing theirs, which was installed first"
+works

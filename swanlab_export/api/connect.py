@@ -195,8 +195,13 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
     except ImportError:
         raise UsageError(f"{argument('host', SANDBOX)} needs Flask: pip install flask") from None
     with Sandbox() as sandbox:
-        key = api_key or sandbox.api_key
-        yield Settings(sandbox.url, sandbox.url, key, has_any_port=True)
+        yield Settings(
+            sandbox.url,
+            sandbox.url,
+            api_key or sandbox.api_key,
+            key_source=argument("api_key") if api_key else "",
+            has_any_port=True,
+        )
 
 
 class Api(Doctor[F]):

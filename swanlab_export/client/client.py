@@ -351,10 +351,15 @@ class Client:
         host = self.settings.host
         if response.status == 401:
             source = self.settings.key_source
+            remedy = (
+                f"the sandbox needs no key: leave {argument('api_key')} out"
+                if self.settings.has_any_port
+                else f"the key is shown at {self.settings.key_page}, and "
+                f"{shell_command('login --relogin')} saves it"
+            )
             raise AuthenticationError(
                 f"{host} refuses the API key{f' from {source}' if source else ''}: "
-                f"{quote_words(response, self._redact)}; the key is shown at "
-                f"{self.settings.key_page}, and {shell_command('login --relogin')} saves it",
+                f"{quote_words(response, self._redact)}; {remedy}",
                 status=401,
             )
         try:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from official import find_python
 
+import swanlab_export as se
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
@@ -109,6 +110,19 @@ def test_a_wrong_key_of_the_environment_is_named(
     done = CliRunner().invoke(root, ["api", "user", "info", "--host", server.url])
     assert done.exit_code == 3
     assert "the API key from SWANLAB_API_KEY: " in done.stderr
+
+
+def test_a_wrong_key_for_the_sandbox_says_that_none_is_needed() -> None:
+    """There is no page that shows it, and nothing to save; Python names its own argument."""
+    done = CliRunner().invoke(root, ["api", "user", "info", "--host", "sandbox", "-k", "wrong"])
+    assert done.exit_code == 3
+    assert "the API key from --api-key: " in done.stderr
+    assert done.stderr.endswith("; the sandbox needs no key: leave --api-key out\n")
+    with (
+        se.connect(host="sandbox", api_key="wrong") as api,
+        pytest.raises(se.AuthenticationError, match=r"key from api_key=: .*leave api_key= out"),
+    ):
+        api.user.info()
 
 
 def test_the_prompt_says_where_a_key_is_found(tmp_path: Path) -> None:
