@@ -43,6 +43,7 @@ PROJECT_SORTS = ("create", "name")
 TEXT_FORMATS = ("json", "jsonl", "csv", "tsv")
 FRAMES = ("pandas", "arrow", "polars", "batches")
 SANDBOX = "sandbox"
+BACKUP = "backup"
 PICTURES = {".png": "plot", ".svg": "plot", ".pdf": "plot"}
 
 # Servers: each generation is named after a release of the self-hosted server; with the release of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from swanlab_export.errors import AuthenticationError, UsageError
-from swanlab_export.limits import SANDBOX
+from swanlab_export.limits import BACKUP, SANDBOX
 from swanlab_export.messages import argument, quote, shell_command
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def normalize_host(host: str, name: str = "") -> str:
     ('https://swan.example:8000', 'https://api.swanlab.cn')
     """
     name = name or argument("host")
-    _refuse_sandbox(host.strip(), name)
+    _refuse_local(host.strip(), name)
     url = _origin(host, name, may_have_path=True)
     return DEFAULT_HOST if url.partition("://")[2] in _PUBLIC_HOSTS else url
 
@@ -204,8 +204,9 @@ def _origin(text: str, name: str, *, may_have_path: bool = False) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
 
 
-def _refuse_sandbox(text: str, name: str) -> None:
-    """Refuse the sandbox where only a server will do, and what is nearly its name."""
+def _refuse_local(text: str, name: str) -> None:
+    """Refuse the sandbox and backups where only a server will do, and what is nearly their name."""
+    _refuse_backup(text, name)
     if text == SANDBOX:
         raise UsageError(
             f"{name} {SANDBOX} starts a server for one command and needs no login; "
@@ -215,6 +216,22 @@ def _refuse_sandbox(text: str, name: str) -> None:
         raise UsageError(
             f"{name} {quote(text)}: did you mean {SANDBOX}? "
             f"If there is a server of that name, write https://{text}"
+        )
+
+
+def _refuse_backup(text: str, name: str) -> None:
+    word, colon, folder = text.partition(":")
+    if word == BACKUP and folder:
+        raise UsageError(
+            f"{name} {quote(text)} serves a backup for one command and needs no login; "
+            f"{shell_command('sandbox serve --data')} serves it as long as you like"
+        )
+    is_port = folder.isdigit()
+    if difflib.get_close_matches(word.lower(), [BACKUP], cutoff=0.8) and not is_port:
+        rest = f"; if there is a server of that name, write https://{text}" if not colon else ""
+        raise UsageError(
+            f"{name} {quote(text)}: a backup is named as {BACKUP}:FOLDER, such as "
+            f"{BACKUP}:/backup/swanlab{rest}"
         )
 
 
@@ -312,7 +329,35 @@ def _check_key(key: str, name: str) -> None:
         raise UsageError(f"{name} holds characters that no API key has")
 
 
-def is_sandbox(host: str | None, environ: Mapping[str, str]) -> bool:
-    """Say whether the sandbox is the host, as an argument or else in SWANLAB_API_HOST."""
-    named = _variable(environ, "SWANLAB_API_HOST") if host is None else host
-    return named.strip() == SANDBOX
+def find_local(host: str | None, environ: Mapping[str, str]) -> str | None:
+    """Find what a server is started here for: ``sandbox``, or a backup as ``backup:FOLDER``.
+
+    It is named as an argument, or else in SWANLAB_API_HOST; None where a server elsewhere is.
+    """
+    named = (_variable(environ, "SWANLAB_API_HOST") if host is None else host).strip()
+    is_backup = named.startswith(f"{BACKUP}:") and named != f"{BACKUP}:"
+    return named if named == SANDBOX or is_backup else None
+
+
+def find_backup(local: str) -> Path | None:
+    """The folder of ``backup:FOLDER``; None for the sandbox.
+
+    Raises:
+        UsageError: There is no such folder.
+    """
+    word, _, folder = local.partition(":")
+    if word != BACKUP:
+        return None
+    name = argument("host", local)
+    if "://" in folder:
+        raise UsageError(f"{name}: only backups in local folders are served")
+    try:
+        path = Path(folder.strip()).expanduser()
+        is_there = path.is_dir()
+    except (RuntimeError, ValueError):
+        is_there = False
+    if not is_there:
+        # A server of that name would have a port there.
+        server = f"; if a server is meant, write https://{local}" if folder.isdigit() else ""
+        raise UsageError(f"{name}: there is no folder {quote(folder)}{server}")
+    return path

@@ -334,6 +334,24 @@ def test_a_host_that_is_nearly_the_sandbox(host: str, home: Home) -> None:
         home.load(api_key="k", SWANLAB_API_HOST=host)
 
 
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("backup", "named as backup:FOLDER.*https://backup$"),
+        ("backup:", "named as backup:FOLDER"),
+        ("Backup:/data", "named as backup:FOLDER"),
+        ("bakup:/data", "named as backup:FOLDER"),
+        ("backups", "named as backup:FOLDER.*https://backups$"),
+        ("backup:/data", "needs no login"),
+    ],
+)
+def test_a_host_that_is_nearly_a_backup(host: str, said: str, home: Home) -> None:
+    """It is refused where a server is wanted, and the message says how a backup is named."""
+    with pytest.raises(UsageError, match=said):
+        home.load(host, "k")
+    assert home.load("backups:8000", "k").host == "https://backups:8000"
+
+
 def test_the_source_of_a_key(home: Home) -> None:
     """Settings say where the key was found, and where a user finds the right one."""
     path = home.login()

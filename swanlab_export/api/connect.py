@@ -25,14 +25,19 @@ from swanlab_export.limits import (
     MAX_RESPONSE_MB,
     RETRIES,
     RETRIES_MAX,
-    SANDBOX,
     TIMEOUT_MAX_S,
     TIMEOUT_S,
 )
 from swanlab_export.messages import argument
 from swanlab_export.plot import PlotArguments, PlotOptions
 from swanlab_export.progress import Progress, TqdmProgress
-from swanlab_export.settings import Settings, current_folder, is_sandbox, load_settings
+from swanlab_export.settings import (
+    Settings,
+    current_folder,
+    find_backup,
+    find_local,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -105,8 +110,9 @@ def connect(
     """Connect to a SwanLab server; nothing is sent before the first call.
 
     Args:
-        host: The server; ``"sandbox"`` starts one here, with recorded runs and no account. By
-            default SWANLAB_API_HOST, else the host of ``swanlab login``.
+        host: The server; ``"sandbox"`` starts one here, with recorded runs and no account, and
+            ``"backup:FOLDER"`` one that serves a backup, read-only. By default SWANLAB_API_HOST,
+            else the host of ``swanlab login``.
         api_key: The key; by default SWANLAB_API_KEY, else that of ``swanlab login``.
         frame: What calls return: ``"pandas"``, ``"arrow"`` or ``"polars"`` frames, or ``"batches"``:
             an iterator of Arrow record batches, which need not fit into memory together.
@@ -160,7 +166,7 @@ def open_context(
     max_response_mb: float = MAX_RESPONSE_MB,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[Context]:
-    """Open a context on a server, or on the sandbox, started here, where that is the host."""
+    """Open a context on a server; one for the sandbox or for a backup is started here."""
     if not 1 <= jobs <= JOBS_MAX:
         raise UsageError(f"{argument('jobs')} is 1 to {JOBS_MAX}")
     if not 0 < timeout_s <= TIMEOUT_MAX_S:
@@ -187,17 +193,25 @@ def open_context(
 
 @contextmanager
 def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
-    if not is_sandbox(host, os.environ):
+    local = find_local(host, os.environ)
+    if local is None:
         yield load_settings(host, api_key, environ=os.environ, cwd=current_folder())
         return
+    folder = find_backup(local)
+    if folder is not None and api_key:
+        raise UsageError(f"{argument('api_key')}: a backup needs no key; leave it out")
     try:
-        from swanlab_export.sandbox import Sandbox
+        from swanlab_export.sandbox import DatasetError, Sandbox
     except ImportError:
-        raise UsageError(f"{argument('host', SANDBOX)} needs Flask: pip install flask") from None
-    with Sandbox() as sandbox:
+        raise UsageError(f"{argument('host', local)} needs Flask: pip install flask") from None
+    try:
+        sandbox = Sandbox(folder)
+    except DatasetError as error:
+        raise UsageError(f"{argument('host', local)}: {error}") from None
+    with sandbox:
         yield Settings(
             sandbox.url,
-            sandbox.url,
+            sandbox.web_url,
             api_key or sandbox.api_key,
             key_source=argument("api_key") if api_key else "",
             has_any_port=True,

@@ -16,7 +16,8 @@ from swanlab_export.errors import (
 
 _ENVIRONMENT = """\
 SWANLAB_API_KEY        API key, where --api-key is not given
-SWANLAB_API_HOST       server, where --host is not given; sandbox starts one
+SWANLAB_API_HOST       server, where --host is not given; sandbox starts one,
+                       and backup:FOLDER serves a backup
 SWANLAB_WEB_HOST       host of web pages, for the url columns
 SWANLAB_ROOT           folder of the login file, instead of ~/.swanlab
 SWANLAB_SAVE_DIR       the same, older name

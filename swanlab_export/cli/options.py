@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from swanlab_export.cli.commands import SharedOption
 from swanlab_export.limits import (
+    BACKUP,
     JOBS,
     MAX_RESPONSE_MB,
     PAGE_SIZE,
@@ -208,8 +209,9 @@ _ARRANGING = (
 
 
 def complete_host(_: object, __: object, incomplete: str) -> list[CompletionItem]:
-    """Offer the sandbox to the shell, which knows no other server."""
-    return [CompletionItem(name) for name in (SANDBOX,) if name.startswith(incomplete)]
+    """Offer what is served here to the shell, which knows no other server."""
+    names = (SANDBOX, f"{BACKUP}:")
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _shared(*names: str, **options: Any) -> Callable[..., Any]:
@@ -222,7 +224,7 @@ _OPTIONS = (
         "--host",
         metavar="URL",
         shell_complete=complete_host,
-        help="Server; `sandbox` starts one here.  [env var: SWANLAB_API_HOST; default: that of the login]",
+        help="Server; `sandbox` starts one here, `backup:FOLDER` serves a backup.  [env var: SWANLAB_API_HOST; default: that of the login]",
     ),
     _shared(
         "-k",

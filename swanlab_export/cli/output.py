@@ -35,7 +35,7 @@ from swanlab_export.errors import (
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
 from swanlab_export.messages import argument, printable, quote, shell_command
 from swanlab_export.report import Report, count_items
-from swanlab_export.settings import is_sandbox
+from swanlab_export.settings import find_local
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,8 @@ def connected(
     """
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
-            _keep_out_numpy(is_needed=_is_plot(shared) or is_sandbox(shared.host, os.environ))
+            is_served_here = find_local(shared.host, os.environ) is not None
+            _keep_out_numpy(is_needed=_is_plot(shared) or is_served_here)
         output = CommandOutput(shared, name, extra_formats or {}, plot or {})
         from swanlab_export.api.connect import Api, open_context
 

@@ -25,7 +25,7 @@ def sandbox() -> None:
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Data to serve, laid out as sample_data is.",
+    help="A backup to serve, or other data in its format.",
 )
 @click.option(
     "--generation",
@@ -46,7 +46,10 @@ def serve(
             chosen = server.parse_faults(list(faults))
         except ValueError as error:
             raise UsageError(f"{argument('fault')}: {error}") from None
-        server.serve(port, data, chosen, click.echo, generation=generation)
+        try:
+            server.serve(port, data, chosen, click.echo, generation=generation)
+        except server.DatasetError as error:
+            raise UsageError(f"{argument('data')}: {error}") from None
 
 
 @sandbox.command(example="sandbox faults")

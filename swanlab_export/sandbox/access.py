@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from swanlab_export.sandbox.data import Project
+    from swanlab_export.sandbox.dataset import Run
     from swanlab_export.sandbox.state import State
 
 _NOT_FOUND = {"code": "Not_Found", "message": "资源未找到"}
@@ -51,6 +52,13 @@ def require_project(state: State, project_id: Any) -> None:
     found = state.data.project_of(project_id)
     if found is not None and not state.data.may_see(found, current_user(state)["username"]):
         refuse(403, "you may not see this project", "Forbidden")
+
+
+def refuse_left_out(state: State, run: Run | None, kind: str, key: str = "") -> None:
+    """Refuse to respond as if there were no metrics, logs or medias, where a backup lacks them."""
+    if run is not None and state.data.left_out(run, kind, key):
+        what = f"points of {key}" if kind == "metrics" else kind
+        refuse(410, f"this backup does not hold the {what} of {run.run_id}", "Left_Out")
 
 
 def refuse_change(state: State) -> None:

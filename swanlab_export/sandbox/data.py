@@ -64,6 +64,7 @@ class Data:
         self.instance: dict[str, Any] | None = contents.get("instance")
         self.usage: dict[str, Any] | None = contents.get("usage")
         self.listed_users: list[dict[str, Any]] = contents.get("users") or []
+        self.web_host = str(self._dataset.about.get("web_host") or "") if self.is_backup else ""
         self._created: list[tuple[list[Any], Any]] = []
 
     def version(self) -> int:
@@ -187,6 +188,11 @@ class Data:
         found: dict[str, Any] | None = self._dataset.payload(run).get("summary")
         return found
 
+    def latest(self, run: Run) -> dict[str, dict[str, Any]] | None:
+        """The latest step of each key, by kind, as the server sent it; None where it did not."""
+        found: dict[str, dict[str, Any]] | None = self._dataset.payload(run).get("latest")
+        return found
+
     def columns(self, run: Run) -> list[dict[str, Any]] | None:
         """The columns of a run as the server listed them; None where it listed none."""
         found: list[dict[str, Any]] | None = self._dataset.payload(run).get("columns")
@@ -207,9 +213,12 @@ class Data:
         """The points of a key: step, value, timestamp and text, in step order."""
         return self._dataset.points(run, key)
 
-    def lacks_points(self, run: Run, key: str) -> bool:
-        """Whether a key has points that the dataset does not hold, as its backup left them out."""
-        return run.metrics is None and key in (self.summary(run) or {})
+    def left_out(self, run: Run, kind: str, key: str = "") -> bool:
+        """Whether a run has metrics of a key, logs or medias that its backup left out."""
+        if kind == "metrics":
+            return key in (self.summary(run) or {}) and self.points(run, key) is None
+        place = {"logs": "LOG", "medias": "MEDIA"}[kind]
+        return getattr(run, kind) is None and bool((self.latest(run) or {}).get(place))
 
     def line_count(self, run: Run) -> int:
         """How many lines the log of a run has."""

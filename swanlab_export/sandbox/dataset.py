@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
@@ -76,10 +77,10 @@ class Folder:
         return self._find(path).open("rb")
 
     def _find(self, path: str) -> Path:
-        found = (self._root / path).resolve()
-        if not found.is_relative_to(self._root):
+        parts = PurePath(path)
+        if parts.anchor or ".." in parts.parts:  # of a dataset that somebody else has made
             raise FileNotFoundError(path)
-        return found
+        return self._root / path
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Dataset:
         self._source = source
         self._lock = threading.RLock()
         self._indexes: dict[str, Index] = {}
-        self._check_format()
+        self.about = self._check_format()
         found = self._json(_PROJECTS)
         if found is None:
             raise DatasetError(f"{source!r} is incomplete: no backup into it has ended")
@@ -205,14 +206,9 @@ class Dataset:
         group_of = np.searchsorted(ends, places, side="right")
         offsets = places - (ends - np.array(sizes))[group_of]
         table = table.take(pa.array(starts[np.searchsorted(groups, group_of)] + offsets))
-        times = table["timestamp"].cast(pa.int64())
-        table = table.set_column(table.schema.get_field_index("timestamp"), "timestamp", times)
-        names = {"line": "epoch"}
-        table = table.drop_columns(["project_id", "run_id"])
-        lines: list[dict[str, Any]] = table.rename_columns(
-            [names.get(name, name) for name in table.column_names]
-        ).to_pylist()
-        return lines
+        times = table["timestamp"].cast(pa.int64()).to_pylist()
+        names = [name for name in table.column_names if name not in {"project_id", "run_id"}]
+        return [_line(*each) for each in zip(table.select(names).to_pylist(), times, strict=True)]
 
     def medias(self, run: Run) -> list[dict[str, Any]]:
         """The media items of a run: key, step, item, path, caption, text, file and more."""
@@ -225,7 +221,7 @@ class Dataset:
         except FileNotFoundError:
             return None
 
-    def _check_format(self) -> None:
+    def _check_format(self) -> dict[str, Any]:
         about = self._json(_ABOUT)
         found = about.get("format") if isinstance(about, dict) else None
         if not isinstance(found, int):
@@ -235,6 +231,8 @@ class Dataset:
                 f"{self._source!r} is a backup in format {found}, and this version reads format "
                 f"{FORMAT}: a newer version is needed"
             )
+        assert isinstance(about, dict)
+        return about
 
     def _json(self, path: str) -> Any:
         found = self.read(path)
@@ -286,6 +284,13 @@ class Dataset:
         with self._parquet(path) as file:
             items: list[dict[str, Any]] = file.read().to_pylist()
         return items
+
+
+def _line(row: dict[str, Any], time_ms: int | None) -> dict[str, Any]:
+    """A log line as the server sends it."""
+    more = row.pop("more", None)
+    rest = json.loads(more) if more else {}
+    return {"epoch": row.pop("line"), **row, "timestamp": time_ms, **rest}
 
 
 def _can_hold(statistics: Any, key: str) -> bool:

@@ -11,6 +11,7 @@ from flask import jsonify, request
 from swanlab_export.sandbox.access import (
     current_user,
     refuse,
+    refuse_left_out,
     refuse_not_found,
     require_project,
 )
@@ -30,14 +31,11 @@ def export_scalars(state: State) -> Response:
     """A CSV file of up to 16 columns."""
     body = body_of(state)
     columns = columns_of(body)
-    wanted = [
-        (
-            _with_points(state, data_run(state, ref, body["projectId"]), ref["key"]),
-            ref["key"],
-            ref.get("experimentName") or ref["experimentId"],
-        )
-        for ref in columns
-    ]
+    wanted = []
+    for ref in columns:
+        run = data_run(state, ref, body["projectId"])
+        refuse_left_out(state, run, "metrics", ref["key"])
+        wanted.append((run, ref["key"], ref.get("experimentName") or ref["experimentId"]))
     folder = f"exports/csv/{columns[0]['experimentId']}"
     return jsonify({"cosKey": _make_file(state, folder, "csv", tuple(wanted))})
 
@@ -63,6 +61,7 @@ def export_log(state: State) -> Response:
     """A file of the lines of a log."""
     body = body_of(state)
     run = data_run(state, body)
+    refuse_left_out(state, run, "logs")
     start, rows = body.get("start"), body.get("rows")
     if not isinstance(start, int) or not isinstance(rows, int) or not 1 <= rows <= _LOG_ROWS_MAX:
         refuse(400, f"start and rows are required, rows at most {_LOG_ROWS_MAX}", "Bad_Request")
@@ -100,13 +99,6 @@ def _holder_of_media(state: State, run_id: str, project_id: str) -> Run | None:
     payload = state.data.payload(run)
     root_id = payload.get("rootExpId")
     return state.data.locate(root_id, payload.get("rootProId")) if root_id else run
-
-
-def _with_points(state: State, run: Run | None, key: str) -> Run | None:
-    """The run, unless it had points of a key that its backup left out: those are refused."""
-    if run is not None and state.data.lacks_points(run, key):
-        refuse(404, f"the backup does not hold the points of {key}", "Not_Found")
-    return run
 
 
 def _make_file(state: State, folder: str, extension: str, content: Any) -> str:

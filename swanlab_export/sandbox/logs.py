@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from flask import jsonify, request
 
-from swanlab_export.sandbox.access import current_user, refuse, require_project
+from swanlab_export.sandbox.access import (
+    current_user,
+    refuse,
+    refuse_left_out,
+    require_project,
+)
 from swanlab_export.sandbox.references import data_run
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ def log_shard(state: State) -> Response:
         is_number = args["createdAt"].isdigit()
         reference["createdAt"] = int(args["createdAt"]) if is_number else None
     run = data_run(state, reference)
+    refuse_left_out(state, run, "logs")
     level = _LEVELS.get(args.get("level", "INFO"))
     size, shard = args.get("size", ""), args.get("epoch", "")
     if level is None or not size.isdigit() or not shard.isdigit():

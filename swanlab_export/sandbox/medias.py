@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import jsonify
 
+from swanlab_export.sandbox.access import refuse_left_out
 from swanlab_export.sandbox.references import body_of, columns_of, data_run
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def _items(
 ) -> list[dict[str, Any]]:
     wanted: dict[Run | None, set[str]] = {}
     for ref in columns:
-        wanted.setdefault(data_run(state, ref, body["projectId"]), set()).add(ref["key"])
+        run = data_run(state, ref, body["projectId"])
+        refuse_left_out(state, run, "medias")
+        wanted.setdefault(run, set()).add(ref["key"])
     return [
         item
         for run, keys in wanted.items()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from flask import jsonify
 
-from swanlab_export.sandbox.access import refuse
+from swanlab_export.sandbox.access import refuse, refuse_left_out
 from swanlab_export.sandbox.generations import sampled_keys_max
 from swanlab_export.sandbox.references import body_of, columns_of, data_run, number
 from swanlab_export.sandbox.sampling import sample
@@ -48,6 +48,7 @@ def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], coun
     run, key = data_run(state, ref, body["projectId"]), ref["key"]
     if run is None:
         return None
+    refuse_left_out(state, run, "metrics", key)
     x_key, x_type, bounds = body.get("xKey"), body.get("xType"), body.get("range")
     asked = None if bounds in (None, [0, 0]) else (bounds[0], bounds[1])
     points = _compute_sample(state.data, run, key, count, x_key, x_type, asked)

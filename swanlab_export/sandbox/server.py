@@ -86,6 +86,11 @@ class Sandbox:
         return str(self._state.data.users[0]["api_key"])
 
     @property
+    def web_url(self) -> str:
+        """Where the web pages of what is served are: of a backup, those of its server."""
+        return self._state.data.web_host or self.url
+
+    @property
     def faults(self) -> Faults:
         """What goes wrong."""
         return self._state.faults
@@ -170,13 +175,14 @@ def serve(
     """Serve until Ctrl-C, after printing the URL, a key and what to try."""
     with Sandbox(data, faults=faults, port=port, synthetic=True, generation=generation) as sandbox:
         access = f"--host {sandbox.url} --api-key {sandbox.api_key}"
-        echo(
-            f"SwanLab sandbox on {sandbox.url}; API key of ada: {sandbox.api_key}\n"
+        user = next(iter(sandbox.keys))
+        echo(f"SwanLab sandbox on {sandbox.url}; API key of {user}: {sandbox.api_key}")
+        examples = (
             "Try in another terminal:\n"
             f"  swanlab-export api run list ada-lab/digits --format table {access}\n"
             "  swanlab-export api run metrics ada-lab/digits/mlp-long --keys loss --all "
             f"--save loss.parquet {access}\n"
             f"  swanlab-export api run logs ada-lab/digits/crashed --level ERROR {access}\n"
-            "Ctrl-C stops it."
         )
+        echo(f"{examples if data is None else ''}Ctrl-C stops it.")
         sandbox.wait()

@@ -60,20 +60,25 @@ def latest_steps(state: State, project_id: str, run_id: str) -> Response:
     current_user(state)
     require_project(state, project_id)
     run = state.data.locate(run_id, project_id)
-    latest: dict[str, dict[str, Any]] = {"scalar": {}, "media": {}, "log": {}}
-    if run is not None:
-        latest["scalar"] = {key: item["step"] for key, item in summary_of(state, run).items()}
-        for item in state.data.media(run):
-            found = latest["media"].get(item["key"], 0)
-            latest["media"][item["key"]] = max(item["step"], found)
-        if lines := state.data.line_count(run):
-            latest["log"] = {"LOG": lines}
+    latest = {} if run is None else state.data.latest(run) or _find_latest(state, run)
     return jsonify(
         {
-            kind: [{"key": key, "step": step} for key, step in steps.items()] or None
-            for kind, steps in latest.items()
+            kind.lower(): [{"key": k, "step": s} for k, s in latest.get(kind, {}).items()] or None
+            for kind in ("SCALAR", "MEDIA", "LOG")
         }
     )
+
+
+def _find_latest(state: State, run: Run) -> dict[str, dict[str, Any]]:
+    media: dict[str, int] = {}
+    for item in state.data.media(run):
+        media[item["key"]] = max(item["step"], media.get(item["key"], 0))
+    lines = state.data.line_count(run)
+    return {
+        "SCALAR": {key: item["step"] for key, item in summary_of(state, run).items()},
+        "MEDIA": media,
+        "LOG": {"LOG": lines} if lines else {},
+    }
 
 
 def summary_of(state: State, run: Run) -> dict[str, Any]:

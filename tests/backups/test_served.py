@@ -1,0 +1,161 @@
+"""``--host backup:FOLDER``: what is served, what is not, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sandbox_tiny import write_tiny
+
+import swanlab_export as se
+from swanlab_export.cli.main import root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READ = ("run", "list", "team/open", "--format", "csv", "--fields", "name")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny dataset as a backup, which has no accounts."""
+    written: Path = tmp_path_factory.mktemp("tiny")
+    write_tiny(written)
+    (written / "accounts.json").unlink()
+    return written
+
+
+def call(host: str, *words: str) -> Result:
+    """Run a command on a host."""
+    return CliRunner().invoke(root, ["api", *words, "--host", host])
+
+
+def test_a_command_reads_a_backup(folder: Path) -> None:
+    """The host names the folder, from the home folder too; the key of the environment stays here."""
+    done = call(f"backup:{folder}", *READ)
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        0,
+        ["name", "clone", "run2", '"a ""b"", c"'],
+    )
+
+
+def test_a_backup_below_the_home_folder(folder: Path, private_environment: Path) -> None:
+    """A folder that begins with ~ is found, and one in SWANLAB_API_HOST."""
+    (private_environment / "kept").symlink_to(folder, target_is_directory=True)
+    assert call("backup:~/kept", *READ).exit_code == 0
+    runner = CliRunner(
+        env={"SWANLAB_API_HOST": "backup:~/kept", "SWANLAB_API_KEY": "of-the-server"}
+    )
+    assert runner.invoke(root, ["api", *READ]).exit_code == 0
+
+
+def test_a_key_that_is_given_is_refused(folder: Path) -> None:
+    """A backup needs none, and who gives one expects another server."""
+    done = call(f"backup:{folder}", *READ, "--api-key", "k")
+    assert done.exit_code == 2
+    assert "a backup needs no key" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        (None, "is not a backup: it has no swanlab-backup.json"),
+        ("{", "swanlab-backup.json is not JSON"),
+        ('{"format": 2}', "in format 2, and this version reads format 1"),
+        ('{"format": 1}', "is incomplete: no backup into it has ended"),
+    ],
+)
+def test_a_folder_that_cannot_be_served(about: str | None, said: str, tmp_path: Path) -> None:
+    """The message says why: no backup, a newer one, or one that has not ended."""
+    if about is not None:
+        (tmp_path / "swanlab-backup.json").write_text(about, encoding="utf-8")
+    done = call(f"backup:{tmp_path}", *READ)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    with pytest.raises(se.UsageError, match="host='backup:"):
+        se.connect(host=f"backup:{tmp_path}")
+    served = CliRunner().invoke(root, ["sandbox", "serve", "--data", str(tmp_path)])
+    assert (served.exit_code, said in served.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        (r"backup:C:\nowhere", r"there is no folder 'C:\nowhere'"),
+        ("backup:8000", "if a server is meant, write https://backup:8000"),
+        ("backup:s3://bucket/x", "only backups in local folders"),
+        ("backup:~nobody-of-that-name/x", "there is no folder"),
+    ],
+)
+def test_a_folder_that_is_not_there(host: str, said: str) -> None:
+    """The message names the folder as it was given."""
+    done = call(host, *READ)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_login_is_not_for_backups(folder: Path) -> None:
+    """A login to a backup is refused, and the message says why."""
+    done = CliRunner().invoke(root, ["login", "--host", f"backup:{folder}"], input="k\n")
+    assert done.exit_code == 2
+    assert "needs no login" in done.stderr
+
+
+def test_urls_are_those_of_the_server(folder: Path, tmp_path: Path) -> None:
+    """The web pages in a table are where those of the server are."""
+    content = {"format": 1, "web_host": "https://swan.example"}
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "swanlab-backup.json").unlink()
+    (tmp_path / "swanlab-backup.json").write_text(json.dumps(content), encoding="utf-8")
+    with se.connect(host=f"backup:{tmp_path}", frame="arrow") as api:
+        assert api.project.info("team/open")["url"].to_pylist() == [
+            "https://swan.example/@team/open"
+        ]
+
+
+def test_what_was_left_out_is_named(tmp_path: Path) -> None:
+    """To ask for what a backup left out is an error that says so, and not an empty table."""
+    folder = tmp_path / "backup"
+    rule: dict[str, Any] = {"where": "name=mlp-adam", "tables": "metrics", "keys": "loss"}
+    with se.connect(host="sandbox", frame="arrow") as api:
+        se.backup(api, to=folder, paths="ada-lab/digits", **rule)
+    calls: dict[str, dict[str, Any]] = {
+        "points of acc": {"keys": "acc"},
+        "points of lr": {"keys": "lr", "all": True},
+        "logs": {},
+        "medias": {"keys": "val/confusion"},
+    }
+    with se.connect(host=f"backup:{folder}", frame="arrow") as served:
+        (path,) = served.run.list("ada-lab/digits", summary="acc")["path"].to_pylist()
+        assert len(served.run.metrics(path, keys="loss", all=True)) == 880
+        for what, options in calls.items():
+            method = getattr(served.run, what if what.endswith("s") else "metrics")
+            with pytest.raises(se.SwanlabExportError, match=f"does not hold the {what} of "):
+                method(path, **options)
+        with pytest.raises(se.SwanlabExportError, match="does not hold the logs of "):
+            served.run.export_logs(path, save=tmp_path / "x.log")
+
+
+def test_a_run_that_is_gone_is_served(tmp_path: Path) -> None:
+    """What the server no longer has can be read from the backup, which says since when."""
+    folder = write_tiny(tmp_path)
+    (folder / "accounts.json").unlink()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "state" / "index" / "team" / "open.parquet"
+    table = pq.read_table(path)
+    gone = pa.array([None, "2026-02-01T00:00:00Z", None])
+    place = table.schema.get_field_index("gone_at")
+    pq.write_table(table.set_column(place, "gone_at", gone), path)
+    with (
+        warnings.catch_warnings(),
+        se.connect(host=f"backup:{folder}", frame="arrow") as api,
+    ):
+        warnings.simplefilter("ignore", se.SwanlabExportWarning)
+        runs: Any = api.run.list("team/open")
+    assert runs["backup.gone_at"].to_pylist() == [None, "2026-02-01T00:00:00Z", None]
