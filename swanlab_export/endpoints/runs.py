@@ -144,6 +144,20 @@ def read_names(payload: Any) -> list[str]:
     return [name for name in found if isinstance(name, str) and name]
 
 
+def has_config(payload: Any) -> bool:
+    """Say whether a run came with its config."""
+    profile = payload.get("profile") if isinstance(payload, dict) else None
+    return isinstance(profile, dict) and isinstance(profile.get("config"), dict)
+
+
+def with_config(payload: Any) -> Any:
+    """A run that was fetched by itself: where it has no config, nothing was logged as one."""
+    if has_config(payload):
+        return payload
+    profile = payload.get("profile")
+    return payload | {"profile": (profile if isinstance(profile, dict) else {}) | {"config": {}}}
+
+
 def is_pinned(payload: Any) -> bool:
     """Say whether a run is pinned: such a run comes whatever a filter says."""
     return isinstance(payload, dict) and bool(payload.get("pin"))

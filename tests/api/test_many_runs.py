@@ -365,3 +365,17 @@ def test_a_pipe_of_rules_is_read_once(api: Any, tmp_path: Path) -> None:
     found = api.run.summary(project=PROJECT, where=str(pipe), keys="loss")
     writer.join()
     assert found.equals(api.run.summary(project=PROJECT, where="state=CRASHED", keys="loss"))
+
+
+def test_a_summary_of_keys_asks_for_nothing_else(server: Sandbox, api: Any) -> None:
+    """The summaries themselves tell which runs have a key; a key that none has is searched for."""
+    with pytest.warns(se.SwanlabExportWarning) as caught:
+        api.run.summary(project=PROJECT, keys=["loss", "val/acc"])
+    assert [str(each.message).partition(" runs ")[2] for each in caught] == [
+        "have loss",
+        "have val/acc",
+    ]
+    assert asked(server, "/house/") == asked(server, "/summaries") == 1
+    with pytest.raises(se.NotFoundError, match=r"no scalar key 'los' in any of .*'loss'"):
+        api.run.summary(project=PROJECT, keys=["loss", "los"])
+    assert asked(server, "/availability") == 0

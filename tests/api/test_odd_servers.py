@@ -146,6 +146,23 @@ def test_pinned_runs_that_do_not_pass(api: se.Api[pa.Table], mock: Mock) -> None
     assert api.run.filter("a/p", "summary.loss<=1")["run_id"].to_pylist() == ["r1"]
 
 
+def test_runs_that_come_without_their_config(api: se.Api[pa.Table], mock: Mock) -> None:
+    """A rule about the config is exact, also where a run has to be fetched by itself for it."""
+    for run, lr in zip(RUNS, (0.1, 0.2), strict=True):
+        profile = {"config": {"lr": {"value": lr, "desc": "", "sort": 0}}}
+        add(mock, "GET", f"/project/a/p/runs/{run['cuid']}", {**run, "profile": profile})
+    bare = {"cuid": "r2", "name": "run-2", "createdAt": None, "pin": False}
+    add(mock, "GET", "/project/a/p/runs/r2", bare)
+    add(mock, "POST", "/project/a/p/runs/shows", [*RUNS, bare])
+    assert api.run.filter("a/p", "config.lr>0.1")["run_id"].to_pylist() == ["r1"]
+    assert api.run.filter("a/p", "config.lr>0.1")["config.lr"].to_pylist() == [0.2]
+    # What the server has judged itself costs nothing.
+    before = len(mock.calls)
+    found = api.run.filter("a/p", "config.lr>=0.1")
+    assert found["run_id"].to_pylist() == ["r0", "r1", "r2"]
+    assert len(mock.calls) - before == 2
+
+
 def test_a_sample_that_is_refused_otherwise(api: se.Api[pa.Table], mock: Mock) -> None:
     """A refusal of a single key is an error with the server's own words."""
     add(mock, "POST", "/house/metrics/scalar", {"code": "Bad", "message": "not today"}, 400)

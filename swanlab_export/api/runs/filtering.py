@@ -16,6 +16,7 @@ from swanlab_export.endpoints.filters import (
 )
 from swanlab_export.errors import NotFoundError, ServerError
 from swanlab_export.normalizers.runs import flatten_groups, run_columns
+from swanlab_export.refs import RunRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,7 @@ def filtered_runs(
     found = _ask(context, ref, rules, find_project_id)
     is_complete = found is None
     runs = list(all_runs(context, ref, report)) if found is None else found
+    runs = _with_configs(client, ref, rules, runs, is_complete=is_complete)
     summaries = _latest_values(client, runs, rules, find_project_id, is_complete=is_complete)
     kept = [
         run
@@ -117,6 +119,23 @@ def _ask(
         ):
             return None
     return found
+
+
+def _with_configs(
+    client: Client, ref: ProjectRef, rules: Sequence[Rule], runs: list[Any], *, is_complete: bool
+) -> list[Any]:
+    """Fetch by itself each run that came without the config that has to be compared here."""
+    of_config = [rule for rule in rules if rule.kind == "CONFIG"]
+    is_checked_here = is_complete or any(map(needs_check, of_config))
+
+    def complete(run: Any) -> Any:
+        is_needed = is_checked_here or endpoint.is_pinned(run)
+        if not is_needed or endpoint.has_config(run):
+            return run
+        run_id = endpoint.read_source(run, "").run_id
+        return endpoint.with_config(endpoint.fetch_run(client, RunRef(ref, run_id)))
+
+    return list(client.map(complete, runs)) if of_config else runs
 
 
 def _latest_values(

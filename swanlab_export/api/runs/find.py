@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from swanlab_export.api.partial import Partial, count_others, is_of_item, refusal
@@ -77,6 +77,10 @@ class FoundRun:
     def run_id(self) -> str:
         """The id of the run."""
         return self.source.run_id
+
+    def without_payload(self) -> FoundRun:
+        """The same run, with little to hold in memory."""
+        return replace(self, payload={})
 
     @property
     def name(self) -> str:

@@ -15,8 +15,8 @@ from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import read_where
 from swanlab_export.api.runs.find import Wanted, describe, find_run, find_runs
 from swanlab_export.api.runs.keys import (
+    check_returned,
     fetch_keys,
-    find_having,
     match_keys,
     warn_of_missing,
 )
@@ -34,16 +34,18 @@ from swanlab_export.normalizers.runs import (
     normalize_summaries,
 )
 from swanlab_export.patterns import is_pattern, matching
+from swanlab_export.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.filters import Where
+    from swanlab_export.api.runs.find import FoundRun
+    from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.refs import ProjectRef, RunRef
-    from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
     Summary = str | Sequence[str] | bool
@@ -185,13 +187,15 @@ class RunRecords(Resource[F]):
         asked = None
         if patterns is not None:
             asked = match_keys(client, runs, patterns, "SCALAR", left_out)
-            having = find_having(client, runs, asked, "SCALAR", left_out)
-            warn_of_missing(having, len(runs), report)
-            runs = [run for run in runs if any(run.run_id in ids for ids in having.values())]
+        # Their payloads are not held while the summaries come.
+        runs = [run.without_payload() for run in runs]
         named = [(run.ref, run.source) for run in runs]
-        del runs  # their payloads are not held while the summaries come
-        pairs = join_summaries(client, named, lambda _: asked, report, left_out)
+        # A run without any of the keys may be left out.
+        counted = report if asked is None else Report()
+        pairs = join_summaries(client, named, lambda _: asked, counted, left_out)
         found = _summaries_by_id(pairs, dict(named), left_out)
+        if asked is not None:
+            found = _with_keys(client, runs, asked, found, report)
         result = Result(
             lambda: normalize_summaries(found, report),
             lambda: Members(found),
@@ -403,6 +407,28 @@ def _declared(arrangement: Arrangement, refs: Sequence[ProjectRef]) -> schemas.T
     if arrangement.group_by:
         return schemas.RUN_GROUPS
     return schemas.with_project(schemas.RUNS) if len(refs) > 1 else schemas.RUNS
+
+
+def _with_keys(
+    client: Client,
+    runs: Sequence[FoundRun],
+    keys: Sequence[str],
+    summaries: Iterable[tuple[str, Mapping[str, Any]]],
+    report: Report,
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the summaries that have any of the keys, and say which keys runs lack.
+
+    Raises:
+        NotFoundError: No run has a key; names the closest ones.
+    """
+    having: dict[str, set[str]] = {key: set() for key in keys}
+    for run_id, summary in summaries:
+        for key in summary:
+            having[key].add(run_id)
+        if summary:
+            yield run_id, summary
+    check_returned(client, runs, {key for key, ids in having.items() if ids}, keys, "SCALAR")
+    warn_of_missing(having, len(runs), report)
 
 
 def _summary_keys(summary: Summary, arrangement: Arrangement) -> list[str] | None:
