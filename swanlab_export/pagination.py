@@ -14,17 +14,23 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from swanlab_export.errors import IncompleteError, ServerError
+from swanlab_export.errors import IncompleteError, ServerError, SwanlabExportError
+from swanlab_export.messages import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from swanlab_export.client import Request
-    from swanlab_export.progress import Progress
+    from swanlab_export.progress import Bar, Progress
     from swanlab_export.report import Report
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _FULL_SIZE = 100
+# A page that fails is read in smaller ones, as far as servers have them.
+_SIZES = (100, 50)
+_LEAST_SIZE = 10
+_PARTS = _FULL_SIZE // _LEAST_SIZE
 _READS_MAX = 4
 _READS_CONCURRENT = 2
 # Limits that a server cannot lift, far beyond any real list: 10,000,000 items, 20,000,000 keys,
@@ -47,6 +53,26 @@ class Sender(Protocol):
         """Do ``work`` on ``items`` concurrently, results in order."""
 
 
+class Tolerance(Protocol):
+    """What pagination needs of ``api.partial.Partial``, which decides what may be left out."""
+
+    is_wanted: bool
+
+    def fetch(
+        self, batch: Sequence[_Item], fetch: Callable[[list[_Item]], _Result], /
+    ) -> list[tuple[list[_Item], _Result | SwanlabExportError]]:
+        """Fetch a batch; if it fails because of some items, the others without them."""
+
+    def fail(self, items: Sequence[object], error: SwanlabExportError, title: str, /) -> None:
+        """Leave items out, or raise."""
+
+
+# The payload of a shard, its lines, and how many there are.
+_Shard = tuple[dict[str, Any], list[Any], int]
+# Numbers of the smallest pages, and what is on them (items, total, number of full pages).
+_Part = tuple[list[int], tuple[list[Any], int, int] | SwanlabExportError]
+
+
 class Pages:
     """The items of a list: one page of it, or all.
 
@@ -60,6 +86,7 @@ class Pages:
         title: What the items are called in messages.
         progress: Gets a progress bar for each read of the whole list.
         report: Gets a warning if the list is whole but its total is wrong.
+        partial: Where the call takes it: decides whether a part of the list is an error.
 
     Attributes:
         total: How many items the server announced; known once iteration has begun.
@@ -77,8 +104,10 @@ class Pages:
         title: str,
         progress: Progress,
         report: Report | None = None,
+        partial: Tolerance | None = None,
     ) -> None:
         self.total: int | None = None
+        self._partial = partial
         self._sender = sender
         self._build = build
         self._identify = identify
@@ -97,9 +126,10 @@ class Pages:
         items, self.total, _ = read_page(request, self._sender.send(request))
         expected = min(self._size, max(0, self.total - (self._page - 1) * self._size))
         if len(items) < expected:
-            raise IncompleteError(
+            self._lack(
                 f"{request}: {expected} {self._title} were announced for the page, "
-                f"{len(items)} came"
+                f"{len(items)} came",
+                expected - len(items),
             )
         yield from items
 
@@ -120,16 +150,30 @@ class Pages:
             before = read
         least, most = min(read.totals), max(read.totals)
         total = least if least == most else f"{least} to {most}"
-        raise IncompleteError(
+        self._lack(
             f"the list of {self._title} kept changing while it was read: "
-            f"total is {total}, {len(seen)} came in {_READS_MAX} reads"
+            f"total is {total}, {len(seen)} came in {_READS_MAX} reads",
+            most - len(seen) - read.left_out,
         )
+
+    def _lack(self, why: str, count: int) -> None:
+        """Leave out items that did not come, where that is allowed.
+
+        Raises:
+            IncompleteError: It is not.
+        """
+        if self._partial is None or not self._partial.is_wanted:
+            gives = f"{argument('partial', True)} gives those that came"
+            raise IncompleteError(why if self._partial is None else f"{why}; {gives}")
+        some = f"{count} of the {self._title}" if count > 0 else f"some of the {self._title}"
+        self._partial.fail([some], IncompleteError(why), self._title)
 
     def _is_whole(self, read: _Read, count: int, known: int) -> bool:
         """Say whether nothing can be missing after a read that began with ``known`` items."""
         totals = read.totals
         # Pages that agree, and all they announced. A read that had to be repeated also ends the
         # list if it found nothing new.
+        count, known = count + read.left_out, known + read.left_out if known else 0
         is_steady = len(set(totals)) == 1 and count >= totals[0]
         if is_steady and (known in {0, count} or count == totals[0]):
             return True
@@ -146,25 +190,45 @@ class Pages:
 
     def _read_once(self, read: _Read, seen: set[Any]) -> Iterator[Any]:
         """Yield every item that is not ``seen``; the first page says how many pages there are."""
-        first = self._build(1, _FULL_SIZE)
-        items, self.total, pages = read_page(first, self._sender.send(first))
-        read.totals.append(self.total)
+        first = self._fetch(1)
+        self.total, pages = next(
+            (page[1:] for _, page in first if not isinstance(page, SwanlabExportError)), (0, 0)
+        )
         with self._progress.bar(self._title, total=self.total, unit=self._title) as bar:
-            bar.add(len(items))
-            yield from self._new(items, read, seen)
-            requests = self._further(pages, read)
+            yield from self._take(first, read, seen, bar)
             fetch_all = map if read.is_in_order else self._sender.map
-            for request, payload in fetch_all(self._fetch, requests):
-                items, total, _ = read_page(request, payload)
-                read.totals.append(total)
-                bar.add(len(items))
-                before = len(read.found)
-                yield from self._new(items, read, seen)
-                read.empty_pages += not items
-                if read.empty_pages > _EMPTY_PAGES_MAX or (items and len(read.found) == before):
+            for page in fetch_all(self._fetch, self._further(pages, read)):
+                yield from self._take(page, read, seen, bar)
+                if read.has_ended:
                     # Further pages that bring nothing new would not end.
                     return
         read.is_complete = True
+
+    def _take(self, parts: list[_Part], read: _Read, seen: set[Any], bar: Bar) -> Iterator[Any]:
+        """Yield what is new on a page, which may have come in parts."""
+        for numbers, page in parts:
+            if isinstance(page, SwanlabExportError):
+                self._leave_out(numbers, page, read)
+                continue
+            items, total, _ = page
+            read.totals.append(total)
+            bar.add(len(items))
+            before = len(read.found) + read.left_out
+            yield from self._new(items, read, seen)
+            read.empty_pages += not items
+            has_new = len(read.found) + read.left_out > before
+            read.has_ended = read.empty_pages > _EMPTY_PAGES_MAX or not (has_new or not items)
+
+    def _leave_out(self, numbers: list[int], error: SwanlabExportError, read: _Read) -> None:
+        """Leave out the items of some of the smallest pages."""
+        if self._partial is None or not read.totals:
+            raise error
+        if not self._partial.is_wanted:
+            self._partial.fail(numbers, error, self._title)
+        first, last = (numbers[0] - 1) * _LEAST_SIZE + 1, numbers[-1] * _LEAST_SIZE
+        last = min(last, max(first, read.totals[0]))
+        read.left_out += last - first + 1
+        self._partial.fail([f"{self._title} {first} to {last} of the list"], error, self._title)
 
     def _new(self, items: list[Any], read: _Read, seen: set[Any]) -> Iterator[Any]:
         for item in items:
@@ -175,8 +239,8 @@ class Pages:
             if is_new:
                 yield item
 
-    def _further(self, pages: int, read: _Read) -> Iterator[Request]:
-        """Build requests for the pages after the first; in order, as many as the list then needs."""
+    def _further(self, pages: int, read: _Read) -> Iterator[int]:
+        """Yield the numbers of the pages after the first; in order, as many as the list then needs."""
         page = 2
         totals = read.totals
         # A total that grows faster than the list is read would never be reached.
@@ -187,11 +251,31 @@ class Pages:
                     f"the list of {self._title} does not end: {len(read.found)} came on "
                     f"{page - 1} pages, {totals[-1]} are announced"
                 )
-            yield self._build(page, _FULL_SIZE)
+            yield page
             page += 1
 
-    def _fetch(self, request: Request) -> tuple[Request, Any]:
-        return request, self._sender.send(request)
+    def _fetch(self, page: int) -> list[_Part]:
+        """Fetch a page, without the smaller pages in it that fail where these may be left out."""
+        numbers = list(range((page - 1) * _PARTS + 1, page * _PARTS + 1))
+        if self._partial is None:
+            return [(numbers, self._fetch_some(numbers))]
+        parts = self._partial.fetch(numbers, self._fetch_some)
+        errors = [found for _, found in parts if isinstance(found, SwanlabExportError)]
+        if page == 1 and len(errors) == len(parts):
+            raise errors[0]  # it is the list that is not there
+        return parts
+
+    def _fetch_some(self, numbers: list[int]) -> tuple[list[Any], int, int]:
+        """Fetch some of the smallest pages together: items, total, and number of full pages."""
+        count = len(numbers)
+        if count * _LEAST_SIZE in _SIZES:
+            requests = [self._build((numbers[0] - 1) // count + 1, count * _LEAST_SIZE)]
+        else:
+            requests = [self._build(number, _LEAST_SIZE) for number in numbers]
+        found = [read_page(request, self._sender.send(request)) for request in requests]
+        items = [item for page in found for item in page[0]]
+        _, total, pages = found[-1]
+        return items, total, pages if count == _PARTS else -(-total // _FULL_SIZE)
 
 
 class _Read:
@@ -202,6 +286,8 @@ class _Read:
         totals: The total that each page announced.
         found: The identities of its items.
         empty_pages: How many pages were empty.
+        left_out: How many items are on pages that failed.
+        has_ended: The last page brought nothing new.
         is_complete: All announced pages were read.
     """
 
@@ -210,6 +296,8 @@ class _Read:
         self.totals: list[int] = []
         self.found = found
         self.empty_pages = 0
+        self.left_out = 0
+        self.has_ended = False
         self.is_complete = False
 
     def agrees(self, other: _Read) -> bool:
@@ -280,6 +368,7 @@ def fetch_log_shards(
     size: int,
     read_number: Callable[[Any], Any],
     announced: int | None = None,
+    partial: Tolerance | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the shards of a log, in order, until all lines have come.
 
@@ -293,62 +382,134 @@ def fetch_log_shards(
         size: How many lines a shard holds.
         read_number: Returns the number of a line; anything else than an integer if it has none.
         announced: How many lines there are, where the server said so elsewhere.
+        partial: Where the call takes it: decides whether it is an error that lines are missing.
 
     Raises:
         IncompleteError: A shard was empty before that, repeats the one before, does not follow on
             from it, or they do not end.
     """
-
-    def fetch(shard: int) -> tuple[Request, Any]:
-        request = build(shard)
-        return request, sender.send(request)
-
-    ahead: Iterator[tuple[Request, Any]] = iter(())
-    received = 0
-    first: list[Any] = []
-    before: list[Any] = []
+    log = _Log(sender, build, size, read_number, announced, partial)
+    ahead: Iterator[tuple[Request, _Shard | SwanlabExportError]] = iter(())
     for shard in range(_SHARDS_MAX):
-        request, payload = next(ahead, None) or fetch(shard)
-        lines, count = _read_shard(request, payload)
-        if lines and lines == before:
-            raise IncompleteError(f"{request}: the shard repeats the one before it")
-        first = first or lines[:1]
-        _check_follows(request, first, before, lines, read_number)
-        received += len(lines)
-        yield payload
-        is_ambiguous = bool(lines) and count == len(lines)
-        if announced is not None and received >= announced:
-            is_ambiguous = False
-        if received >= count and len(lines) < size and not is_ambiguous:
+        request, found = next(ahead, None) or log.fetch(shard)
+        if isinstance(found, SwanlabExportError):
+            log.leave_out(shard, found)
+        elif log.follows(request, found):
+            yield found[0]
+        if log.is_over:
             return
-        if not lines:
-            raise IncompleteError(f"{request}: {count} lines were announced, {received} came")
         if shard == 0:
-            ahead = sender.map(fetch, range(1, -(-count // size)))
-        before = lines
-    raise IncompleteError(f"{request}: the log does not end: {received} lines came")
+            ahead = sender.map(log.fetch, range(1, -(-log.total // size)))
+    raise IncompleteError(f"{request}: the log does not end: {log.received} lines came")
 
 
-def _check_follows(
+class _Log:
+    """What has come of a log.
+
+    Attributes:
+        total: How many lines the server announced.
+        received: How many lines came, or were left out.
+        is_over: No more is to come.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        build: Callable[[int], Request],
+        size: int,
+        read_number: Callable[[Any], Any],
+        announced: int | None,
+        partial: Tolerance | None,
+    ) -> None:
+        self.total = self.received = 0
+        self.is_over = False
+        self._sender = sender
+        self._build = build
+        self._size = size
+        self._read_number = read_number
+        self._announced = announced
+        self._partial = partial
+        self._first: list[Any] = []
+        self._before: list[Any] = []
+
+    def fetch(self, shard: int) -> tuple[Request, _Shard | SwanlabExportError]:
+        """Fetch a shard; its error where it may be left out, which the first one may not."""
+        request = self._build(shard)
+
+        def fetch(_: list[int]) -> _Shard:
+            return _read_shard(request, self._sender.send(request))
+
+        if shard == 0 or self._partial is None:
+            return request, fetch([shard])
+        ((_, found),) = self._partial.fetch([shard], fetch)
+        return request, found
+
+    def leave_out(self, shard: int, error: SwanlabExportError) -> None:
+        """Go on without a shard."""
+        end = min(self.total, (shard + 1) * self._size)
+        self._lack(range(shard * self._size, end), error)
+        self.received, self._before = end, []
+        self.is_over = end >= self.total
+
+    def follows(self, request: Request, shard: _Shard) -> bool:
+        """Count the lines of a shard; False if it has been given before."""
+        _, lines, count = shard
+        self.total = max(count, self.total)
+        if lines and lines == self._before:
+            repeats = IncompleteError(f"{request}: the shard repeats the one before it")
+            self._lack(range(self.received, self.total), repeats)
+            self.is_over = True
+            return False
+        self._first = self._first or lines[:1]
+        gap = _gap(request, self._first, self._before, lines, self._read_number)
+        if gap is not None:
+            self._lack(range(0), gap)
+        self.received += len(lines)
+        self._before = lines
+        self._check_end(request, lines, count)
+        return True
+
+    def _check_end(self, request: Request, lines: list[Any], count: int) -> None:
+        is_ambiguous = bool(lines) and count == len(lines)
+        if self._announced is not None and self.received >= self._announced:
+            is_ambiguous = False
+        if self.received >= count and len(lines) < self._size and not is_ambiguous:
+            self.is_over = True
+        elif not lines:
+            came = f"{request}: {count} lines were announced, {self.received} came"
+            self._lack(range(self.received, self.total), IncompleteError(came))
+            self.is_over = True
+
+    def _lack(self, lines: range, error: SwanlabExportError) -> None:
+        if self._partial is None:
+            raise error
+        if not self._partial.is_wanted:
+            self._partial.fail(lines, error, "lines")
+        name = f"lines {lines[0] + 1} to {lines[-1] + 1}" if lines else "some lines"
+        self._partial.fail([name], error, "lines")
+
+
+def _gap(
     request: Request,
     first: list[Any],
     before: list[Any],
     lines: list[Any],
     read_number: Callable[[Any], Any],
-) -> None:
-    """Insist that a shard follows on from the one before, if the lines of both are numbered.
+) -> IncompleteError | None:
+    """Say that a shard does not follow on from the one before, if the lines of both are numbered.
 
     Numbers may begin again, as those of a run that was resumed, but not with the same line.
     """
     earlier, later = ([read_number(line) for line in part] for part in (before, lines))
     if not (_are_consecutive(earlier) and _are_consecutive(later)):
-        return
+        return None
     begins_again = later[0] == read_number(first[0]) and lines[0] != first[0]
-    if later[0] != earlier[-1] + 1 and not begins_again:
-        raise IncompleteError(
-            f"{request}: the shard begins with line {later[0]}, the one before it ends with line "
-            f"{earlier[-1]}"
-        )
+    if later[0] == earlier[-1] + 1 or begins_again:
+        return None
+    return IncompleteError(
+        f"{request}: the shard begins with line {later[0]}, the one before it ends with line "
+        f"{earlier[-1]}"
+    )
 
 
 def _are_consecutive(numbers: list[Any]) -> bool:
@@ -357,15 +518,15 @@ def _are_consecutive(numbers: list[Any]) -> bool:
     return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def _read_shard(request: Request, payload: Any) -> tuple[list[Any], int]:
-    """Read a shard: its lines, and how many the log has."""
+def _read_shard(request: Request, payload: Any) -> _Shard:
+    """Read a shard: the payload, its lines, and how many the log has."""
     if not isinstance(payload, dict):
         raise ServerError(f"{request}: the response is {_kind(payload)}, not a shard")
     lines, count = payload.get("logs") or [], payload.get("count") or 0
     if not isinstance(lines, list) or not isinstance(count, int):
         shown = f"{_kind(payload.get('logs'))} of {_kind(count)}"
         raise ServerError(f"{request}: the shard's logs and count are {shown}")
-    return lines, count
+    return payload, lines, count
 
 
 def _kind(value: Any) -> str:

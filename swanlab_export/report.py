@@ -5,6 +5,7 @@ The caller makes a report and hands it down; it is shown once, when the call has
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,11 +40,13 @@ class Report:
         hints: What may help, such as how to get the rest of a list, each once.
         failures: Items that were left out because they failed, each once; with any, the table is
             incomplete.
+        is_partial: Items that fail may be left out.
     """
 
     warnings: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    is_partial: bool = False
     _odd_values: dict[str, tuple[int, str]] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -64,6 +67,24 @@ class Report:
             if str(item) not in self._failed:
                 self._failed.add(str(item))
                 self.failures.append(Failure(str(item), error))
+
+    def check_left(self, count: int) -> None:
+        """Insist that something is left of a call some of whose items were left out.
+
+        Args:
+            count: How much is left.
+
+        Raises:
+            SwanlabExportError: Nothing is: the error of the only item, or one that names what failed.
+        """
+        if count or not self.failures:
+            return
+        if len(self.failures) > 1:
+            raise joint_error(self.failures)
+        error = copy.copy(self.failures[0].error)
+        error.message = str(self.failures[0])
+        error.args = (error.message,)
+        raise error
 
     def left_out(self) -> list[dict[str, str]]:
         """What is left out, and why, as the metadata of files and frames say it."""
@@ -94,6 +115,11 @@ class Report:
 def count_items(count: int) -> str:
     """Count items of any kind."""
     return "1 item" if count == 1 else f"{count:,} items"
+
+
+def item_of_list(number: int) -> str:
+    """Name an item of a list that has no usable name of its own, by its position from 1."""
+    return f"item {number} of the list"
 
 
 def name_failures(failures: Sequence[Failure], most: int = NAMED_MAX) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swanlab_export.api.partial import Partial
 from swanlab_export.client.request import Request
 from swanlab_export.errors import IncompleteError, ServerError
 from swanlab_export.pagination import Pages, fetch_by_cursor, fetch_log_shards
@@ -181,7 +182,7 @@ def test_a_list_that_keeps_changing_is_an_error() -> None:
         list(pages(server))
     assert [request["page"] for request in server.asked] == [1, 2] * 4
     # The last two reads are page after page.
-    assert server.concurrent == [build(2, 100)] * 2
+    assert server.concurrent == [2, 2]
 
 
 def test_items_without_identity_are_kept() -> None:
@@ -446,3 +447,79 @@ def test_what_is_not_a_shard_is_named(payload: Any, said: str) -> None:
     """Anything else than lines and a count is the server's mistake, and named so."""
     with pytest.raises(ServerError, match=f"^GET /log{said}$"):
         read_log(Server(lambda _: payload))
+
+
+class Failing(Server):
+    """A server that refuses some shards."""
+
+    def __init__(self, respond: Respond, refused: set[int]) -> None:
+        super().__init__(respond)
+        self._refused = refused
+
+    def send(self, request: Request) -> Any:
+        """Refuse, or respond."""
+        if int(request.params[0][1]) in self._refused:
+            raise ServerError("refused", status=400)
+        return super().send(request)
+
+
+@pytest.mark.parametrize(
+    ("refused", "kept", "left_out"),
+    [
+        ({1}, [*range(10), *range(20, 25)], ["lines 11 to 20"]),
+        ({2}, [*range(20)], ["lines 21 to 25"]),
+        ({1, 2}, [*range(10)], ["lines 11 to 20", "lines 21 to 25"]),
+    ],
+    ids=["middle", "end", "both"],
+)
+def test_shards_that_fail_can_be_left_out(
+    refused: set[int], kept: list[int], left_out: list[str]
+) -> None:
+    """The lines of the other shards come, and those that do not are named."""
+    report = Report()
+    server = Failing(logging(list(range(25))), refused)
+    shards = fetch_log_shards(
+        server,
+        shard,
+        size=10,
+        read_number=lambda line: line,
+        partial=Partial(report, is_wanted=True),
+    )
+    assert [line for part in shards for line in part["logs"] or []] == kept
+    assert [each["item"] for each in report.left_out()] == left_out
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["first", "further"])
+def test_a_shard_that_fails_is_an_error_otherwise(number: int) -> None:
+    """The first shard tells how many lines there are, so it is never left out."""
+    is_wanted = number == 0
+    shards = fetch_log_shards(
+        Failing(logging(list(range(25))), {number}),
+        shard,
+        size=10,
+        read_number=lambda line: line,
+        partial=Partial(Report(), is_wanted=is_wanted),
+    )
+    with pytest.raises((ServerError, IncompleteError), match="refused"):
+        list(shards)
+
+
+def test_lines_that_a_log_lacks_can_be_left_out() -> None:
+    """A log that ends too early is given as far as it comes, and says which lines it lacks."""
+    report = Report()
+    lines = list(range(15))
+    server = Server(
+        lambda request: {
+            "logs": lines[int(request.params[0][1]) * 10 :][:10] or None,
+            "count": 30,
+        }
+    )
+    shards = fetch_log_shards(
+        server,
+        shard,
+        size=10,
+        read_number=lambda line: line,
+        partial=Partial(report, is_wanted=True),
+    )
+    assert [line for part in shards for line in part["logs"] or []] == lines
+    assert [each["item"] for each in report.left_out()] == ["lines 16 to 30"]

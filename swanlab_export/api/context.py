@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export import refs
 from swanlab_export.progress import Progress
-from swanlab_export.report import joint_error
 from swanlab_export.tables import RestartError
 
 if TYPE_CHECKING:
@@ -120,28 +118,12 @@ class Result:
             return use(_not_of_nothing(self.table(), report))
 
 
-def check_left(count: int, report: Report) -> None:
-    """Insist that something is left of a call some of whose items were left out.
-
-    Raises:
-        SwanlabExportError: The error of the only item, or one that names what failed.
-    """
-    if count or not report.failures:
-        return
-    if len(report.failures) > 1:
-        raise joint_error(report.failures)
-    error = copy.copy(report.failures[0].error)
-    error.message = str(report.failures[0])
-    error.args = (error.message,)
-    raise error
-
-
 def _not_of_nothing(table: Table, report: Report) -> Table:
     def checked() -> Iterator[pa.RecordBatch]:
         rows = 0
         for batch in table:
             rows += batch.num_rows
             yield batch
-        check_left(rows, report)
+        report.check_left(rows)
 
     return table.with_rows(table.schema, checked())

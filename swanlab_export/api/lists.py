@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Request
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
@@ -84,6 +85,7 @@ def list_result(
     title: str,
     normalize: Callable[[Iterable[Any]], Table],
     source: Mapping[str, Any],
+    partial: Partial,
 ) -> Result:
     """Give the result of a list, which says how much of the list it holds.
 
@@ -96,6 +98,7 @@ def list_result(
         title: What the items are called, for messages and progress.
         normalize: Makes the table.
         source: Where the data come from.
+        partial: Decides whether a part of what is wanted is an error.
     """
     pages = Pages(
         context.client,
@@ -107,12 +110,14 @@ def list_result(
         title=title,
         progress=context.progress,
         report=report,
+        partial=partial,
     )
     arrangement = paging.arrangement
     items = _Counted(arrangement.first(pages))
 
     def hint_at_rest() -> None:
-        if pages.total is not None and items.count < pages.total and not paging.all:
+        is_page = not paging.all and not report.failures
+        if pages.total is not None and items.count < pages.total and is_page:
             rest = f"{argument('all', True)} fetches the rest"
             report.hint(f"{items.count} of {pages.total} {title}; {rest}")
 

@@ -17,10 +17,10 @@ from swanlab_export.errors import (
 )
 from swanlab_export.messages import argument
 from swanlab_export.normalizers.export import LackingError
-from swanlab_export.report import NAMED_MAX, Failure, joint_error
+from swanlab_export.report import NAMED_MAX, Failure, item_of_list, joint_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from swanlab_export.report import Report
 
@@ -49,6 +49,7 @@ class Partial:
 
     def __init__(self, report: Report, *, is_wanted: bool) -> None:
         self.is_wanted = is_wanted
+        report.is_partial = report.is_partial or is_wanted
         self._report = report
         self._bad = 0
         self._lock = threading.Lock()
@@ -110,6 +111,25 @@ class Partial:
             raise batch_error(error, title) if len(items) > 1 else error
         for item in items:
             self._report.fail(item, error)
+
+    def fail_one(self, item: object, error: SwanlabExportError, total: int, title: str) -> None:
+        """Leave out one of ``total`` items that were requested one by one; see ``fail``."""
+        is_one_of_many = total > 1 and is_of_item(error) and not isinstance(error, UnavailableError)
+        if is_one_of_many and not self.is_wanted:
+            raise refusal([Failure(str(item), error)], count_others(total - 1, title))
+        self.fail([item], error, title)
+
+    def each(
+        self, items: Iterable[_Item], read: Callable[[_Item], _Result]
+    ) -> Iterator[tuple[_Item, _Result]]:
+        """Yield each item of a list with what is read of it; those of which it cannot are left out."""
+        for number, item in enumerate(items, 1):
+            try:
+                found = read(item)
+            except SwanlabExportError as error:
+                self.fail([item_of_list(number)], error, "items")
+            else:
+                yield item, found
 
 
 def refusal(

@@ -10,6 +10,7 @@ from swanlab_export import schemas
 from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.suggestions import find_workspaces, suggest
 from swanlab_export.endpoints import projects as endpoint
@@ -69,6 +70,7 @@ class Projects(Resource[F]):
         varying: bool = False,
         search: str | None = None,
         sort: str | Sequence[str] | None = None,
+        partial: bool = False,
     ) -> F:
         """Projects of a workspace; one row each.
 
@@ -82,6 +84,7 @@ class Projects(Resource[F]):
             search: Only projects whose name contains this.
             sort: Columns that give the order, ``-`` before a name for descending; ``"create"``
                 and ``"name"`` alone are orders of the server, which pages can have, too.
+            partial: Leave out what fails, and say what.
 
         Raises:
             NotFoundError: There is no such workspace.
@@ -112,8 +115,14 @@ class Projects(Resource[F]):
                 self._hint_if_empty(payload, report, ref, search), report, self._context.web_host
             ),
             self._context.source(
-                "project list", ref, **paging.options(), search=search, order=order
+                "project list",
+                ref,
+                **paging.options(),
+                search=search,
+                order=order,
+                partial=partial,
             ),
+            Partial(report, is_wanted=partial),
         )
         with suggest(self._context, ref):
             return self._output.deliver(result, report)

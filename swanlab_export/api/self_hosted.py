@@ -8,6 +8,7 @@ from swanlab_export import schemas
 from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.endpoints import projects, users, workspaces
 from swanlab_export.endpoints import self_hosted as endpoint
@@ -125,6 +126,7 @@ class SelfHosted(Resource[F]):
         limit: int | None = None,
         sort: str | Sequence[str] | None = None,
         varying: bool = False,
+        partial: bool = False,
     ) -> F:
         """All users; one row each.
 
@@ -135,6 +137,7 @@ class SelfHosted(Resource[F]):
             limit: Only the first so many users.
             sort: Columns that give the order, ``-`` before a name for descending.
             varying: Only columns that identify a row or differ between rows.
+            partial: Leave out what fails, and say what.
 
         Raises:
             AuthenticationError: The licence has expired, or you are not root.
@@ -153,6 +156,7 @@ class SelfHosted(Resource[F]):
             endpoint.users_page,
             users.identify,
             normalize_users,
+            partial=partial,
         )
 
     def list_projects(
@@ -167,6 +171,7 @@ class SelfHosted(Resource[F]):
         search: str | None = None,
         creator: str | None = None,
         workspace: str | None = None,
+        partial: bool = False,
     ) -> F:
         """All projects of all workspaces; one row each.
 
@@ -180,6 +185,7 @@ class SelfHosted(Resource[F]):
             search: Only projects whose name contains this.
             creator: Only projects that this user created.
             workspace: Only projects of this workspace.
+            partial: Leave out what fails, and say what.
 
         Raises:
             AuthenticationError: The licence has expired, or you are not root.
@@ -205,6 +211,7 @@ class SelfHosted(Resource[F]):
             lambda page, size: endpoint.projects_page(page, size, **options),
             projects.identify,
             lambda payload, report: normalize_projects(payload, report, self._context.web_host),
+            partial=partial,
             **options,
         )
 
@@ -218,6 +225,7 @@ class SelfHosted(Resource[F]):
         sort: str | Sequence[str] | None = None,
         varying: bool = False,
         search: str | None = None,
+        partial: bool = False,
     ) -> F:
         """All workspaces, of teams and people; one row each.
 
@@ -229,6 +237,7 @@ class SelfHosted(Resource[F]):
             sort: Columns that give the order, ``-`` before a name for descending.
             varying: Only columns that identify a row or differ between rows.
             search: Only workspaces whose name contains this.
+            partial: Leave out what fails, and say what.
 
         Raises:
             AuthenticationError: The licence has expired, or you are not root.
@@ -247,6 +256,7 @@ class SelfHosted(Resource[F]):
             lambda page, size: endpoint.workspaces_page(page, size, search=search),
             workspaces.identify,
             normalize_workspaces,
+            partial=partial,
             search=search,
         )
 
@@ -258,6 +268,8 @@ class SelfHosted(Resource[F]):
         build: Callable[[int, int], Request],
         identify: Callable[[Any], Any],
         normalize: Callable[[Iterable[Any], Report], Table],
+        *,
+        partial: bool,
         **options: Any,
     ) -> F:
         report = self._output.begin(table)
@@ -270,7 +282,10 @@ class SelfHosted(Resource[F]):
             identify,
             title,
             lambda payload: normalize(payload, report),
-            self._context.source(f"self-hosted list-{title}", **paging.options(), **options),
+            self._context.source(
+                f"self-hosted list-{title}", **paging.options(), **options, partial=partial
+            ),
+            Partial(report, is_wanted=partial),
         )
         return self._output.deliver(result, report)
 

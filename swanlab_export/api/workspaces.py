@@ -65,6 +65,7 @@ class Workspaces(Resource[F]):
         limit: int | None = None,
         sort: str | Sequence[str] | None = None,
         varying: bool = False,
+        partial: bool = False,
     ) -> F:
         """The workspaces that a user is in; one row each.
 
@@ -73,6 +74,7 @@ class Workspaces(Resource[F]):
             limit: Only the first so many workspaces.
             sort: Columns that give the order, ``-`` before a name for descending.
             varying: Only columns that identify a row or differ between rows.
+            partial: Leave out workspaces that cannot be read, and say which.
 
         Raises:
             NotFoundError: There is no such user.
@@ -87,6 +89,7 @@ class Workspaces(Resource[F]):
         ref = None if username is None else self._context.workspace_ref(username)
         arrangement = Arrangement.parse(sort, limit, varying=varying)
         report = self._output.begin(schemas.WORKSPACES)
+        report.is_partial = partial
         client = self._context.client
         name = client.login().username if ref is None else ref.workspace
         payload = endpoint.fetch_workspaces_of(client, name)
@@ -97,6 +100,6 @@ class Workspaces(Resource[F]):
                 normalize_workspaces(as_list(payload, "a list of workspaces"), report)
             ),
             lambda: payload,
-            self._context.source("workspace list", name, **arrangement.options()),
+            self._context.source("workspace list", name, **arrangement.options(), partial=partial),
         )
         return self._output.deliver(result, report)

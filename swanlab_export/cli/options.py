@@ -102,11 +102,11 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add page number, page size, ``--all``, order and choice, as one ``paging`` argument."""
+    """Add page number, page size, ``--all``, order, choice and ``--partial``, as one argument."""
 
     @functools.wraps(command)
     def gathered(
-        *args: Any, all: bool, page: int | None, page_size: str | None, **kwargs: Any
+        *args: Any, all: bool, page: int | None, page_size: str | None, partial: bool, **kwargs: Any
     ) -> Any:
         arranged = _pop_arrangement(kwargs)
         if any(arranged.values()) or kwargs.get("group_by"):
@@ -116,7 +116,7 @@ def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
             paging = {"all": True, "page": None if page == 1 else page}
         else:
             paging = {"page": 1 if page is None else page, "page_size": int(page_size or PAGE_SIZE)}
-        return command(*args, paging=paging | arranged, **kwargs)
+        return command(*args, paging=paging | arranged | {"partial": partial}, **kwargs)
 
     for option in reversed((*_PAGING, *_ARRANGING)):
         gathered = option(gathered)
@@ -171,6 +171,15 @@ def filter_option(*, is_required: bool = False) -> Callable[..., Any]:
     )
 
 
+# What fails may be left out of what the command gives.
+partial_option = click.option(
+    "--partial",
+    "--skip-failed",
+    "partial",
+    is_flag=True,
+    help="Give what can be had and name what fails; still exit 5.",
+)
+
 _PAGING = (
     click.option(
         "-n",
@@ -189,6 +198,7 @@ _PAGING = (
         help=f"Rows per page.  [default: {PAGE_SIZE}]",
     ),
     click.option("--all", is_flag=True, help="Every page, fetched concurrently."),
+    partial_option,
 )
 
 

@@ -300,11 +300,9 @@ class CommandOutput:
                 self._report.hint(f"{argument('format', 'table')} is easier to read")
 
     def _write_raw(self, result: Result, report: Report) -> None:
-        from swanlab_export.api.context import check_left
-
         payload = result.raw()
         if isinstance(payload, list):
-            check_left(len(payload), report)
+            report.check_left(len(payload))
         chunks = _raw_chunks(payload)
         if self._target is not None:
             from swanlab_export import files

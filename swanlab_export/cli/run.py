@@ -14,6 +14,7 @@ from swanlab_export.cli.options import (
     filter_option,
     joined,
     paging_options,
+    partial_option,
     shared_options,
 )
 from swanlab_export.cli.output import connected
@@ -106,13 +107,7 @@ def _class_option(name: str) -> Callable[..., Any]:
 def _runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Accept several runs, or all runs of a project."""
     for option in (
-        click.option(
-            "--partial",
-            "--skip-failed",
-            "partial",
-            is_flag=True,
-            help="Give what can be had and name what fails; still exit 5.",
-        ),
+        partial_option,
         filter_option(),
         click.option(
             "-p",
@@ -175,6 +170,7 @@ def list_(
 @filter_option(is_required=True)
 @_summary_option
 @arranging_options
+@partial_option
 @shared_options
 def filter_(
     project: tuple[str, ...],
@@ -183,6 +179,7 @@ def filter_(
     summary: tuple[str, ...],
     group_by: tuple[str, ...],
     arranged: dict[str, Any],
+    partial: bool,
     shared: Shared,
 ) -> None:
     """Runs of a project that pass all filters.
@@ -197,6 +194,7 @@ def filter_(
             where,
             summary=_keys(summary, shared),
             group_by=joined(group_by),
+            partial=partial,
             **arranged,
         )
 
@@ -302,13 +300,12 @@ def summary(
 )
 @_class_option("metric_class")
 @click.option("--search", metavar="TEXT", help="Only keys that contain TEXT.")
+@partial_option
 @shared_options
-def series(
-    path: str, metric_type: str, metric_class: str | None, search: str | None, shared: Shared
-) -> None:
+def series(path: str, shared: Shared, **options: Any) -> None:
     """Keys that a run has, one row each."""
     with connected(shared, f"series-{path}") as api:
-        api.run.series(path, metric_type=metric_type, metric_class=metric_class, search=search)
+        api.run.series(path, **options)
 
 
 @run.command(example="api run columns ada-lab/digits/mlp-adam --all --host sandbox")
@@ -353,15 +350,14 @@ def column(
 @click.option("-s", "--step", type=int, help="Step.  [default: 0]")
 @click.option("--all", is_flag=True, help="Every step.")
 @click.option("--download", metavar="DIR", help="Download the files into DIR, all or none.")
+@partial_option
 @shared_options
-def medias(
-    path: str, keys: str, step: int | None, all: bool, download: str | None, shared: Shared
-) -> None:
+def medias(path: str, download: str | None, shared: Shared, **options: Any) -> None:
     """Images, audio and other media, with download URLs or as files."""
     if download is not None and shared.raw:
         raise click.UsageError("--raw prints what the server sent, and --download fetches files.")
     with connected(shared, f"medias-{path}") as api:
-        api.run.medias(path, keys=keys, step=step, all=all, download=download)
+        api.run.medias(path, download=download, **options)
 
 
 @run.command(example="api run logs ada-lab/digits/crashed --level ERROR --host sandbox")
@@ -377,18 +373,16 @@ def medias(
 )
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
 @click.option("--all", is_flag=True, help="Every shard.")
+@partial_option
 @shared_options
-def logs(
-    path: str, offset: int | None, level: str, ignore_timestamp: bool, all: bool, shared: Shared
-) -> None:
+def logs(path: str, offset: int | None, all: bool, shared: Shared, **options: Any) -> None:
     """Lines of the console log, one row each."""
     with connected(shared, f"logs-{path}") as api:
         api.run.logs(
             path,
             offset=offset if all else offset or 0,
-            level=level,
-            ignore_timestamp=ignore_timestamp,
             all=all or None,
+            **options,
         )
 
 
@@ -404,15 +398,16 @@ def logs(
     type=int,
     help=f"Lines at most.  [default: {LOG_EXPORT_LINES_MAX}; with --save, all]",
 )
+@partial_option
 @shared_options
-def export_logs(path: str, start: int, rows: int | None, shared: Shared) -> None:
+def export_logs(path: str, shared: Shared, **options: Any) -> None:
     """The console log as a file: its URL, or with --save run.log the file itself."""
     with connected(shared, f"log-{path}", extra_formats={".log": "log"}) as api:
         save = shared.save if _is_log(shared.save) else None
         from swanlab_export.files import parse_store_options  # with Arrow, which is slow to import
 
-        options = parse_store_options(shared.store_option) if save else None
-        api.run.export_logs(path, start=start, rows=rows, save=save, store_options=options)
+        stores = parse_store_options(shared.store_option) if save else None
+        api.run.export_logs(path, save=save, store_options=stores, **options)
 
 
 def _is_log(save: str | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from swanlab_export.cli.commands import Group
-from swanlab_export.cli.options import Shared, arranging_options, shared_options
+from swanlab_export.cli.options import Shared, arranging_options, partial_option, shared_options
 from swanlab_export.cli.output import connected
 
 
@@ -28,8 +28,9 @@ def info(username: str, shared: Shared) -> None:
 @workspace.command("list", example="api workspace list --host sandbox --format table")
 @click.argument("username", required=False)
 @arranging_options
+@partial_option
 @shared_options
-def list_(username: str | None, arranged: dict[str, Any], shared: Shared) -> None:
+def list_(username: str | None, arranged: dict[str, Any], partial: bool, shared: Shared) -> None:
     """The workspaces that you see, or those of USERNAME; one row each."""
     with connected(shared, f"workspaces-{username or ''}") as api:
-        api.workspace.list(username, **arranged)
+        api.workspace.list(username, partial=partial, **arranged)

@@ -24,8 +24,13 @@ _ENDING = ".incomplete.json"
 
 
 def mark_of(path: Path) -> Path:
-    """Where the mark of a file or folder is."""
+    """Where the mark of a file is."""
     return path.with_name(path.name + _ENDING)
+
+
+def mark_in(folder: Path) -> Path:
+    """Where the mark of a folder of downloaded files is."""
+    return folder / "incomplete.json"
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def write_with_mark(target: Target, describe: Callable[[], bytes | None]) -> Ite
         return
     path = target.path
     is_file = path.is_file() or not path.exists()  # a pipe or a device has no mark
-    with marking(path) as mark, write_atomically(path) as part:
+    with marking(mark_of(path)) as mark, write_atomically(path) as part:
         yield part
         if is_file:
             mark(describe())
@@ -62,13 +67,12 @@ def _upload_with_mark(
 
 
 @contextmanager
-def marking(path: Path) -> Iterator[Callable[[bytes | None], None]]:
-    """Yield a function that sets the mark of ``path``, before what it is about appears.
+def marking(place: Path) -> Iterator[Callable[[bytes | None], None]]:
+    """Yield a function that sets the mark at ``place``, before what it is about appears.
 
     At the end of the block, a mark that was not set anew is removed; if the block fails, it is one
     that did not exist before.
     """
-    place = mark_of(path)
     existed = os.path.lexists(place)
     is_whole: bool | None = None
 

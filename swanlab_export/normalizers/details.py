@@ -9,7 +9,7 @@ from swanlab_export import schemas
 from swanlab_export.normalizers.entities import fill_row
 from swanlab_export.normalizers.flatten import Row
 from swanlab_export.normalizers.rows import build_table
-from swanlab_export.normalizers.values import as_entity, as_list, as_object, as_text
+from swanlab_export.normalizers.values import as_entity, as_list, as_object, as_text, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +27,11 @@ def normalize_columns(
     payload: Iterable[Any], report: Report, run_id: str, *, is_single: bool = False
 ) -> Table:
     """Columns of a run, one row each: ``GET /experiment/{id}/column``."""
-    rows = (
-        fill_row(as_entity(item, "a column", "key"), report, {"run_id": run_id}) for item in payload
-    )
+
+    def row(item: Any) -> Row:
+        return fill_row(as_entity(item, "a column", "key"), report, {"run_id": run_id})
+
+    rows = read_each(payload, row, report)
     return build_table(schemas.COLUMNS, rows, report, is_single=is_single)
 
 

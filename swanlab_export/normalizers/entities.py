@@ -13,6 +13,7 @@ from swanlab_export.normalizers.values import (
     as_object,
     as_text,
     read_as,
+    read_each,
     refuse_error,
 )
 
@@ -36,7 +37,9 @@ def normalize_workspaces(
     payload: Iterable[Any], report: Report, *, is_single: bool = False
 ) -> Table:
     """Workspaces, one row each: ``GET /group/{username}``, ``GET /self_hosted/groups``."""
-    rows = (fill_row(as_entity(item, "a workspace", "username"), report) for item in payload)
+    rows = read_each(
+        payload, lambda item: fill_row(as_entity(item, "a workspace", "username"), report), report
+    )
     return build_table(schemas.WORKSPACES, rows, report, is_single=is_single)
 
 
@@ -44,8 +47,10 @@ def normalize_projects(
     payload: Iterable[Any], report: Report, web_host: str, *, is_single: bool = False
 ) -> Table:
     """Projects, one row each: ``GET /project/...``, ``GET /self_hosted/projects``."""
-    rows = (
-        _project_row(as_entity(item, "a project", "cuid"), web_host, report) for item in payload
+    rows = read_each(
+        payload,
+        lambda item: _project_row(as_entity(item, "a project", "cuid"), web_host, report),
+        report,
     )
     return build_table(schemas.PROJECTS, rows, report, is_single=is_single)
 
@@ -81,7 +86,9 @@ def _one(declared: schemas.TableSchema, payload: Any, report: Report, what: str)
 
 def normalize_users(payload: Iterable[Any], report: Report, *, is_single: bool = False) -> Table:
     """Users of the instance, one row each: ``GET /self_hosted/users``."""
-    rows = (fill_row(as_entity(item, "a user", "username"), report) for item in payload)
+    rows = read_each(
+        payload, lambda item: fill_row(as_entity(item, "a user", "username"), report), report
+    )
     return build_table(schemas.USERS, rows, report, is_single=is_single)
 
 

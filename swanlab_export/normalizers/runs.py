@@ -15,6 +15,7 @@ from swanlab_export.normalizers.values import (
     as_object,
     as_text,
     as_time_ms,
+    read_each,
     read_value,
     refuse_error,
 )
@@ -77,8 +78,9 @@ def normalize_runs_of_projects(
         summary_keys: Keys that have a ``summary.*`` column even if no run has them.
     """
 
-    def row(home: Home, run: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Row:
-        made = _run_row(run, home.project, web_host, report)
+    def row(found: tuple[Home, Any, Mapping[str, Any] | None]) -> Row:
+        home, run, summary = found
+        made = _run_row(as_entity(run, "a run", "cuid"), home.project, web_host, report)
         if home.project_id is not None:
             made["project_id"] = home.project_id
         if has_projects:
@@ -86,7 +88,7 @@ def normalize_runs_of_projects(
         put_all(made, _latest_values(summary, report), report)
         return made
 
-    rows = (row(home, as_entity(run, "a run", "cuid"), summary) for home, run, summary in runs)
+    rows = read_each(runs, row, report)
     expected = [f"summary.{key}" for key in summary_keys]
     declared = schemas.with_project(schemas.RUNS) if has_projects else schemas.RUNS
     return build_table(declared, rows, report, is_single=is_single, expected=expected)

@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from swanlab_export import schemas
 from swanlab_export.errors import ServerError
 from swanlab_export.messages import printable, quote
+from swanlab_export.report import item_of_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
     from swanlab_export.report import Report
 
 T = TypeVar("T")
+_Item = TypeVar("_Item")
 
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -85,6 +87,23 @@ def as_entity(payload: Any, what: str, id_name: str) -> Mapping[str, Any]:
         refuse_error(fields, what)
         raise ServerError(f"the server sent {what} without {quote(id_name)}")
     return fields
+
+
+def read_each(items: Iterable[_Item], read: Callable[[_Item], T], report: Report) -> Iterator[T]:
+    """Yield what is read of each item of a list.
+
+    Raises:
+        ServerError: One cannot be read, and may not be left out.
+    """
+    for number, item in enumerate(items, 1):
+        try:
+            found = read(item)
+        except ServerError as error:
+            if not report.is_partial:
+                raise
+            report.fail(item_of_list(number), error)
+        else:
+            yield found
 
 
 def refuse_error(fields: Mapping[str, Any], what: str) -> None:

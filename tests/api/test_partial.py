@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import responses
+from click.testing import CliRunner
 
 import swanlab_export as se
+from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
@@ -250,3 +253,196 @@ def test_paths_of_which_some_do_not_exist_are_all_named(target: Path, call: Call
         assert f"{path}: " in done.stderr
     assert "--partial gives the other 2 runs" in done.stderr
     assert not target.exists()
+
+
+# Runs 101 to 110 of 130 cannot be listed, in a page of any size.
+BAD_PAGE = r"refuse=page=(2&size=100|3&size=50|11&size=10)\b"
+SWEEP = "ada-lab/sweep"
+
+
+def test_a_page_that_fails_is_read_in_smaller_ones(
+    server: Sandbox, target: Path, call: Call
+) -> None:
+    """Only the runs of the smallest page that fails are left out of a list."""
+    words = ["run", "list", SWEEP, "--all", "--save", str(target)]
+    server.faults = parse_faults([BAD_PAGE])
+    refused = call(*words)
+    assert (refused.exit_code, target.exists()) == (5, False), refused.output
+    assert "--partial gives the runs that can be had" in refused.stderr
+    done = call(*words, "--partial")
+    assert done.exit_code == 5, done.output
+    assert "left out: runs 101 to 110 of the list: " in done.stderr
+    assert len(pd.read_parquet(target)) == 120
+
+
+def test_a_list_of_which_less_comes_than_is_announced(server: Sandbox, call: Call) -> None:
+    """The items of the page that came are given, and those that did not are counted."""
+    server.faults = parse_faults(["total=4"])
+    words = ["project", "list", "-w", "ada-lab", "--page_num", "1"]
+    refused = call(*words)
+    assert (refused.exit_code, refused.stdout) == (5, "")
+    assert "--partial gives those that came" in refused.stderr
+    done = call(*words, "--partial")
+    assert done.exit_code == 5, done.output
+    assert "left out: 4 of the projects: " in done.stderr
+    assert len(json.loads(done.stdout)) == 3
+
+
+def test_a_list_that_is_not_there_is_not_found(server: Sandbox, call: Call) -> None:
+    """``--partial`` does not read a list in parts that does not exist."""
+    done = call("run", "list", "ada-lab/nothing", "--all", "--partial")
+    assert done.exit_code == 4, done.output
+    assert asked(server, "/runs") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "payload"),
+    [
+        (["workspace", "list"], "/api/user/ada/groups", [{"username": "x"}, {"name": "y"}]),
+        (["run", "list", "a/p"], "/api/project/a/p/runs", [{"cuid": "r0"}, "x"]),
+        (["run", "list", "a/p", "--summary"], "/api/project/a/p/runs", [{"cuid": "r0"}, {}]),
+        (
+            ["run", "filter", "a/p", "-f", "state=X"],
+            "/api/project/a/p/runs/shows",
+            [{"cuid": "r0"}, {}],
+        ),
+        (["project", "list", "-w", "a"], "/api/project/a", [{"cuid": "p"}, {"name": 1}]),
+        (["self-hosted", "list-users"], "/api/self_hosted/users", [{"username": "u"}, {}]),
+    ],
+    ids=["workspaces", "runs", "runs with summaries", "runs that pass", "projects", "users"],
+)
+def test_an_item_without_an_id_is_left_out(words: list[str], path: str, payload: list[Any]) -> None:
+    """One item of a list that is none denies the others only without ``--partial``."""
+    page = {"list": payload, "total": len(payload), "pages": 1, "size": 100}
+    is_page = not path.endswith(("groups", "shows"))
+    host = "https://swan.test"
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        login = {"sid": "s", "userInfo": {"username": "ada"}}
+        mock.add("POST", f"{host}/api/login/api_key", json=login)
+        mock.add("GET", f"{host}/api/project/a/p", json={"cuid": "p1"})
+        mock.add("GET", f"{host}/api/self_hosted/info", json={"root": True})
+        mock.add("POST", f"{host}/api/house/metrics/summaries", json={})
+        method = "POST" if path.endswith("shows") else "GET"
+        mock.add(method, host + path, json=page if is_page else payload)
+        command = ["api", *words, "--host", host, "--api-key", "k", "--retries", "0"]
+        refused = CliRunner().invoke(root, command)
+        done = CliRunner().invoke(root, [*command, "--partial"])
+    assert refused.exit_code == 1, refused.output
+    assert done.exit_code == 5, done.output
+    assert "left out: item 2 of the list: " in done.stderr
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_a_summary_that_fails_is_named_and_its_run_stays(server: Sandbox, call: Call) -> None:
+    """``run list --summary`` has the row of the run, without the values that cannot be had."""
+    server.faults = parse_faults(["refuse=many40-7", "where=summaries"])
+    words = ["run", "list", MANY, "--all", "--summary", "loss", "--format", "csv"]
+    assert call(*words).exit_code == 5
+    done = call(*words, "--partial", "--fields", "run_id,summary.loss")
+    assert done.exit_code == 5, done.output
+    assert f"left out: the summary of {MANY}/many40-7: " in done.stderr
+    assert "many40-7,\n" in done.stdout
+    assert len(done.stdout.splitlines()) == 41
+
+
+@pytest.mark.parametrize("keys", [[], ["--keys", "loss"], ["--keys", "lo*"]], ids=str)
+def test_a_run_whose_summary_fails_is_left_out_of_the_summaries(
+    keys: list[str], server: Sandbox, call: Call
+) -> None:
+    """``run summary`` gives those of the other runs; a batch is halved down to the run."""
+    server.faults = parse_faults([GONE_RUN])
+    words = ["run", "summary", "-p", MANY, *keys, "--format", "csv", "--fields", "run_id,key"]
+    assert call(*words).exit_code == 4
+    done = call(*words, "--partial")
+    assert done.exit_code == 5, done.output
+    assert f"left out: {MANY}/many40-7: " in done.stderr
+    ids = {line.partition(",")[0] for line in done.stdout.splitlines()[1:]}
+    assert len(ids) == 39
+    assert asked(server, "house/metrics/summaries") < 20
+
+
+PICTURES = ["run", "medias", FIRST, "--keys", "val/*", "--all"]
+GONE_FILE = "gone=val-confusion-step219"
+
+
+@pytest.mark.parametrize("where", ["where=presigned", "where=^/exports"])
+def test_a_file_that_is_gone_is_left_out_of_a_download(
+    where: str, server: Sandbox, tmp_path: Path, call: Call
+) -> None:
+    """The other files are there, its row says that it has none, and the folder has a mark."""
+    folder, table = tmp_path / "pictures", tmp_path / "t.csv"
+    words = [*PICTURES, "--download", str(folder), "--save", str(table)]
+    server.faults = parse_faults([GONE_FILE, where])
+    refused = call(*words, retries=1)
+    assert refused.exit_code == 4, refused.output
+    assert "--partial gives the " in refused.stderr
+    assert not table.exists()
+    done = call(*words, "--partial", retries=1)
+    assert done.exit_code == 5, done.output
+    assert f"left out: {FIRST}, file 'val-confusion-step219-0-939a364e.png': " in done.stderr
+    rows = pd.read_csv(table)
+    assert rows["file"].isna().sum() == 1
+    files = {path.name for path in folder.rglob("*.png")}
+    assert len(files) == len(rows) - 1
+    for mark in (folder / "incomplete.json", tmp_path / "t.csv.incomplete.json"):
+        assert json.loads(mark.read_text(encoding="utf-8"))["incomplete"] is True
+    server.faults = parse_faults([])
+    assert call(*words).exit_code == 0
+    assert not list(tmp_path.rglob("*incomplete.json"))
+
+
+def test_where_no_file_is_left_the_folder_stays_as_it_is(
+    server: Sandbox, tmp_path: Path, call: Call
+) -> None:
+    """A download of which every file fails is an error, whatever ``--partial`` allows."""
+    server.faults = parse_faults(["refuse=.", "where=^/exports"])
+    done = call(*PICTURES, "--download", str(tmp_path), "--partial")
+    assert done.exit_code == 5, done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--all"], ["--step", "43"], ["--all", "--raw"]], ids=str)
+def test_a_key_of_media_that_fails_is_left_out(
+    words: list[str], server: Sandbox, call: Call
+) -> None:
+    """The other keys of the run are given."""
+    server.faults = parse_faults(['refuse="key":"val/confusion"'])
+    done = call("run", "medias", FIRST, "--keys", "val/confusion,val/wrong digits", *words)
+    assert done.exit_code == 5, done.output
+    done = call(
+        "run", "medias", FIRST, "--keys", "val/confusion,val/wrong digits", *words, "--partial"
+    )
+    assert done.exit_code == 5, done.output
+    assert f"left out: {FIRST}, key 'val/confusion': " in done.stderr
+    assert "wrong-digits-step43" in done.stdout
+    assert "val-confusion" not in done.stdout
+
+
+@pytest.mark.parametrize("fault", ["where=log/export", "where=^/exports"])
+def test_a_piece_of_a_log_that_fails_is_left_out(
+    fault: str, server: Sandbox, tmp_path: Path, call: Call
+) -> None:
+    """The lines before it are saved; nothing is where no piece is left."""
+    target = tmp_path / "run.log"
+    words = ["run", "export-logs", FIRST, "--rows", "600000", "--save", str(target), "--partial"]
+    server.faults = parse_faults(['refuse="start":500000', fault])
+    done = call(*words)
+    assert done.exit_code == (5 if "log" in fault else 0), done.output
+    assert target.read_bytes()
+    mark = tmp_path / "run.log.incomplete.json"
+    assert mark.exists() == ("log" in fault)
+    target.unlink()
+    server.faults = parse_faults(["refuse=.", fault])
+    assert call(*words).exit_code == 5
+    assert not target.exists()
+
+
+def test_keys_behind_a_page_that_fails_are_left_out(server: Sandbox, call: Call) -> None:
+    """``run series`` gives the keys that came before, and says behind which one they end."""
+    server.faults = parse_faults(['refuse="cursor":"10"'])
+    words = ["run", "series", FIRST, "--class", "ALL", "--format", "csv", "--fields", "key"]
+    assert call(*words).exit_code == 1
+    done = call(*words, "--partial")
+    assert done.exit_code == 5, done.output
+    assert "behind 'val/acc': " in done.stderr
+    assert len(done.stdout.splitlines()) == 11

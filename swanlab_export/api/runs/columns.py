@@ -10,6 +10,7 @@ from swanlab_export import schemas
 from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.keys import fetch_keys
@@ -39,6 +40,7 @@ class RunColumns(Resource[F]):
         metric_type: str = "SCALAR",
         metric_class: str | None = "CUSTOM",
         search: str | None = None,
+        partial: bool = False,
     ) -> F:
         """Keys that a run has; one row each.
 
@@ -47,9 +49,11 @@ class RunColumns(Resource[F]):
             metric_type: SCALAR or MEDIA.
             metric_class: CUSTOM (logged by the user), SYSTEM, or None for both.
             search: Only keys that contain this.
+            partial: Leave out what fails, and say what.
 
         Raises:
             NotFoundError: There is no such run.
+            IncompleteError: The list of keys does not end.
 
         Source: ``POST /house/metrics/{scalar,media}/keys``.
 
@@ -66,7 +70,12 @@ class RunColumns(Resource[F]):
         run = find_run(self._context, ref, report)
         keys = [
             key
-            for key in fetch_keys(self._context.client, [run.source], metric_type)
+            for key in fetch_keys(
+                self._context.client,
+                [run.source],
+                metric_type,
+                Partial(report, is_wanted=partial),
+            )
             if (metric_class is None or key_class(key, metric_type) == metric_class)
             and (search is None or search.lower() in key.lower())
         ]
@@ -79,6 +88,7 @@ class RunColumns(Resource[F]):
                 metric_type=metric_type,
                 metric_class=metric_class,
                 search=search,
+                partial=partial,
             ),
         )
         return self._output.deliver(result, report)
@@ -96,6 +106,7 @@ class RunColumns(Resource[F]):
         limit: int | None = None,
         sort: str | Sequence[str] | None = None,
         varying: bool = False,
+        partial: bool = False,
     ) -> F:
         """Columns of a run, with the type of their data; one row per key.
 
@@ -110,6 +121,7 @@ class RunColumns(Resource[F]):
             limit: Only the first so many columns.
             sort: Columns that give the order, ``-`` before a name for descending.
             varying: Only columns that identify a row or differ between rows.
+            partial: Leave out what fails, and say what.
 
         Raises:
             NotFoundError: There is no such run.
@@ -147,7 +159,8 @@ class RunColumns(Resource[F]):
             endpoint.identify_column,
             "columns",
             normalize,
-            self._context.source("run columns", ref, **paging.options(), **wanted),
+            self._context.source("run columns", ref, **paging.options(), **wanted, partial=partial),
+            Partial(report, is_wanted=partial),
         )
 
         def raw() -> Any:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.refs import ProjectRef
@@ -36,6 +37,7 @@ def filtered_runs(
     rules: Sequence[Rule],
     find_project_id: Callable[[], str],
     report: Report,
+    partial: Partial | None = None,
 ) -> list[Any]:
     """Fetch the runs that pass all rules; where there is none, the report says why.
 
@@ -48,6 +50,7 @@ def filtered_runs(
         rules: What a run has to meet.
         find_project_id: Returns the project's id, or raises that there is no such project.
         report: Gets warnings.
+        partial: Decides whether a part of the runs that are listed instead is an error.
 
     Raises:
         NotFoundError: No run of the project has the key of a rule; names the closest ones.
@@ -56,7 +59,7 @@ def filtered_runs(
     client = context.client
     found = _ask(context, ref, rules, find_project_id)
     is_complete = found is None
-    runs = list(all_runs(context, ref, report)) if found is None else found
+    runs = list(all_runs(context, ref, report, partial)) if found is None else found
     runs = _with_configs(client, ref, rules, runs, is_complete=is_complete)
     summaries = _latest_values(client, runs, rules, find_project_id, is_complete=is_complete)
     kept = [

@@ -115,7 +115,7 @@ def find_runs(
     if wanted.project is None:
         return _find_named(context, wanted.refs, partial, report)
     return _find_in_project(
-        context, wanted.project, wanted.rules, report, with_profile=with_profile
+        context, wanted.project, wanted.rules, partial, report, with_profile=with_profile
     )
 
 
@@ -214,6 +214,7 @@ def _find_in_project(
     context: Context,
     ref: ProjectRef,
     rules: Sequence[Rule],
+    partial: Partial,
     report: Report,
     *,
     with_profile: bool,
@@ -227,9 +228,9 @@ def _find_in_project(
 
     try:
         if rules:
-            payloads = filtered_runs(context, ref, rules, find_project_id, report)
+            payloads = filtered_runs(context, ref, rules, find_project_id, report, partial)
         else:
-            runs = all_runs(context, ref, report)
+            runs = all_runs(context, ref, report, partial)
             payloads = list(runs) if with_profile else [endpoint.drop_profile(run) for run in runs]
             if not payloads:
                 report.warn(f"{ref} has no runs")
@@ -237,7 +238,7 @@ def _find_in_project(
         project()  # that there is no such project says more than that it has no runs
         raise
     project_id = find_project_id()
-    sources = ((run, endpoint.read_source(run, project_id)) for run in payloads)
+    sources = partial.each(payloads, lambda run: endpoint.read_source(run, project_id))
     return _distinct(FoundRun(RunRef(ref, source.run_id), run, source) for run, source in sources)
 
 

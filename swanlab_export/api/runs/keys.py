@@ -191,7 +191,16 @@ def fetch_keys(
 
     def fetch(some: list[RunSource]) -> dict[str, None]:
         pages = fetch_by_cursor(client, functools.partial(endpoint.keys_page, some, metric_type))
-        return dict.fromkeys(key for page in pages for key in endpoint.read_keys(page))
+        keys: dict[str, None] = {}
+        try:
+            for page in pages:
+                keys |= dict.fromkeys(endpoint.read_keys(page))
+        except SwanlabExportError as error:
+            if not keys or len(some) > 1 or not chosen.is_wanted:
+                raise
+            behind = f"the keys of the run {some[0].run_id} behind {quote(list(keys)[-1])}"
+            chosen.fail([behind], error, "keys")
+        return keys
 
     try:
         for some in in_batches(sources, RUNS_PER_REQUEST):

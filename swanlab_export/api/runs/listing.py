@@ -133,7 +133,7 @@ class RunRecords(Resource[F]):
         keys = _summary_keys(summary, arrangement)
         report = self._output.begin(_declared(arrangement, refs))
         left_out = Partial(report, is_wanted=partial)
-        chosen = [self._found(ref, rules, report) for ref in refs]
+        chosen = [self._found(ref, rules, left_out, report) for ref in refs]
         runs = [run for _, found in chosen for run in found]
         result = Result(
             lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
@@ -219,14 +219,15 @@ class RunRecords(Resource[F]):
         return Home(ref, project_endpoint.read_project_id(payload))
 
     def _found(
-        self, ref: ProjectRef, rules: Sequence[Rule], report: Report
+        self, ref: ProjectRef, rules: Sequence[Rule], partial: Partial, report: Report
     ) -> tuple[Home, Iterable[Any]]:
         """The runs of a project, or those that pass all rules, with their project."""
         home = self._home(ref)
         if not rules:
-            return home, all_runs(self._context, ref, report)
+            return home, all_runs(self._context, ref, report, partial)
         project_id = home.project_id or ""
-        return home, filtered_runs(self._context, ref, rules, lambda: project_id, report)
+        runs = filtered_runs(self._context, ref, rules, lambda: project_id, report, partial)
+        return home, runs
 
     def _table(
         self,
@@ -367,7 +368,7 @@ class RunRecords(Resource[F]):
         options = paging.options() | {"summary": summary, "partial": partial}
         source = self._context.source("run list", ", ".join(map(str, refs)), **options)
         if len(refs) > 1:
-            chosen = [self._found(ref, (), report) for ref in refs]
+            chosen = [self._found(ref, (), left_out, report) for ref in refs]
             result = Result(
                 lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
                 lambda: arrangement.first(run for _, runs in chosen for run in runs),
@@ -384,6 +385,7 @@ class RunRecords(Resource[F]):
             "runs",
             lambda runs: self._table(report, left_out, [(home, runs)], keys, arrangement),
             source,
+            left_out,
         )
         return self._output.deliver(result, report)
 
@@ -463,9 +465,11 @@ def _with_summaries(
         return [key for each in keys for key in matching(each, known)]
 
     project_id = home.project_id or ""
-    named = ((run, endpoint.read_source(run, project_id)) for run in runs)
+    named = partial.each(runs, lambda run: endpoint.read_source(run, project_id))
     for run, summary in join_summaries(context.client, named, choose_keys, report, partial):
         if isinstance(summary, SwanlabExportError):
+            if not partial.is_wanted:
+                raise batch_error(summary, "runs and summaries")
             # The run itself is there, so its row is.
             source = endpoint.read_source(run, project_id)
             partial.fail([f"the summary of {home.project}/{source.run_id}"], summary, "summaries")

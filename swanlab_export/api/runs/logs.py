@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.find import find_run
@@ -20,6 +21,7 @@ from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.details import normalize_logs
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.pagination import fetch_log_shards
+from swanlab_export.spool import open_scratch, scratch_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 # No log is longer, and each 500,000 lines cost an export.
 _LINES_MAX = 100_000_000
+_CHUNK_BYTES = 256 * 1024
 
 
 class RunLogs(Resource[F]):
@@ -44,6 +47,7 @@ class RunLogs(Resource[F]):
         level: str = "INFO",
         ignore_timestamp: bool = False,
         all: bool | None = None,
+        partial: bool = False,
     ) -> F:
         """Lines of the console log; one row each.
 
@@ -53,6 +57,7 @@ class RunLogs(Resource[F]):
             level: DEBUG, INFO, WARN or ERROR: the lowest that is wanted.
             ignore_timestamp: Leave out the timestamp column.
             all: Every shard; the default unless ``offset`` is given.
+            partial: Leave out shards that fail, and say which.
 
         Raises:
             NotFoundError: There is no such run.
@@ -77,7 +82,8 @@ class RunLogs(Resource[F]):
         report = self._output.begin(schemas.LOGS)
         run = find_run(self._context, ref, report)
         if shard is None:
-            shards = _fetch_shards(self._context, run)
+            left_out = Partial(report, is_wanted=partial)
+            shards = _fetch_shards(self._context, run, left_out)
         else:
             shards = iter([_fetch_shard(self._context, run, shard, level)])
 
@@ -97,6 +103,7 @@ class RunLogs(Resource[F]):
                 level=level,
                 all=shard is None,
                 ignore_timestamp=ignore_timestamp,
+                partial=partial,
             ),
         )
         return self._output.deliver(result, report)
@@ -108,6 +115,7 @@ class RunLogs(Resource[F]):
         start: int = 0,
         rows: int | None = None,
         save: str | PathLike[str] | None = None,
+        partial: bool = False,
         store_options: Mapping[str, str] | None = None,
     ) -> F:
         """The console log as files on the server, with their URLs; one row per 500,000 lines.
@@ -118,6 +126,7 @@ class RunLogs(Resource[F]):
             rows: Lines at most; by default 500,000, or with ``save`` all of them.
             save: Download the log itself to this ``.log`` file (also ``.log.gz``, ``.log.zst``),
                 whole or not at all. Then the column rows counts the lines that came.
+            partial: Leave out files of 500,000 lines that fail, and say which lines they hold.
             store_options: Options of the object store, where ``save`` is a URL such as s3://….
 
         Raises:
@@ -141,14 +150,16 @@ class RunLogs(Resource[F]):
         run = find_run(self._context, ref, report)
         context = self._context
         exported: list[_Piece] = []
+        left_out = Partial(report, is_wanted=partial)
+        source = context.source("run export-logs", ref, start=start, rows=rows, partial=partial)
         if target is None:
             most = LOG_EXPORT_LINES_MAX if rows is None else rows
-            exported += _export_pieces(context, run, start, most)
+            exported += _export_pieces(context, run, start, most, left_out)
             _report_more(context, run, start + most, report)
         else:
-            pieces = _export_pieces(context, run, start, rows or _LINES_MAX)
-            chunks = _chunks(context, pieces, exported, is_open_ended=rows is None)
-            write_chunks(chunks, target)
+            pieces = _export_pieces(context, run, start, rows or _LINES_MAX, left_out)
+            chunks = _chunks(context, pieces, exported, left_out, is_open_ended=rows is None)
+            write_chunks(_checked(chunks, report), target, source, report)
             if rows is not None and sum(piece.rows for piece in exported) >= rows:
                 _report_more(context, run, start + rows, report)
         made = [
@@ -158,7 +169,7 @@ class RunLogs(Resource[F]):
         result = Result(
             lambda: build_table(schemas.LOG_EXPORTS, made, report),
             lambda: made,
-            context.source("run export-logs", ref, start=start, rows=rows),
+            source,
         )
         return self._output.deliver(result, report)
 
@@ -171,13 +182,14 @@ def _fetch_shard(context: Context, run: FoundRun, shard: int, level: str) -> dic
     return payload
 
 
-def _fetch_shards(context: Context, run: FoundRun) -> Iterator[dict[str, Any]]:
+def _fetch_shards(context: Context, run: FoundRun, partial: Partial) -> Iterator[dict[str, Any]]:
     with context.progress.bar("log", total=None, unit="lines") as bar:
         for payload in fetch_log_shards(
             context.client,
             lambda shard: endpoint.logs_page(run.source, shard, LOG_LEVELS[0]),
             size=LOG_SHARD_LINES,
             read_number=endpoint.read_number,
+            partial=partial,
         ):
             bar.add(len(endpoint.read_lines(payload)))
             yield payload
@@ -231,17 +243,45 @@ def _parse_log_target(save: str, store_options: Mapping[str, str] | None) -> Tar
     return target
 
 
-def _export_pieces(context: Context, run: FoundRun, start: int, rows: int) -> Iterator[_Piece]:
+def _export_pieces(
+    context: Context, run: FoundRun, start: int, rows: int, partial: Partial
+) -> Iterator[_Piece]:
     """Have a log written to files on the server, of at most 500,000 lines each, in order."""
     for first in range(start, start + rows, LOG_EXPORT_LINES_MAX):
         count = min(LOG_EXPORT_LINES_MAX, start + rows - first)
-        payload = endpoint.fetch_log_export(context.client, run.source, first, count)
-        file = read_export_path(payload, f"the log of {run.ref}")
-        yield _Piece(first, count, file, presign(context.client, [file])[0])
+
+        def export(_: list[int], first: int = first, count: int = count) -> _Piece:
+            payload = endpoint.fetch_log_export(context.client, run.source, first, count)
+            file = read_export_path(payload, f"the log of {run.ref}")
+            return _Piece(first, count, file, presign(context.client, [file])[0])
+
+        ((_, piece),) = partial.fetch([first], export)
+        if isinstance(piece, SwanlabExportError):
+            partial.fail([_lines_of(first, count)], piece, "lines")
+        else:
+            yield piece
+
+
+def _lines_of(first: int, count: int) -> str:
+    return f"lines {first} to {first + count - 1}"
+
+
+def _checked(chunks: Iterable[bytes], report: Report) -> Iterator[bytes]:
+    """Yield bytes; that all of them are left out is an error."""
+    size_bytes = 0
+    for chunk in chunks:
+        size_bytes += len(chunk)
+        yield chunk
+    report.check_left(size_bytes)
 
 
 def _chunks(
-    context: Context, pieces: Iterable[_Piece], saved: list[_Piece], *, is_open_ended: bool
+    context: Context,
+    pieces: Iterable[_Piece],
+    saved: list[_Piece],
+    partial: Partial,
+    *,
+    is_open_ended: bool,
 ) -> Iterator[bytes]:
     """Yield the bytes of the log itself, piece after piece, until a piece has no line.
 
@@ -249,15 +289,23 @@ def _chunks(
         context: The server.
         pieces: The pieces.
         saved: Gathers those that have any line, with the lines that came.
+        partial: Decides whether a piece that fails is an error.
         is_open_ended: A piece with fewer lines than it could have is the last one.
     """
     with context.progress.bar("log", total=None, unit="B") as bar:
         ends_line = True
         for piece in pieces:
             lines = size_bytes = 0
-            for chunk in filter(
-                None, open_download(context.client, piece.path, "the log", piece.url)
-            ):
+            chunks: Iterable[bytes] = open_download(
+                context.client, piece.path, "the log", piece.url
+            )
+            if partial.is_wanted:
+                try:
+                    chunks = _kept(chunks)
+                except SwanlabExportError as error:
+                    partial.fail([_lines_of(piece.start, piece.rows)], error, "lines")
+                    continue
+            for chunk in filter(None, chunks):
                 if not size_bytes and not ends_line:
                     yield b"\n"  # a line of one piece must not go on in the next
                 size_bytes += len(chunk)
@@ -271,3 +319,19 @@ def _chunks(
             saved.append(replace(piece, rows=lines))
             if is_open_ended and lines < piece.rows:
                 return
+
+
+def _kept(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Read all chunks into a temporary file, so that none is used of a file that is not whole."""
+    kept = _Kept()
+    with scratch_errors():
+        kept.file.writelines(chunks)
+        kept.file.seek(0)
+    return iter(lambda: kept.file.read(_CHUNK_BYTES), b"")
+
+
+class _Kept:
+    """Owns a temporary file."""
+
+    def __init__(self) -> None:
+        self.file = open_scratch(self)

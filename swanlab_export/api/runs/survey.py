@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
@@ -38,7 +39,9 @@ _VALUES_SHOWN = 5
 _NEGATIVE = ("NEQ", "NOT IN", "NOT_CONTAIN", "IS NULL")
 
 
-def all_runs(context: Context, ref: ProjectRef, report: Report) -> Pages:
+def all_runs(
+    context: Context, ref: ProjectRef, report: Report, partial: Partial | None = None
+) -> Pages:
     """The runs of a project, page by page."""
     return Pages(
         context.client,
@@ -50,6 +53,7 @@ def all_runs(context: Context, ref: ProjectRef, report: Report) -> Pages:
         title="runs",
         progress=context.progress,
         report=report,
+        partial=partial,
     )
 
 
