@@ -6,7 +6,15 @@ import contextvars
 import hashlib
 import re
 import secrets
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+import time
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +29,7 @@ from swanlab_export.backups import snapshots
 from swanlab_export.backups.account import write_account
 from swanlab_export.backups.decide import Rules
 from swanlab_export.backups.destination import open_destination, write_if_changed, write_object
+from swanlab_export.backups.executors import Place, absolute, check_workers, is_remote
 from swanlab_export.backups.fold import fold_project, snapshot_rows
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import (
@@ -38,7 +47,14 @@ from swanlab_export.backups.parquet import read_rows, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
 from swanlab_export.backups.receipts import Asked, Row, build_rows
 from swanlab_export.backups.scope import Account, Scope, find_projects, place_of
-from swanlab_export.backups.unit import Outcome, ProjectPlace, Task, run_unit, shared_context
+from swanlab_export.backups.unit import (
+    Outcome,
+    ProjectPlace,
+    Task,
+    lost_unit,
+    run_unit,
+    shared_context,
+)
 from swanlab_export.errors import (
     AuthenticationError,
     IncompleteError,
@@ -246,12 +262,13 @@ class Backup:
         self._away = 0
         self._is_reached = False
         self._rows = self._bytes = 0
+        self._limited_until = 0.0
         client = context.client
         self._token = secrets.token_hex(8)
         self._template = Task(
             token=self._token,
             host=client.settings.host,
-            destination=str(destination),
+            destination=absolute(str(destination)),
             permits=1,
             project=ProjectPlace("", "", "", ""),
             run_id="",
@@ -275,8 +292,15 @@ class Backup:
                 stack.enter_context(self._destination.lock())
                 stack.callback(self._destination.clean)
                 self._destination.clean()
+                self._check_workers()
             bar = stack.enter_context(self._context.progress.bar("backup", total=None, unit="runs"))
             yield from self._back_up(bar)
+
+    def _check_workers(self) -> None:
+        if self._executor is not None and is_remote(self._executor):
+            each = self._template
+            place = Place(each.host, each.destination, each.store_options)
+            check_workers(self._executor, place, self._destination)
 
     def _back_up(self, bar: Bar) -> Iterator[Row]:
         self._previous = snapshots.last_manifest(self._destination)
@@ -342,21 +366,31 @@ class Backup:
 
     def _do_all(self, plans: Iterable[ProjectPlan], bar: Bar) -> Iterator[Row]:
         """Do the units of all projects, many at a time, and fold each project when it is done."""
-        under_way: dict[Future[Outcome], _Work] = {}
+        under_way: dict[Future[Outcome], tuple[_Work, Task]] = {}
         works: list[_Work] = []
-        window = self._context.client.jobs + _UNITS_AHEAD
+        jobs = self._context.client.jobs
+        has_own_permits = is_remote(self._executor)
+        window = jobs if has_own_permits else jobs + _UNITS_AHEAD
         with shared_context(self._context, self._token), self._pool(window) as submit:
             for plan in plans:
                 work = _Work(plan, len(plan.tasks))
                 bar.expect(len(plan.tasks) + plan.unchanged)
                 bar.add(plan.unchanged)
                 works.append(work)
-                for task in plan.tasks:
-                    while len(under_way) >= window:
+                for number, planned in enumerate(plan.tasks):
+                    while sum(each.permits for _, each in under_way.values()) >= window:
                         yield from self._collect(under_way, bar)
                     if self._away >= _AWAY_AFTER:
                         break
-                    under_way[submit(task)] = work
+                    if has_own_permits:
+                        # A unit in another process has a part of the budget for itself.
+                        free = jobs - sum(each.permits for _, each in under_way.values())
+                        permits = max(1, free // (len(plan.tasks) - number))
+                        self._wait_for_server()
+                    else:
+                        permits = 1
+                    task = replace(planned, permits=permits)
+                    under_way[submit(task)] = (work, task)
                 yield from self._finish_done(works)
                 if self._away >= _AWAY_AFTER:
                     break
@@ -380,18 +414,43 @@ class Backup:
             # A unit that is still under way commits nothing once the backup has ended.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _collect(self, under_way: dict[Future[Outcome], _Work], bar: Bar) -> Iterator[Row]:
+    def _wait_for_server(self) -> None:
+        """Have no worker ask a server that told another one to wait."""
+        left_s = self._limited_until - time.time()
+        if left_s > 0:
+            self._context.client.wait(left_s, "429, as one of the workers says")
+
+    def _collect(
+        self, under_way: dict[Future[Outcome], tuple[_Work, Task]], bar: Bar
+    ) -> Iterator[Row]:
         """Wait for units, and take what they return."""
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for future in done:
-            work = under_way.pop(future)
+            work, task = under_way.pop(future)
             work.left -= 1
             bar.add(1)
-            outcome = future.result()
+            outcome = self._result(future, task)
+            self._limited_until = max(self._limited_until, outcome.limited_until)
             yield from self._take(work, outcome)
             self._rows += outcome.rows
             self._bytes += outcome.bytes
             bar.describe(f"{self._rows:,} rows, {self._bytes / 1e6:,.1f} MB")
+
+    def _result(self, future: Future[Outcome], task: Task) -> Outcome:
+        """What a unit returned, or how it was lost.
+
+        Raises:
+            UnavailableError: The executor has ended, and with it all units.
+        """
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise UnavailableError(
+                f"what does the units has ended: {error or 'cancelled'}; what was fetched is kept, "
+                "and the next backup goes on from there"
+            ) from None
+        except Exception as error:  # noqa: BLE001  each engine has its own for a worker that died
+            return lost_unit(task, error)
 
     def _take(self, work: _Work, outcome: Outcome) -> Iterator[Row]:
         place = work.plan.place

@@ -107,6 +107,7 @@ class Outcome:
         error: What went wrong; "" where nothing did.
         ends: What it means for the whole backup: ``server`` (it is away), ``key`` or
             ``destination``; "" where the next unit may go on.
+        limited_until: Until when the server wants no request, in Unix seconds.
         warnings: What the reader of the data must know, such as values of odd types.
     """
 
@@ -118,6 +119,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     ends: str = ""
+    limited_until: float = 0.0
     warnings: tuple[str, ...] = ()
 
 
@@ -134,15 +136,27 @@ def shared_context(context: Context, token: str) -> Iterator[None]:
 def run_unit(task: Task) -> Outcome:
     """Do one unit; whatever goes wrong is in what is returned."""
     began = time.monotonic()
+    paused_s = 0.0
     try:
         with _context(task) as context:
             destination = open_destination(task.destination, dict(task.store_options))
-            done = _Unit(context, destination, task).run()
+            try:
+                done = _Unit(context, destination, task).run()
+            finally:
+                paused_s = context.client.paused_s
     except SwanlabExportError as error:
         done = _failed(task, error)
     except Exception as error:  # noqa: BLE001  one run must not end the backup of all others
         done = _outcome(task, "failed", error=f"unexpected {type(error).__name__}: {error}")
-    return replace(done, seconds=round(time.monotonic() - began, 3))
+    limited_until = time.time() + paused_s if paused_s else 0.0
+    seconds = round(time.monotonic() - began, 3)
+    return replace(done, seconds=seconds, limited_until=limited_until)
+
+
+def lost_unit(task: Task, error: BaseException) -> Outcome:
+    """What a unit has come to whose worker was lost, each time that it was tried."""
+    words = f"its worker was lost: {type(error).__name__}: {error}"
+    return _outcome(task, "failed", error=words)
 
 
 @contextmanager

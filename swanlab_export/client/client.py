@@ -220,6 +220,11 @@ class Client:
             self.capabilities.learn(str(request), is_offered=probed != 404)
         self.capabilities.judge(request, status)
 
+    @property
+    def paused_s(self) -> float:
+        """How long the server wants no request from now on, in seconds."""
+        return self._pause.left_s
+
     def wait(self, seconds: float, why: str) -> None:
         """Wait before something is requested again that was not complete yet.
 

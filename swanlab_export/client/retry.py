@@ -148,7 +148,12 @@ class Pause:
         with self._lock:
             self._until = max(self._until, time.monotonic() + seconds)
 
+    @property
+    def left_s(self) -> float:
+        """How long the pause still lasts, in seconds."""
+        return max(0.0, self._until - time.monotonic())
+
     def wait(self) -> None:
         """Wait until the pause is over, however often it is extended."""
-        while (left := self._until - time.monotonic()) > 0:
+        while (left := self.left_s) > 0:
             self._sleep(left)
