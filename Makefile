@@ -12,7 +12,7 @@ ARGS ?=
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --editable ".[sandbox,plot,polars,excel,store]" --group test --group check
+	$(BIN)/pip install --quiet --editable ".[sandbox,plot,polars,excel,store,dask]" --group test --group check
 	touch $@
 
 # The official clients, each in an environment of its own: they judge, and are never imported.

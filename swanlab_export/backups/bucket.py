@@ -83,12 +83,14 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str, size: int | None = None) -> IO[bytes]:
         """Open an object, of which ranges are read as they are asked for."""
-        entry = self.find(path)
-        if entry is None:
-            raise FileNotFoundError(f"{self}/{path}")
-        return io.BufferedReader(_Ranges(self, path, entry.size), _BUFFER_BYTES)
+        if size is None:
+            entry = self.find(path)
+            if entry is None:
+                raise FileNotFoundError(f"{self}/{path}")
+            size = entry.size
+        return io.BufferedReader(_Ranges(self, path, size), _BUFFER_BYTES)
 
     def read(self, path: str) -> bytes:
         """Read an object."""

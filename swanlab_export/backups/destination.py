@@ -78,8 +78,8 @@ class Destination(Protocol):
     def find(self, path: str) -> Entry | None:
         """Find an object."""
 
-    def open(self, path: str) -> IO[bytes]:
-        """Open an object, of which any range may be read."""
+    def open(self, path: str, size: int | None = None) -> IO[bytes]:
+        """Open an object, of which any range may be read; ``size`` is its size, where known."""
 
     def read(self, path: str) -> bytes:
         """Read an object."""
@@ -196,8 +196,9 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str, size: int | None = None) -> IO[bytes]:
         """Open an object, of which any range may be read."""
+        del size
         return (self.root / path).open("rb")
 
     def read(self, path: str) -> bytes:

@@ -17,7 +17,7 @@ from swanlab_export.messages import argument
 from swanlab_export.normalizers.rows import build_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from os import PathLike
 
     from swanlab_export.api.resource import Output
@@ -30,18 +30,25 @@ _HASHES = ("config", "metadata", "summary", "columns", "metrics", "logs", "media
 _COUNTS = ("points", "lines", "items")
 
 
-def status(output: Output[F], folder: str | PathLike[str], *, has_snapshots: bool = False) -> F:
+def status(
+    output: Output[F],
+    folder: str | PathLike[str],
+    *,
+    has_snapshots: bool = False,
+    store_options: Mapping[str, str] | None = None,
+) -> F:
     """What a backup holds, one row per project; or its snapshots, one row each.
 
     Args:
         output: What becomes of the table.
         folder: The backup.
         has_snapshots: List snapshots.
+        store_options: Options of the object store that it is in.
 
     Raises:
         UsageError: The folder holds no backup.
     """
-    destination = open_destination(folder)
+    destination = open_destination(folder, store_options, called="DEST")
     about = check_format(destination, None) or {}
     declared = schemas.BACKUP_SNAPSHOTS if has_snapshots else schemas.BACKUP_STATUS
     report = output.begin(declared)
@@ -82,7 +89,14 @@ def _snapshot_row(manifest: Manifest) -> Row:
     }
 
 
-def diff(output: Output[F], folder: str | PathLike[str], first: str = "", second: str = "") -> F:
+def diff(
+    output: Output[F],
+    folder: str | PathLike[str],
+    first: str = "",
+    second: str = "",
+    *,
+    store_options: Mapping[str, str] | None = None,
+) -> F:
     """Which runs differ between two snapshots, and in what; one row each.
 
     Args:
@@ -91,11 +105,12 @@ def diff(output: Output[F], folder: str | PathLike[str], first: str = "", second
         first: The earlier snapshot, by its name or the beginning of it; by default the one before
             ``second``.
         second: The later one; by default the last.
+        store_options: Options of the object store that it is in.
 
     Raises:
         UsageError: There is no such snapshot.
     """
-    destination = open_destination(folder)
+    destination = open_destination(folder, store_options, called="DEST")
     check_format(destination, None)
     report = output.begin(schemas.BACKUP_DIFF)
     names = snapshots.list_snapshots(destination)

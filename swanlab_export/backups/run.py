@@ -37,6 +37,7 @@ from swanlab_export.backups.layout import (
     FORMAT_FILE,
     FREE_TABLES,
     PROJECTS_FILE,
+    RUN_TABLES,
     SNAPSHOTS,
     check_format,
     dump_json,
@@ -511,26 +512,41 @@ class Backup:
         """
         plan = work.plan
         written = {o.run_id for o in work.outcomes if o.action in {"whole", "part", "row"}}
-        if not written:
-            return
-        for task in plan.tasks:
-            if task.run_id not in written:
-                continue
-            plan.index.reload(task.run_id, task.receipt)
-            if self._agrees(plan.index, task.run_id):
+        tasks = [task for task in plan.tasks if task.run_id in written]
+        sizes = self._listed_sizes(plan) if len(tasks) > len(plan.index) / 10 else {}
+        with ThreadPoolExecutor(self._context.client.jobs) as pool:
+            list(pool.map(lambda task: plan.index.reload(task.run_id, task.receipt), tasks))
+        for task in tasks:
+            if self._agrees(plan.index, task.run_id, sizes):
                 continue
             yield from self._take(work, run_unit(replace(task, action="whole")))
             plan.index.reload(task.run_id, task.receipt)
-            if not self._agrees(plan.index, task.run_id):
+            if not self._agrees(plan.index, task.run_id, {}):
                 error = "its objects are not those of its receipt: something else writes there"
                 self._fail(task.path, IncompleteError(error))
 
-    def _agrees(self, index: Index, run_id: str) -> bool:
+    def _listed_sizes(self, plan: ProjectPlan) -> dict[str, int]:
+        """The sizes of all objects of a project's runs: lists tell many at once."""
+        folder = plan.place.folder
+        prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
+        return {
+            entry.path: entry.size
+            for prefix in [*prefixes, f"state/payloads/{folder}", f"files/{folder}"]
+            for entry in self._destination.list(prefix)
+        }
+
+    def _agrees(self, index: Index, run_id: str, sizes: Mapping[str, int]) -> bool:
         receipt = index.get(run_id)
         if receipt is None:
             return False
-        found = ((self._destination.find(str(o.path)), o.bytes) for o in receipt.all_objects())
-        return all(entry is not None and entry.size == size for entry, size in found)
+        for stored in receipt.all_objects():
+            size = sizes.get(str(stored.path))
+            if size is None:
+                entry = self._destination.find(str(stored.path))
+                size = None if entry is None else entry.size
+            if size != stored.bytes:
+                return False
+        return True
 
     def _fold(self, plan: ProjectPlan) -> None:
         """Write the tables of a project, if they are not those of its receipts."""

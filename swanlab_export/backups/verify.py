@@ -6,6 +6,7 @@ import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial as bind
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -37,7 +38,7 @@ from swanlab_export.normalizers.rows import build_table
 from swanlab_export.refs import ProjectRef, parse_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
     from os import PathLike
 
     from swanlab_export.api.connect import Api
@@ -115,6 +116,7 @@ def verify(
     against_server: bool = False,
     repair: bool = False,
     jobs: int = JOBS,
+    store_options: Mapping[str, str] | None = None,
 ) -> F:
     """Which objects of a backup are not as they were written; one row each.
 
@@ -127,13 +129,14 @@ def verify(
         against_server: Compare each run with the server, too.
         repair: Fetch or write again what is not as it was written.
         jobs: How many objects are read at once.
+        store_options: Options of the object store that it is in.
 
     Raises:
         UsageError: The folder holds no backup, or ``read`` is no part.
         IncompleteError: Another backup writes to the folder.
     """
     chosen = _parse_read(read)
-    destination = open_destination(folder)
+    destination = open_destination(folder, store_options, called="DEST")
     report = output.begin(schemas.BACKUP_VERIFY, is_final=repair)
     checks = _Checks(destination, chosen, jobs)
     problems = checks.run()
@@ -266,20 +269,28 @@ class _Checks:
                 if self._destination.read(entry.path) != text.encode():
                     yield Problem(entry.path, owner, "it is not the one that the index holds")
             expected += _of_receipt(receipt, owner)
-        yield from self._compare(expected)
+        # Lists tell the sizes of many objects at once, which is what an object store is quick at.
+        prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
+        kept = [f"state/payloads/{folder}", f"files/{folder}"]
+        sizes = {
+            entry.path: entry.size
+            for prefix in [*prefixes, *kept]
+            for entry in self._destination.list(prefix)
+        }
+        yield from self._compare(expected, sizes)
         named = {each.path for each in expected}
-        for table in RUN_TABLES:
-            for entry in self._destination.list(f"tables/{table}/{folder}"):
-                if entry.path not in named:
-                    yield Problem(entry.path, Owner(project_id, folder), "no receipt names it")
+        for path in sizes.keys() - named:
+            if path.startswith("tables/"):
+                yield Problem(path, Owner(project_id, folder), "no receipt names it")
 
-    def _compare(self, expected: Iterable[Expected]) -> Iterator[Problem]:
-        """Compare objects, several at a time where their bytes are read."""
+    def _compare(
+        self, expected: Iterable[Expected], sizes: Mapping[str, int] | None = None
+    ) -> Iterator[Problem]:
+        """Compare objects, several at a time; ``sizes`` are those of objects that were listed."""
         found = list(expected)
+        judge = bind(self._judge, sizes=sizes or {})
         with ThreadPoolExecutor(self._jobs) as pool:
-            for each, (cause, had_rows, read) in zip(
-                found, pool.map(self._judge, found), strict=True
-            ):
+            for each, (cause, had_rows, read) in zip(found, pool.map(judge, found), strict=True):
                 self.compared.objects += 1
                 self.compared.rows += had_rows
                 self.compared.hashes += read is not None
@@ -287,9 +298,9 @@ class _Checks:
                 if cause:
                     yield Problem(each.path, each.owner, cause)
 
-    def _judge(self, expected: Expected) -> tuple[str, bool, int | None]:
+    def _judge(self, expected: Expected, sizes: Mapping[str, int]) -> tuple[str, bool, int | None]:
         """Say what is wrong with an object, whether rows were counted, and how much was read."""
-        if cause := self._size_cause(expected):
+        if cause := self._size_cause(expected, sizes.get(expected.path)):
             return cause, False, None
         has_rows = expected.rows is not None
         if has_rows and (cause := self._rows_cause(expected)):
@@ -300,17 +311,19 @@ class _Checks:
         cause = "" if sha256 == expected.sha256 else "its bytes are not those that were written"
         return cause, has_rows, size
 
-    def _size_cause(self, expected: Expected) -> str:
-        entry = self._destination.find(expected.path)
-        if entry is None:
-            return "it is missing"
-        if entry.size != expected.size:
-            return f"it has {entry.size:,} bytes, not {expected.size:,}"
+    def _size_cause(self, expected: Expected, size: int | None) -> str:
+        if size is None:
+            entry = self._destination.find(expected.path)
+            if entry is None:
+                return "it is missing"
+            size = entry.size
+        if size != expected.size:
+            return f"it has {size:,} bytes, not {expected.size:,}"
         return ""
 
     def _rows_cause(self, expected: Expected) -> str:
         try:
-            with self._destination.open(expected.path) as file:
+            with self._destination.open(expected.path, expected.size) as file:
                 rows = int(pq.read_metadata(file).num_rows)
         except (pa.ArrowException, OSError) as error:
             return f"its footer cannot be read: {quote(str(error))}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -9,16 +11,17 @@ from click.shell_completion import CompletionItem
 
 from swanlab_export.cli.commands import Group
 from swanlab_export.cli.options import Shared, filter_option, output_options, shared_options
-from swanlab_export.cli.output import connected, printing, say
+from swanlab_export.cli.output import boundary, connected, printing, say
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
+from swanlab_export.settings import find_local
 
 
 @click.group(cls=Group)
 def backup() -> None:
     """Backups: a complete copy that is kept up to date, as plain Parquet.
 
-    DEST is the folder of a backup.
+    DEST is the folder of a backup, or a prefix in an object store: s3://BUCKET/PREFIX.
     """
 
 
@@ -32,7 +35,11 @@ _destination = click.argument("dest", shell_complete=_folder)
 @backup.command(example="backup run ada-lab/digits --to backup --host sandbox --format table")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option(
-    "--to", required=True, metavar="DEST", shell_complete=_folder, help="Folder of the backup."
+    "--to",
+    required=True,
+    metavar="DEST",
+    shell_complete=_folder,
+    help="Folder of the backup, or s3://BUCKET/PREFIX.",
 )
 @filter_option()
 @click.option(
@@ -58,26 +65,40 @@ _destination = click.argument("dest", shell_complete=_folder)
     help="A version of this run with fewer points may replace the one that is there.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and why.")
+@click.option(
+    "--on",
+    metavar="WHERE",
+    help="Who fetches: processes:N of this machine, or dask:tcp://HOST:PORT. They read the key from "
+    "their own environment or login file.  [default: threads]",
+)
 @shared_options
-def run(paths: tuple[str, ...], no_media: bool, shared: Shared, **options: Any) -> None:
+def run(
+    paths: tuple[str, ...], no_media: bool, on: str | None, shared: Shared, **options: Any
+) -> None:
     """Fetch what is new or has changed; prints one row per run that was.
 
     PATH is workspace/project or a workspace; without one, everything that you see. A backup that
     is interrupted goes on where it was when it is run again.
     """
-    with connected(shared, "backup") as api:
+    if on is not None:
+        _check_keys(shared)
+    with connected(shared, "backup", destination=options["to"]) as api:
         # Arrow, which takes a while to import, is needed from here on.
+        from swanlab_export.backups.executors import open_executor
         from swanlab_export.backups.run import backup as run_backup
 
         where = list(options.pop("where"))
-        run_backup(
-            api,
-            paths=paths,
-            where=where or None,
-            media=not no_media,
-            on_project=None if shared.quiet else say,
-            **options,
-        )
+        with nullcontext() if on is None else open_executor(on) as executor:
+            run_backup(
+                api,
+                paths=paths,
+                where=where or None,
+                media=not no_media,
+                executor=executor,
+                store_options=_store_options(shared, options["to"]),
+                on_project=None if shared.quiet else say,
+                **options,
+            )
 
 
 @backup.command(example="backup status backup --format table")
@@ -86,10 +107,11 @@ def run(paths: tuple[str, ...], no_media: bool, shared: Shared, **options: Any) 
 @output_options
 def status(dest: str, snapshots: bool, shared: Shared) -> None:
     """What a backup holds, one row per project."""
-    with printing(shared, "backup-status") as output:
+    with printing(shared, "backup-status", destination=dest) as output:
         from swanlab_export.backups import reports
 
-        reports.status(output, dest, has_snapshots=snapshots)
+        options = _store_options(shared, dest)
+        reports.status(output, dest, has_snapshots=snapshots, store_options=options)
 
 
 @backup.command(example="backup diff backup --format table")
@@ -103,10 +125,11 @@ def diff(dest: str, first: str, second: str, shared: Shared) -> None:
     A and B are names of snapshots, or how they begin; `backup status DEST --snapshots` lists them.
     With A alone, it is compared with the last one.
     """
-    with printing(shared, "backup-diff") as output:
+    with printing(shared, "backup-diff", destination=dest) as output:
         from swanlab_export.backups import reports
 
-        reports.diff(output, dest, first, second)
+        options = _store_options(shared, dest)
+        reports.diff(output, dest, first, second, store_options=options)
 
 
 @backup.command(example="backup verify backup --read all --format table")
@@ -126,7 +149,7 @@ def verify(dest: str, read: str | None, against_server: bool, repair: bool, shar
     where something is wrong.
     """
     if against_server or repair:
-        with connected(shared, "backup-verify") as api:
+        with connected(shared, "backup-verify", destination=dest) as api:
             from swanlab_export.backups.verify import verify as run_verify
 
             run_verify(
@@ -137,13 +160,37 @@ def verify(dest: str, read: str | None, against_server: bool, repair: bool, shar
                 against_server=against_server,
                 repair=repair,
                 jobs=shared.jobs,
+                store_options=_store_options(shared, dest),
             )
         return
-    with printing(shared, "backup-verify") as output:
+    with printing(shared, "backup-verify", destination=dest) as output:
         if shared.host is not None or shared.api_key is not None:
             name = argument("host" if shared.host is not None else "api_key")
             both = f"{argument('against_server', True)} and {argument('repair', True)}"
             raise UsageError(f"{name} is for {both}: nothing else asks the server")
         from swanlab_export.backups.verify import verify as run_verify
 
-        run_verify(output, dest, read=read, jobs=shared.jobs)
+        options = _store_options(shared, dest)
+        run_verify(output, dest, read=read, jobs=shared.jobs, store_options=options)
+
+
+def _check_keys(shared: Shared) -> None:
+    """Refuse keys that other processes cannot have."""
+    with boundary(debug=shared.debug):
+        if shared.api_key is not None:
+            raise UsageError(
+                f"{argument('on')}: other processes do not get {argument('api_key')}: set "
+                "SWANLAB_API_KEY where they run"
+            )
+        if find_local(shared.host, os.environ) is not None:
+            raise UsageError(
+                f"{argument('on')}: other processes do not get the key of a server in this one: "
+                "start it with `sandbox serve`, and set SWANLAB_API_KEY"
+            )
+
+
+def _store_options(shared: Shared, dest: str) -> dict[str, str]:
+    """The options of the object store that the backup is in; none for a folder."""
+    from swanlab_export.files.stores import is_store_url, parse_store_options
+
+    return parse_store_options(shared.store_option) if is_store_url(dest) else {}

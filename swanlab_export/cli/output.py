@@ -77,6 +77,7 @@ def connected(
     *,
     extra_formats: Mapping[str, str] | None = None,
     plot: Mapping[str, Any] | None = None,
+    destination: str = "",
 ) -> Iterator[Api[None]]:
     """Connect to the server that the options name; what calls return is printed or saved.
 
@@ -85,12 +86,15 @@ def connected(
         name: What a ``--save`` without a name calls the file, without extension.
         extra_formats: Further extensions that this command can save, with their formats.
         plot: The options of plots, of a command that can draw.
+        destination: The backup that the command is about, which may be in an object store.
     """
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
             is_served_here = find_local(shared.host, os.environ) is not None
             _keep_out_numpy(is_needed=_is_plot(shared) or is_served_here)
-        output = CommandOutput(shared, name, extra_formats or {}, plot or {})
+        output = CommandOutput(
+            shared, name, extra_formats or {}, plot or {}, destination=destination
+        )
         from swanlab_export.api.connect import Api, open_context
 
         with (
@@ -114,17 +118,18 @@ def connected(
 
 
 @contextmanager
-def printing(shared: Shared, name: str) -> Iterator[CommandOutput]:
+def printing(shared: Shared, name: str, *, destination: str = "") -> Iterator[CommandOutput]:
     """What prints or saves the table of a command that asks no server.
 
     Args:
         shared: The options about output.
         name: What a ``--save`` without a name calls the file, without extension.
+        destination: The backup that the command is about, which may be in an object store.
     """
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
             _keep_out_numpy(is_needed=_is_plot(shared))
-        output = CommandOutput(shared, name, {}, {})
+        output = CommandOutput(shared, name, {}, {}, destination=destination)
         yield output
         output.show_report()
 
@@ -189,6 +194,8 @@ class CommandOutput:
         name: str,
         extra_formats: Mapping[str, str],
         plot: Mapping[str, Any],
+        *,
+        destination: str = "",
     ) -> None:
         from swanlab_export.plot import PlotOptions  # after numpy has been kept out
 
@@ -196,6 +203,10 @@ class CommandOutput:
         self._report = Report()
         self._plot = PlotOptions.parse(**plot)
         self.color_by = self._plot.color_by
+        if shared.store_option and "://" not in f"{shared.save} {destination}":
+            raise UsageError(
+                f"{argument('store_option')} is for object stores, such as s3://BUCKET/NAME"
+            )
         self._target = _target(shared, name, extra_formats)
         self._is_plot = _is_plot(shared)
         self._format = _printed_format(shared)
@@ -470,8 +481,6 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
     if shared.save is None:
         if shared.csv_bom:
             raise UsageError(f"{argument('csv_bom')} is for {argument('save')}")
-        if shared.store_option:
-            raise UsageError(f"{argument('store_option')} is for {argument('save')}")
         return None
     from swanlab_export.files import parse_store_options, parse_target
 
@@ -479,8 +488,9 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
         raise UsageError(
             f"{argument('save')} goes by the extension: leave out {argument('format')}"
         )
-    options = parse_store_options(shared.store_option)
-    target = parse_target(shared.save or _default_name(name), extra, store_options=options)
+    save = shared.save or _default_name(name)
+    options = parse_store_options(shared.store_option) if "://" in save else None
+    target = parse_target(save, extra, store_options=options)
     if shared.raw and target.format != "json":
         raise UsageError(f"{argument('raw')} saves as .json only")
     if shared.fields is not None and target.format == "log":

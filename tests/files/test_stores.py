@@ -253,7 +253,7 @@ def test_secrets_are_not_options(call: Callable[..., Result], pair: str, words: 
 def test_options_of_a_store_need_a_store(call: Callable[..., Result]) -> None:
     """Options that would be ignored are refused, and so is one that is given twice."""
     result = call(*LIST, "--store-option", "region=x")
-    assert (result.exit_code, "is for --save" in result.stderr) == (2, True)
+    assert (result.exit_code, "is for object stores" in result.stderr) == (2, True)
     twice = ("--store-option", "region=x", "--store-option", "region=y")
     result = call(*LIST, "--save", "s3://lab/x.csv", *twice)
     assert (result.exit_code, "given twice" in result.stderr) == (2, True)
