@@ -16,23 +16,20 @@ from swanlab_export.api.runs.export import exported_batches
 from swanlab_export.api.runs.find import FoundRun
 from swanlab_export.api.runs.keys import fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
-from swanlab_export.backups.layout import run_object
 from swanlab_export.backups.parquet import ParquetObject
-from swanlab_export.backups.receipts import Row, Stored, build_rows, json_rows
+from swanlab_export.backups.receipts import Row, Stored, json_rows
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import logs as log_endpoint
-from swanlab_export.endpoints import medias as media_endpoint
 from swanlab_export.endpoints import metrics as metrics_endpoint
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import NotFoundError, OutputError, SwanlabExportError
+from swanlab_export.errors import NotFoundError, SwanlabExportError
 from swanlab_export.limits import LOG_LEVELS, LOG_SHARD_LINES, METRIC_TYPES, PAGE_SIZES
-from swanlab_export.messages import quote
 from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_logs
 from swanlab_export.normalizers.metrics import Layout
 from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 from swanlab_export.normalizers.stored import config_rows, profile_json
-from swanlab_export.normalizers.values import as_text, read_value
-from swanlab_export.pagination import Pages, fetch_log_shards, in_batches
+from swanlab_export.normalizers.values import as_text
+from swanlab_export.pagination import Pages, fetch_log_shards
 from swanlab_export.patterns import matching
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, RunRef
@@ -48,10 +45,6 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
-_URLS_PER_REQUEST = 200
-_ROWS_PER_BATCH = 10_000
-# The extension of a file is kept if it can be one.
-_EXTENSION_MAX = 11
 Logged = dict[str, dict[str, Any]]
 
 
@@ -242,7 +235,7 @@ def write_metrics(
             written.latest[key] = max((s for s in (before, highest) if s is not None), default=None)
             yield _metric_rows(run, batch)
 
-    _write(destination, path, schemas.STORED_METRICS, batches(), written)
+    write_rows_of(destination, path, schemas.STORED_METRICS, batches(), written)
     return written
 
 
@@ -284,7 +277,7 @@ def write_logs(
     written = Written(None, Stored())
     table = normalize_logs(lines(), report, run.run_id)
     batches = (_with_more(run, batch, schemas.STORED_LOGS) for batch in table)
-    _write(destination, path, schemas.STORED_LOGS, batches, written)
+    write_rows_of(destination, path, schemas.STORED_LOGS, batches, written)
     return written
 
 
@@ -304,126 +297,7 @@ def _with_more(
     return pa.record_batch([columns[name] for name in declared.names], schema=declared.arrow())
 
 
-def write_medias(
-    client: Client,
-    destination: Destination,
-    place: tuple[str, str],
-    run: FoundRun,
-    keys: Sequence[str],
-    known: Mapping[str, Row],
-    *,
-    has_files: bool,
-    report: Report,
-    missing: list[str],
-) -> Written:
-    """Fetch the media of all steps, and the files that are not in the backup.
-
-    Args:
-        client: The server.
-        destination: The backup.
-        place: The folder of the project, and the name of the run's files in it.
-        run: The run.
-        keys: Its keys of media.
-        known: Files that are in the backup, by their paths on the server.
-        has_files: Fetch files.
-        report: Counts odd values.
-        missing: Gets what could not be fetched.
-    """
-    written = Written(None, Stored())
-    if not keys:
-        return written
-    payload = media_endpoint.fetch_media(client, run.source, keys)
-    rows = []
-    for item, more in media_endpoint.read_media(payload, keys, report):
-        rest = dict(more)
-        caption = rest.pop("caption", None) if isinstance(rest.get("caption"), str) else None
-        rows.append({**item, "caption": caption, "more": dump_text(rest)})
-    if has_files:
-        folder, file = place
-        paths = list(dict.fromkeys(row["path"] for row in rows if row["path"] is not None))
-        files = _fetch_files(client, destination, f"files/{folder}/{file}", run, paths, known)
-        for path, (pending, found) in zip(paths, files, strict=True):
-            if isinstance(found, SwanlabExportError):
-                missing.append(f"media {quote(path)}: {found.message}")
-            else:
-                written.files.append((pending, found | {"source": path}))
-    by_path = {found["source"]: found for _, found in written.files}
-    for row in rows:
-        found = by_path.get(row["path"], {})
-        row |= {
-            "project_id": run.source.project_id,
-            "run_id": run.run_id,
-            "file": found.get("path"),
-            "size_bytes": found.get("bytes"),
-            "sha256": found.get("sha256"),
-        }
-    batches = (_media_rows(some, report) for some in in_batches(rows, _ROWS_PER_BATCH))
-    path = run_object("medias", *place)
-    _write(destination, path, schemas.STORED_MEDIAS, batches, written)
-    return written
-
-
-def _media_rows(rows: list[Row], report: Report) -> pa.RecordBatch:
-    for row in rows:
-        for name in ("step", "item"):
-            row[name] = read_value(name, schemas.INT, row[name], report)
-    return build_rows(rows, schemas.STORED_MEDIAS)
-
-
-def _fetch_files(
-    client: Client,
-    destination: Destination,
-    folder: str,
-    run: FoundRun,
-    paths: Sequence[str],
-    known: Mapping[str, Row],
-) -> Iterator[tuple[Pending | None, Any]]:
-    """Download files concurrently, as objects named after their content; in order."""
-
-    def presign(some: list[str]) -> list[str]:
-        payload = media_endpoint.fetch_media_urls(client, run.source, some)
-        return metrics_endpoint.read_urls(payload, len(some))
-
-    def signed() -> Iterator[tuple[str, str | None]]:
-        for some in in_batches(paths, _URLS_PER_REQUEST):
-            new = [path for path in some if path not in known]
-            urls = dict(zip(new, presign(new), strict=True)) if new else {}
-            yield from ((path, urls.get(path)) for path in some)
-
-    def fetch(signed: tuple[str, str | None]) -> tuple[Pending | None, Any]:
-        path, url = signed
-        if url is None:
-            return None, known[path]
-        first = iter([url])
-        pending = destination.create(folder)
-        try:
-            for chunk in client.download(
-                lambda: next(first, None) or presign([path])[0], f"the file {quote(path)}"
-            ):
-                pending.write(chunk)
-            size, sha256 = pending.finish()
-        except OutputError:
-            pending.discard()
-            raise
-        except SwanlabExportError as error:
-            pending.discard()
-            return None, error
-        pending.path = f"{folder}/{sha256}{_extension(path)}"
-        return pending, {"path": pending.path, "bytes": size, "sha256": sha256}
-
-    return client.map(fetch, signed())
-
-
-def _extension(path: str) -> str:
-    """The extension of a file, where it is a plain one."""
-    extension = path.rpartition("/")[2].rpartition(".")
-    found = extension[2].lower() if extension[1] else ""
-    return (
-        f".{found}" if found.isascii() and found.isalnum() and len(found) < _EXTENSION_MAX else ""
-    )
-
-
-def _write(
+def write_rows_of(
     destination: Destination,
     path: str,
     declared: schemas.TableSchema,

@@ -17,6 +17,7 @@ from swanlab_export.api.connect import open_context
 from swanlab_export.backups import fetching
 from swanlab_export.backups.destination import open_destination, write_object
 from swanlab_export.backups.layout import RUN_TABLES, kept_folder, payload_path, run_object
+from swanlab_export.backups.media import write_medias
 from swanlab_export.backups.receipts import Receipt, Stored
 from swanlab_export.client import NotOfferedError
 from swanlab_export.errors import (
@@ -290,7 +291,7 @@ class _Unit:
 
         def medias() -> fetching.Written:
             missing: list[str] = []
-            written = fetching.write_medias(
+            written = write_medias(
                 context.client,
                 destination,
                 place,

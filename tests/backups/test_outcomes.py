@@ -1,0 +1,224 @@
+"""What can go wrong with a destination, a server or a name, and what then happens."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+import swanlab_export as se
+from swanlab_export.backups.destination import open_destination
+from swanlab_export.sandbox import Sandbox, parse_faults
+
+if TYPE_CHECKING:
+    from backup_support import Nights
+
+    from swanlab_export.sandbox.living import LivingData
+
+if sys.platform != "win32":
+    import resource
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Change what the format file says."""
+    path = folder / "swanlab-backup.json"
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | changes))
+
+
+def test_a_backup_of_another_server_is_refused(ended: Nights) -> None:
+    """Each server has a backup of its own; both are named, and nothing is asked."""
+    rewrite(ended.folder, host="https://api.swanlab.cn")
+    with pytest.raises(
+        se.UsageError, match=r"of https://api.swanlab.cn, not of http://127"
+    ) as info:
+        ended.run()
+    assert info.value.exit_code == 2
+    assert ended.sandbox.requests == []
+
+
+def test_a_newer_format_is_refused(ended: Nights) -> None:
+    """What a later version wrote is not touched."""
+    rewrite(ended.folder, format=2)
+    with pytest.raises(se.UsageError, match="in format 2, and this version reads format 1"):
+        ended.run()
+
+
+def test_a_lock_that_is_held_is_named(ended: Nights) -> None:
+    """A second backup into the same folder ends at once, and says who writes there."""
+    with (
+        open_destination(ended.folder).lock(),
+        pytest.raises(se.IncompleteError, match=r"another backup writes to .*: process \d+ on "),
+    ):
+        ended.run()
+    assert ended.run() == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are of Unix")
+def test_a_full_disk_ends_the_backup_and_loses_nothing(world: LivingData, ended: Nights) -> None:
+    """The error is about the disk, exit 1; with room again, the next backup is complete."""
+    before = ended.objects("tables")
+    world.start("three")
+    world.log_many("three", 1500, "loss")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
+    try:
+        with pytest.raises(se.OutputError, match="the file would be larger than is allowed"):
+            ended.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ended.objects("tables") == before
+    assert ended.objects("state/tmp") == {}
+    assert ended.run() == {"three": ("whole", "new")}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="where nobody may write is of Linux")
+def test_a_destination_that_cannot_be_written_is_named(nights: Nights) -> None:
+    """Exit 1, with the folder and the reason."""
+    with pytest.raises(se.OutputError, match=r"'/proc/self/backup/state/lock\.json' cannot be"):
+        se.backup(nights.api, to="/proc/self/backup")
+
+
+def test_a_clock_that_goes_back_keeps_snapshots_in_order(world: LivingData, ended: Nights) -> None:
+    """Names of snapshots rise with each backup, whatever the server's clock says."""
+    for hours in (-48, 30, -1000):
+        world.wait(hours=hours)
+        ended.run()
+    names = sorted(path.name for path in (ended.folder / "state" / "snapshots").iterdir())
+    manifests = [
+        orjson.loads((ended.folder / "state/snapshots" / name / "manifest.json").read_bytes())
+        for name in names
+    ]
+    assert [each["previous"] for each in manifests] == [None, *names[:-1]]
+
+
+def test_names_that_differ_in_case_alone_have_folders_of_their_own(
+    world: LivingData, nights: Nights
+) -> None:
+    """Projects and runs of such names do not meet, on no file system."""
+    world.add_project("Digits")
+    for project in ("lab-digits", "lab-Digits"):
+        for name in ("run", "RUN"):
+            world.start(f"{name}-{project}", project=project)
+            world.log(f"{name}-{project}", 0, loss=float(len(nights.sandbox.requests)))
+    world.start("a=1 ..~é", project="lab-digits")
+    world.log("a=1 ..~é", 0, loss=7.0)
+    assert len(nights.run()) == 5
+    files = [path.casefold() for path in nights.objects("tables")]
+    assert len(set(files)) == len(files)
+    assert not [path for path in files if "=" in path or "/.." in path]
+    assert nights.values("a=1 ..~é") == [7.0]
+    assert len({row["run_id"] for row in nights.table("metrics")}) == 5
+
+
+def test_a_project_that_is_renamed_keeps_its_folder(world: LivingData, ended: Nights) -> None:
+    """Its rows say the new name; a new project of the old name gets a folder of its own."""
+    before = ended.objects("tables/metrics")
+    world.rename_project("lab", "digits", "numbers")
+    world.add_project("digits", cuid="second")
+    world.start("three", project="second")
+    world.log("three", 0, loss=1.0)
+    assert ended.run() == {"three": ("whole", "new")}
+    after = ended.objects("tables/metrics")
+    assert after.keys() - before.keys() == {"tables/metrics/lab/digits~second/three.parquet"}
+    runs = ended.runs()
+    assert (runs["one"]["path"], runs["three"]["path"]) == ("lab/numbers/one", "lab/digits/three")
+    assert "/@lab/numbers/runs/one/chart" in runs["one"]["url"]
+    assert {row["path"] for row in ended.table("projects.parquet")} == {"lab/digits", "lab/numbers"}
+
+
+def test_a_run_that_moved_is_in_both_projects(world: LivingData, ended: Nights) -> None:
+    """It is gone from the one, with its data, and new in the other."""
+    world.add_project("archive")
+    world.move("one", "lab-archive")
+    report: Any = se.backup(ended.api, to=ended.folder)
+    assert set(zip(report["path"].to_pylist(), report["action"].to_pylist(), strict=True)) == {
+        ("lab/digits/one", "gone"),
+        ("lab/archive/one", "whole"),
+    }
+    rows = [row for row in ended.table("runs") if row["run_id"] == "one"]
+    gone = {row["project_id"]: row["backup.gone_at"] is not None for row in rows}
+    assert gone == {"lab-digits": True, "lab-archive": False}
+
+
+def test_a_slug_that_is_used_again_is_another_run(world: LivingData, ended: Nights) -> None:
+    """Runs are told apart by their ids."""
+    world.start("first", slug="best")
+    ended.run()
+    world.delete("first")
+    world.start("second", slug="best")
+    found = ended.run()
+    assert found["first"] == ("gone", "the server no longer has it")
+    assert found["second"] == ("whole", "new")
+    assert [row["slug"] for row in ended.runs().values()].count("best") == 2
+
+
+def test_one_run_that_fails_leaves_the_others(world: LivingData, ended: Nights) -> None:
+    """It is named with exit 5, its old data stay, and it is fetched the next night."""
+    for run_id in ("one", "two"):
+        world.log(run_id, 99, loss=0.5)
+    ended.sandbox.faults = parse_faults(["refuse=runs/one"])
+    with pytest.warns(se.SwanlabExportWarning, match="1 item left out: lab/digits/one: "):
+        found = ended.run()
+    assert {run_id: action for run_id, (action, _) in found.items()} == {
+        "one": "failed",
+        "two": "whole",
+    }
+    assert (len(ended.values("one")), len(ended.values("two"))) == (30, 31)
+    ended.sandbox.faults = parse_faults([])
+    assert ended.run() == {"one": ("whole", "the summary of 'loss' has changed")}
+
+
+def test_a_part_that_fails_leaves_the_rest_of_the_run(world: LivingData, ended: Nights) -> None:
+    """A file that cannot be had is named; the run is incomplete until a later night has it."""
+    world.show("one", "image", 9, b"new")
+    world.log("one", 99, loss=0.5)
+    ended.sandbox.faults = parse_faults(["gone=009-.*png"])
+    with pytest.warns(se.SwanlabExportWarning, match=r"media 'media/image/009-.*png': "):
+        ended.run()
+    assert len(ended.values("one")) == 31
+    files = [row["file"] is not None for row in ended.table("medias") if row["run_id"] == "one"]
+    assert files == [True, False]
+    assert ended.runs()["one"]["backup.complete"] is False
+    ended.sandbox.faults = parse_faults([])
+    assert ended.run() == {"one": ("whole", "a part was missing")}
+    downloads = [r for r in ended.sandbox.requests if r.path.endswith(".png")]
+    assert len(downloads) == 1  # what is there is not fetched again
+    assert ended.runs()["one"]["backup.complete"] is True
+
+
+def test_a_server_that_is_away_keeps_what_is_there(living: Sandbox, ended: Nights) -> None:
+    """Exit 6, and nothing is written."""
+    before = ended.objects()
+    living.stop()
+    with pytest.raises(se.UnavailableError) as info:
+        ended.run()
+    assert info.value.exit_code == 6
+    assert ended.objects() == before
+
+
+@pytest.mark.parametrize("generation", ["2.6", "2.8"])
+def test_older_servers_are_backed_up_as_far_as_they_tell(
+    world: LivingData, tmp_path: Path, generation: str
+) -> None:
+    """Points come from files per key; what a server does not offer is no failure."""
+    world.start("one")
+    world.log_many("one", 5, "loss", "acc")
+    world.print_line("one", "epoch 1")
+    world.wait(hours=1)
+    world.finish("one")
+    world.wait(days=1)
+    with (
+        Sandbox(world, generation=generation) as old,
+        se.connect(host=old.url, api_key=old.api_key, frame="arrow") as api,
+    ):
+        reports: list[Any] = [se.backup(api, to=tmp_path) for _ in range(2)]
+    assert reports[0]["error"].to_pylist() == [None]
+    assert reports[1].num_rows == 0
+    (receipt,) = (tmp_path / "state" / "receipts").rglob("one.json")
+    found = orjson.loads(receipt.read_bytes())
+    assert found["points"] == {"acc": 5, "loss": 5}
+    assert found["complete"] is True
+    assert len(found["missing"]) == (1 if generation == "2.6" else 0)
