@@ -26,6 +26,7 @@ _HELP = {
     "noranges": "noranges=1: downloads cannot be resumed",
     "relative-presign": "relative-presign=1: a presigned URL is a path on the API host",
     "no-timestamps": "no-timestamps=1: sampled points come without their times",
+    "seconds": "seconds=1: sampled points come with their times in seconds",
     "shard-count": "shard-count=1: the count of a log shard is that of its own lines",
     "strict-operators": "strict-operators=1: the filters GT, LT and NOT_CONTAIN are refused",
     "moving": "moving=grow|shrink: lists change between pages",
@@ -52,7 +53,7 @@ _CHOICES = {
 _EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
 _SWITCHES = (
     *("lenient", "nolength", "gzip", "noranges", "nulls"),
-    *("relative-presign", "no-timestamps", "shard-count", "strict-operators"),
+    *("relative-presign", "no-timestamps", "seconds", "shard-count", "strict-operators"),
 )
 
 

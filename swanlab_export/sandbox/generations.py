@@ -38,6 +38,15 @@ _UNTIL = {
 _SAMPLED_KEYS = {"2.8": 4, "3.1": 16}
 
 
+# Generations that keep TEXT media as texts, and not as files.
+_TEXTS_INSIDE = ("2.6", "2.8")
+
+
+def has_texts_inside(generation: str) -> bool:
+    """Whether TEXT media come as texts instead of the paths of files."""
+    return generation in _TEXTS_INSIDE
+
+
 def is_offered(endpoint: str, generation: str) -> bool:
     """Whether servers of ``generation`` have an endpoint such as ``GET /user/profile``."""
     since = _SINCE.get(endpoint, GENERATIONS[0])

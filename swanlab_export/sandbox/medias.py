@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import jsonify
 
 from swanlab_export.sandbox.access import refuse_left_out
+from swanlab_export.sandbox.generations import has_texts_inside
 from swanlab_export.sandbox.references import body_of, columns_of, data_run
 
 if TYPE_CHECKING:
@@ -59,9 +60,22 @@ def _items(
         refuse_left_out(state, run, "medias")
         wanted.setdefault(run, set()).add(ref["key"])
     return [
-        item
+        _show(state, run, item)
         for run, keys in wanted.items()
         if run is not None
         for item in state.data.media(run)
         if item["key"] in keys
     ]
+
+
+def _show(state: State, run: Run, item: dict[str, Any]) -> dict[str, Any]:
+    """An item as this generation of servers keeps it: older ones keep texts, not their files."""
+    if not has_texts_inside(state.generation):
+        return item
+    return item | {"data": [_text_of(state, run, path) for path in item["data"] or []]}
+
+
+def _text_of(state: State, run: Run, path: str) -> str:
+    is_text = isinstance(path, str) and path.endswith(".txt")
+    content = state.data.media_file(run, path) if is_text else None
+    return path if content is None else content.decode()

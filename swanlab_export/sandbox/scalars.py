@@ -54,6 +54,8 @@ def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], coun
     points = _compute_sample(state.data, run, key, count, x_key, x_type, asked)
     if points is not None and state.faults.has("no-timestamps"):
         points = [{"index": point["index"], "data": point["data"]} for point in points]
+    elif points is not None and state.faults.has("seconds"):
+        points = [point | {"timestamp": point["timestamp"] // 1000} for point in points]
     return None if points is None else {"key": key, "metrics": points}
 
 

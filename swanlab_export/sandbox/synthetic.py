@@ -25,6 +25,8 @@ _SHAPE = re.compile(r"n(\d{1,8})k(\d{1,3})")
 # How many runs each generated project has; ``bench`` has one for every shape that is asked for.
 _RUNS = {"bench": 0, "many40": 40, "list2000": 2000, "list100000": 100_000}
 _MANY_STEPS = 5000
+# What a run of ``bench`` logged as TEXT: as files where the server keeps them as files.
+_NOTES = ("The loss falls, slowly.", "It rises again: a smaller learning rate helps.")
 
 
 class SyntheticData(Data):
@@ -105,6 +107,32 @@ class SyntheticData(Data):
             return None
         shape = _SHAPE.fullmatch(run.run_id)
         return _points(int(shape[1]) if shape else _MANY_STEPS, key)
+
+    def media_keys(self, run: Run) -> list[str]:
+        """The media keys of a run."""
+        if not _is_generated(run):
+            return super().media_keys(run)
+        return sorted({item["key"] for item in self.media(run)})
+
+    def media(self, run: Run) -> list[dict[str, Any]]:
+        """What a run logged as media: one of ``bench`` two texts."""
+        if not _is_generated(run):
+            return super().media(run)
+        return [
+            {"key": "note", "step": step, "data": [_note_path(step)], "more": [{"caption": "note"}]}
+            for step in range(len(_NOTES) if _SHAPE.fullmatch(run.run_id) else 0)
+        ]
+
+    def media_file(self, run: Run, path: str) -> bytes | None:
+        """The bytes of a media file."""
+        if not _is_generated(run):
+            return super().media_file(run, path)
+        files = {_note_path(step): text.encode() for step, text in enumerate(_NOTES)}
+        return files.get(path)
+
+
+def _note_path(step: int) -> str:
+    return f"media/text/{step:03d}-0123abcd.txt"
 
 
 class _Runs(Sequence[Run]):

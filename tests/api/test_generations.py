@@ -13,6 +13,7 @@ from swanlab_export.sandbox import GENERATIONS, Sandbox, parse_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -259,6 +260,39 @@ def test_samples_without_timestamps(generation: str, servers: Servers) -> None:
         servers.sandboxes["3.1"].faults = parse_faults([])
         assert found["timestamp"].null_count == found.num_rows
         assert found.select(names).equals(metrics()(newest).select(names))
+
+
+@pytest.mark.parametrize("generation", ["2.8", "3.1"])
+def test_samples_with_times_in_seconds(generation: str, servers: Servers) -> None:
+    """Times that come in seconds are times of the same second."""
+    with servers.connect("3.1") as newest, servers.connect(generation, "seconds=1") as old:
+        found = metrics()(old)
+        servers.sandboxes["3.1"].faults = parse_faults([])
+        expected = metrics()(newest)
+    whole = [time.replace(microsecond=0) for time in expected["timestamp"].to_pylist()]
+    assert found["timestamp"].to_pylist() == whole
+    assert found.drop_columns(["timestamp"]).equals(expected.drop_columns(["timestamp"]))
+
+
+def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:
+    """TEXT media of older servers hold their text, and of newer ones the path of a file."""
+    texts = ["The loss falls, slowly.", "It rises again: a smaller learning rate helps."]
+    for generation in ("2.8", "3.1"):
+        with (
+            Sandbox(generation=generation, synthetic=True) as sandbox,
+            se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow") as api,
+        ):
+            folder = tmp_path / generation
+            run = "synthetic/bench/n10k1"
+            found = api.run.medias(run, keys="note", all=True, download=folder).to_pylist()
+            at_step = api.run.medias(run, keys="note", step=1).to_pylist()
+        assert [row["caption"] for row in found] == ["note", "note"]
+        if generation == "2.8":
+            assert [row["text"] for row in [*found, *at_step]] == [*texts, texts[1]]
+            assert {row[name] for row in found for name in ("path", "url", "file")} == {None}
+        else:
+            assert [row["text"] for row in [*found, *at_step]] == [None] * 3
+            assert [(folder / row["file"]).read_text() for row in found] == texts
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
