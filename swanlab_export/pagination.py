@@ -211,13 +211,13 @@ class Pages:
                 self._leave_out(numbers, page, read)
                 continue
             items, total, _ = page
+            count, before = len(items), len(read.found) + read.left_out
             read.totals.append(total)
-            bar.add(len(items))
-            before = len(read.found) + read.left_out
+            bar.add(count)
             yield from self._new(items, read, seen)
-            read.empty_pages += not items
+            read.empty_pages += not count
             has_new = len(read.found) + read.left_out > before
-            read.has_ended = read.empty_pages > _EMPTY_PAGES_MAX or not (has_new or not items)
+            read.has_ended = read.empty_pages > _EMPTY_PAGES_MAX or not (has_new or not count)
 
     def _leave_out(self, numbers: list[int], error: SwanlabExportError, read: _Read) -> None:
         """Leave out the items of some of the smallest pages."""
@@ -231,7 +231,10 @@ class Pages:
         self._partial.fail([f"{self._title} {first} to {last} of the list"], error, self._title)
 
     def _new(self, items: list[Any], read: _Read, seen: set[Any]) -> Iterator[Any]:
-        for item in items:
+        # Taken out of the list: runs with large profiles are not held together with the next page.
+        items.reverse()
+        while items:
+            item = items.pop()
             identity = self._identify(item)
             is_new = identity not in seen
             seen.add(identity)

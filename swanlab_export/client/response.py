@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from contextlib import suppress
@@ -68,18 +69,16 @@ def read_response(response: requests.Response, most_bytes: int) -> Response:
         TooLargeError: Its body is larger than ``most_bytes``.
         requests.RequestException: Its body did not come, or not to its end.
     """
-    parts: list[bytes] = []
-    size_bytes = 0
+    body = io.BytesIO()  # gives its bytes away without a copy of them
     try:
         for part in response.iter_content(_CHUNK_BYTES):
-            parts.append(part)
-            size_bytes += len(part)
-            if size_bytes > most_bytes:
+            body.write(part)
+            if body.tell() > most_bytes:
                 raise TooLargeError
     finally:
         # The connection of a response that was not read to its end is closed, too.
         response.close()
-    return Response(response.status_code, response.url, response.headers, b"".join(parts))
+    return Response(response.status_code, response.url, response.headers, body.getvalue())
 
 
 def header_text(headers: Mapping[str, str], name: str) -> str:

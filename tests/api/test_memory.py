@@ -121,6 +121,10 @@ def serve_large(asked: Asked) -> bytes | None:
     ids=["large runs", "large runs, raw", "summaries", "summaries, raw"],
 )
 def test_large_responses_are_not_held_together(words: list[str], tmp_path: Path) -> None:
-    """180 MB of runs, and the summaries of 2,000 runs with 50 keys, take less than 400 MB."""
+    """180 MB of runs, and the summaries of 2,000 runs with 50 keys, take less than 220 MB.
+
+    A page of 30 MB is there three times while it is read: as it came, as the parser copies it, and
+    as what it says.
+    """
     with RawServer(serve_large) as server:
-        assert peak_mb(server, tmp_path, *words) < 400
+        assert peak_mb(server, tmp_path, *words) < 220
