@@ -210,7 +210,7 @@ def filter_(
     type=int,
     default=SAMPLE_MAX,
     show_default=True,
-    help="Points per key at most, without NaN and infinite ones.",
+    help="Points per key at most. NaN and infinite ones are left out: only --all has them.",
 )
 @click.option("--all", is_flag=True, help="Every point, instead of a sample.")
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
