@@ -168,8 +168,6 @@ class _Numbers(ticker.Formatter):
 def _label(number: float, digits: int) -> str:
     if abs(number) < _LONG and number.is_integer():
         return f"{number + 0.0:,.0f}"
-    if abs(number) < _LONG:
-        digits = min(17, digits + len(f"{abs(number):.0f}") - 1)
     return f"{number:,.{digits}g}"
 
 

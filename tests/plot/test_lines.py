@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from points import line, metrics, runs_of
 
 from swanlab_export import schemas
@@ -178,6 +176,9 @@ def test_lines_do_not_depend_on_how_points_arrive() -> None:
     assert whole.points().shape[1] < 20_000
 
 
+KINDS = ["even", "still", "repeated", "back and forth", "tiny", "late", "ending"]
+
+
 def places(kind: str, count: int) -> NDArray[np.float64]:
     """Axes of many kinds."""
     steps = np.random.default_rng(count).integers(0, 3, count)
@@ -188,20 +189,23 @@ def places(kind: str, count: int) -> NDArray[np.float64]:
         "back and forth": np.tile([0.0, 1.0, -1e300, 1e300], count)[:count],
         "tiny": np.cumsum(steps) * 5e-324,
         "late": np.r_[np.zeros(count - 1), 1.0],
+        "ending": np.minimum(np.arange(count) * 1.0, count // 2),
     }
     return np.asarray(found[kind], np.float64)
 
 
-@pytest.mark.parametrize("kind", ["even", "still", "repeated", "back and forth", "tiny", "late"])
-@given(
-    y=st.lists(st.floats(-9, 9) | st.just(NAN), min_size=1, max_size=400), bins=st.integers(2, 40)
-)
-@settings(max_examples=25, deadline=None)
-def test_downsampling_keeps_ends_and_extremes(kind: str, y: list[float], bins: int) -> None:
-    """On every axis the ends, the lowest and the highest value are left, and few others."""
-    points = np.vstack([places(kind, len(y)), y])
-    left = downsample(points, bins)
-    assert left.shape[1] <= 6 * bins + 2
-    np.testing.assert_array_equal(left[:, [0, -1]], points[:, [0, -1]])
-    if not np.isnan(y).all():
-        assert (np.nanmin(left[1]), np.nanmax(left[1])) == (np.nanmin(y), np.nanmax(y))
+@pytest.mark.parametrize("kind", KINDS)
+def test_downsampling_keeps_ends_extremes_and_gaps(kind: str) -> None:
+    """On every axis the ends, the lowest and the highest value are left, a gap, and few others."""
+    random = np.random.default_rng(0)
+    for gaps in (0.0, 0.002, 0.9, 1.0) * 25:
+        y = random.normal(size=int(random.integers(1, 2000)))
+        y[random.random(len(y)) < gaps] = NAN
+        points = np.vstack([places(kind, len(y)), y])
+        bins = int(random.integers(2, 200))
+        left = downsample(points, bins)
+        assert left.shape[1] <= 6 * bins + 2
+        np.testing.assert_array_equal(left[:, [0, -1]], points[:, [0, -1]])
+        assert np.isnan(left[1]).any() == np.isnan(y).any()
+        if not np.isnan(y).all():
+            assert (np.nanmin(left[1]), np.nanmax(left[1])) == (np.nanmin(y), np.nanmax(y))

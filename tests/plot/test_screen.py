@@ -19,8 +19,6 @@ from swanlab_export.plot import PlotOptions, draw_picture, print_plot
 from swanlab_export.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from swanlab_export.tables import Table
 
 NAN = float("nan")
@@ -189,9 +187,18 @@ def test_whatever_can_be_logged_can_be_drawn(points: list[Point], is_log_scale: 
 EXTREMES = [1.7976931348623157e308, -1e308, 5e-324, 1e-310, -0.0, 0.0, 1e90, 1.0]
 
 
-@pytest.mark.parametrize("draw", [screen, lambda table: draw_picture(table, ".png", Report())])
-def test_the_largest_and_smallest_numbers(draw: Callable[[Table], Any]) -> None:
+@pytest.mark.parametrize("log_scale", [False, True])
+@pytest.mark.parametrize("kind", ["terminal", "picture"])
+def test_the_largest_and_smallest_numbers(kind: str, log_scale: bool) -> None:
     """Numbers at the ends of what a float holds are drawn, or left out, on both axes."""
+    plot = PlotOptions(log_scale=log_scale)
+
+    def draw(table: Table) -> None:
+        if kind == "terminal":
+            print_plot(table, io.StringIO(), Report(), plot)
+        else:
+            draw_picture(table, ".png", Report(), plot)
+
     for values in (EXTREMES, EXTREMES[:1], EXTREMES[2:4], EXTREMES[4:6]):
         draw(metrics(line(values)))
         draw(metrics(line(values), x=pa.array(values, schemas.FLOAT), x_axis="huge"))
