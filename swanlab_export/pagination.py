@@ -537,7 +537,11 @@ def _kind(value: Any) -> str:
 
 
 def in_batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """Cut a stream into lists of at most ``size``."""
+    """Cut a stream into lists of at most ``size``.
+
+    >>> list(in_batches("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

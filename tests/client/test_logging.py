@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 
 import pytest
@@ -21,6 +22,8 @@ def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.DEBUG)
 
     def respond(asked: Asked) -> bytes | None:
+        if asked.path == "/api/thing":
+            time.sleep(0.05)
         return reply_login(asked) or reply(200, b"[1]")
 
     with RawServer(respond) as server, server.client() as client:
@@ -34,6 +37,7 @@ def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
         f"GET {server.url}/file: 200",
     ]
     assert ours[1].endswith(" ms, 3 bytes, generation 2.6+")
+    assert 50 <= int(ours[1].split(" in ")[1].split(" ms")[0]) < 5000
     assert ours[2].endswith(" ms, generation 2.6+")
     assert any(record.name == "urllib3.connectionpool" for record in caplog.records)
     for secret in (KEY, SID, "signature-one", "signature-two"):

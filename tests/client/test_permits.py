@@ -47,6 +47,32 @@ def test_requests_between_the_pieces_of_a_download() -> None:
             assert client.send(GET) == {}
 
 
+@pytest.mark.timeout(20)
+def test_a_download_that_is_read_again_lends_nothing() -> None:
+    """Once more of a file is read, its permit is in use, however long the server takes."""
+    order: list[str] = []
+
+    def slow(asked: Asked) -> bytes | None:
+        if asked.path != "/file":
+            order.append(asked.path)
+            return respond(asked)
+        whole = reply(200, BODY)
+        asked.socket.sendall(whole[:-1000])
+        time.sleep(0.9)  # longer than it takes until the permit of an unread file is lent
+        order.append("the end of the file")
+        return whole[-1000:]
+
+    with RawServer(slow) as server, server.client(jobs=1) as client:
+        client.send(GET)
+        chunks = iter(client.download(lambda: f"{server.url}/file", "the file"))
+        next(chunks)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(client.send, Request("GET", "/other"))
+            assert sum(map(len, chunks)) > 0
+            assert other.result() == {}
+    assert order[2:] == ["the end of the file", "/api/other"]
+
+
 def test_permits_bound_the_active_requests() -> None:
     """Eight threads with two permits never have three requests active."""
     now, most = 0, 0

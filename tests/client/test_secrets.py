@@ -147,8 +147,8 @@ def test_old_sessions_are_redacted_too() -> None:
 def test_secrets_in_every_form() -> None:
     """Secrets are found in JSON, URLs and HTML; the longest first; an empty one is none."""
     redact = Redactor(["", "a&b", "x a&b y"]) | ['q"é']
-    text = 'a&b a%26b a&amp;b "q\\"\\u00e9" q\\"é q%22%C3%A9 x a&b y x+a%26b+y z'
-    assert redact(text) == '••• ••• ••• "•••" ••• ••• ••• ••• z'
+    text = 'a&b a%26b a&amp;b "q\\"\\u00e9" q\\"é q%22%C3%A9 x a&b y x+a%26b+y x%20a%26b%20y z'
+    assert redact(text) == '••• ••• ••• "•••" ••• ••• ••• ••• ••• z'
     assert Redactor()("nothing") == "nothing"
 
 
