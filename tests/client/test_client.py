@@ -198,6 +198,24 @@ def test_transient_failures_are_repeated(
     assert caught.value.status == status
 
 
+def test_a_failure_says_why_in_the_words_of_the_server(
+    server: responses.RequestsMock, client: Client
+) -> None:
+    """The detail of a 500 may be the only thing that says what is wrong."""
+    log_in(server)
+    words = {
+        "status": 500,
+        "code": "STS_Error",
+        "message": "failed",
+        "detail": "Invalid storage type",
+    }
+    server.get(f"{HOST}/api/thing", status=500, json=words)
+    said = r"'failed' \(code 'STS_Error', detail 'Invalid storage type'\)"
+    with pytest.raises(UnavailableError, match=said) as caught:
+        client.send(GET)
+    assert caught.value.code == "STS_Error"
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
