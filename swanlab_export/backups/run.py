@@ -160,6 +160,8 @@ def backup(
     if instance and given:
         raise UsageError(f"{argument('instance', True)} is everything: leave out paths")
     accepted = [accept_smaller] if isinstance(accept_smaller, str) else list(accept_smaller)
+    for path in (*given, *accepted):
+        api.context.client.settings.check_page(path)
     wish = Wish(
         Scope.parse(given, is_instance=instance),
         read_where(where, api.context.now_ms()) if where else (),

@@ -32,6 +32,8 @@ CALLS: dict[str, Callable[[Any, str], Any]] = {
     "run medias": lambda api, page: api.run.medias(page, keys="x"),
     "run logs": lambda api, page: api.run.logs(page),
     "run export-logs": lambda api, page: api.run.export_logs(page),
+    "backup": lambda api, page: se.backup(api, to="unused", paths=page),
+    "backup of a smaller run": lambda api, page: se.backup(api, to="unused", accept_smaller=page),
     "self-hosted list-projects": lambda api, page: api.self_hosted.list_projects(workspace=page),
 }
 
