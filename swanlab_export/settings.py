@@ -339,8 +339,8 @@ def find_local(host: str | None, environ: Mapping[str, str]) -> str | None:
     return named if named == SANDBOX or is_backup else None
 
 
-def find_backup(local: str) -> Path | None:
-    """The folder of ``backup:FOLDER``; None for the sandbox.
+def find_backup(local: str) -> Path | str | None:
+    """The folder of ``backup:FOLDER``, or the URL of ``backup:s3://…``; None for the sandbox.
 
     Raises:
         UsageError: There is no such folder.
@@ -350,7 +350,7 @@ def find_backup(local: str) -> Path | None:
         return None
     name = argument("host", local)
     if "://" in folder:
-        raise UsageError(f"{name}: only backups in local folders are served")
+        return folder.strip()
     try:
         path = Path(folder.strip()).expanduser()
         is_there = path.is_dir()

@@ -19,6 +19,8 @@ from swanlab_export.api.users import Users
 from swanlab_export.api.workspaces import Workspaces
 from swanlab_export.client import Client
 from swanlab_export.errors import UsageError
+from swanlab_export.files.store_objects import StoreObjects
+from swanlab_export.files.stores import parse_store_url
 from swanlab_export.limits import (
     JOBS,
     JOBS_MAX,
@@ -59,6 +61,7 @@ def connect(
     retries: int = ...,
     max_response: float = ...,
     progress: bool = ...,
+    store_options: Mapping[str, str] | None = ...,
 ) -> Api[pd.DataFrame]: ...
 @overload
 def connect(
@@ -71,6 +74,7 @@ def connect(
     retries: int = ...,
     max_response: float = ...,
     progress: bool = ...,
+    store_options: Mapping[str, str] | None = ...,
 ) -> Api[pa.Table]: ...
 @overload
 def connect(
@@ -83,6 +87,7 @@ def connect(
     retries: int = ...,
     max_response: float = ...,
     progress: bool = ...,
+    store_options: Mapping[str, str] | None = ...,
 ) -> Api[pl.DataFrame]: ...
 @overload
 def connect(
@@ -95,6 +100,7 @@ def connect(
     retries: int = ...,
     max_response: float = ...,
     progress: bool = ...,
+    store_options: Mapping[str, str] | None = ...,
 ) -> Api[Iterator[pa.RecordBatch]]: ...
 def connect(
     *,
@@ -106,6 +112,7 @@ def connect(
     retries: int = RETRIES,
     max_response: float = MAX_RESPONSE_MB,
     progress: bool = False,
+    store_options: Mapping[str, str] | None = None,
 ) -> Api[Any]:
     """Connect to a SwanLab server; nothing is sent before the first call.
 
@@ -122,6 +129,8 @@ def connect(
         retries: How often a request that failed for a transient reason is repeated.
         max_response: How large a response of the API may be, decompressed, in MB.
         progress: Show progress bars, in a terminal or notebook.
+        store_options: Options of the object store of ``backup:s3://bucket/prefix``, such as
+            ``{"endpoint": "https://…"}``; its keys are read from the environment.
 
     Raises:
         AuthenticationError: There is no key for the host.
@@ -144,6 +153,7 @@ def connect(
             timeout_s=timeout,
             retries=retries,
             max_response_mb=max_response,
+            store_options=store_options,
         )
     )
     for warning in context.client.settings.warnings:
@@ -165,6 +175,7 @@ def open_context(
     retries: int = RETRIES,
     max_response_mb: float = MAX_RESPONSE_MB,
     on_wait: Callable[[str], None] | None = None,
+    store_options: Mapping[str, str] | None = None,
 ) -> Iterator[Context]:
     """Open a context on a server; one for the sandbox or for a backup is started here."""
     if not 1 <= jobs <= JOBS_MAX:
@@ -178,7 +189,7 @@ def open_context(
     if not 0 < max_response_mb < inf:
         raise UsageError(f"{argument('max_response')} is more than 0 MB")
     with (
-        _settings(host, api_key) as settings,
+        _settings(host, api_key, store_options) as settings,
         Client(
             settings,
             jobs=jobs,
@@ -192,8 +203,12 @@ def open_context(
 
 
 @contextmanager
-def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
+def _settings(
+    host: str | None, api_key: str | None, store_options: Mapping[str, str] | None
+) -> Iterator[Settings]:
     local = find_local(host, os.environ)
+    if store_options and "://" not in (local or ""):
+        raise UsageError(f"{argument('store_options')} is for a host such as backup:s3://bucket/x")
     if local is None:
         yield load_settings(host, api_key, environ=os.environ, cwd=current_folder())
         return
@@ -205,7 +220,9 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
     except ImportError:
         raise UsageError(f"{argument('host', local)} needs Flask: pip install flask") from None
     try:
-        sandbox = Sandbox(folder)
+        sandbox = Sandbox(
+            _ServedStore(folder, store_options) if isinstance(folder, str) else folder
+        )
     except DatasetError as error:
         raise UsageError(f"{argument('host', local)}: {error}") from None
     with sandbox:
@@ -216,6 +233,23 @@ def _settings(host: str | None, api_key: str | None) -> Iterator[Settings]:
             key_source=argument("api_key") if api_key else "",
             has_any_port=True,
         )
+
+
+class _ServedStore:
+    """The objects of a backup in a store, as the sandbox reads them."""
+
+    def __init__(self, url: str, options: Mapping[str, str] | None) -> None:
+        found = parse_store_url(url, options, called="host", is_prefix=True)
+        self._objects = StoreObjects(str(found), found.options)
+        self.read = self._objects.read
+        self.open = self._objects.open
+
+    def __repr__(self) -> str:
+        return str(self._objects)
+
+    def list(self, prefix: str) -> list[str]:
+        """The paths of the objects below a prefix."""
+        return [entry.path for entry in self._objects.list(prefix)]
 
 
 class Api(Doctor[F]):

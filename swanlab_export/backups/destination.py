@@ -14,13 +14,14 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import IO, TYPE_CHECKING, Protocol, Self
 
 import orjson
 
 from swanlab_export.backups.layout import LOCK_FILE, TEMPORARY
 from swanlab_export.errors import IncompleteError, UsageError
 from swanlab_export.files.atomic import output_errors, replace
+from swanlab_export.files.store_objects import Entry
 from swanlab_export.files.stores import is_store_url, parse_store_url
 from swanlab_export.messages import argument, quote
 
@@ -38,14 +39,6 @@ if TYPE_CHECKING:
 _BUFFER_BYTES = 1 << 20
 # Where the byte lies that is locked: behind what the lock file says, which stays readable.
 _LOCKED_BYTE = 1 << 20
-
-
-class Entry(NamedTuple):
-    """An object that is there; ``version`` changes whenever it is written."""
-
-    path: str
-    size: int
-    version: str
 
 
 class Pending(Protocol):

@@ -18,10 +18,11 @@ from swanlab_export.pagination import in_batches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swanlab_export.backups.destination import Destination, Entry
+    from swanlab_export.backups.destination import Destination
     from swanlab_export.backups.index import Index
     from swanlab_export.backups.receipts import Receipt
     from swanlab_export.backups.unit import ProjectPlace
+    from swanlab_export.files.store_objects import Entry
 
 SCHEMAS = {
     "runs": schemas.STORED_RUNS,

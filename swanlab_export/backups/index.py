@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swanlab_export import schemas
-from swanlab_export.backups.destination import Entry
 from swanlab_export.backups.layout import index_path
 from swanlab_export.backups.receipts import Receipt
+from swanlab_export.files.store_objects import Entry
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:

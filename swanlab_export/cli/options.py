@@ -258,7 +258,7 @@ _OPTIONS = (
         "store_option",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Of the object store of --save s3://BUCKET/NAME, such as endpoint=URL; again for more. "
+        help="Of the object store of an s3:// URL, such as endpoint=URL; again for more. "
         "Keys are read from the environment.",
     ),
     _shared("--csv-bom", is_flag=True, help="Begin a .csv or .tsv file so that Excel reads UTF-8."),

@@ -109,6 +109,7 @@ def connected(
                 max_response_mb=shared.max_response,
                 # With --debug, the log has it.
                 on_wait=None if shared.quiet or shared.debug else say,
+                store_options=_host_options(shared),
             ) as context,
         ):
             for warning in context.client.settings.warnings:
@@ -132,6 +133,15 @@ def printing(shared: Shared, name: str, *, destination: str = "") -> Iterator[Co
         output = CommandOutput(shared, name, {}, {}, destination=destination)
         yield output
         output.show_report()
+
+
+def _host_options(shared: Shared) -> dict[str, str] | None:
+    """The options of the store whose backup is served."""
+    if "://" not in (find_local(shared.host, os.environ) or ""):
+        return None
+    from swanlab_export.files import parse_store_options
+
+    return parse_store_options(shared.store_option)
 
 
 @contextmanager
@@ -203,7 +213,8 @@ class CommandOutput:
         self._report = Report()
         self._plot = PlotOptions.parse(**plot)
         self.color_by = self._plot.color_by
-        if shared.store_option and "://" not in f"{shared.save} {destination}":
+        local = find_local(shared.host, os.environ) or ""
+        if shared.store_option and "://" not in f"{shared.save} {destination} {local}":
             raise UsageError(
                 f"{argument('store_option')} is for object stores, such as s3://BUCKET/NAME"
             )

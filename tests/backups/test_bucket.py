@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib import parse
 
 import pytest
+from click.testing import CliRunner
 from object_stores import BUCKET, KEY, SECRET, Store, serve
 from raw_server import RawServer, reply
 
 import swanlab_export as se
 from swanlab_export.backups.destination import open_destination, write_object
+from swanlab_export.cli.main import root
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +82,39 @@ def test_a_bucket_holds_what_a_folder_holds(
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_a_backup_in_a_store_is_served(store: Store, api: se.Api[pa.Table]) -> None:
+    """Commands read a backup in a store as they read the server, by ranges of its objects."""
+    se.backup(api, to=URL, paths=PROJECT)
+    run = f"{PROJECT}/{api.run.list(PROJECT)['run_id'][0].as_py()}"
+    with se.connect(host=f"backup:{URL}", frame="arrow") as stored_api:
+        for served, expected in (
+            (stored_api.run.list(PROJECT), api.run.list(PROJECT)),
+            (
+                stored_api.run.metrics(run, keys="*", all=True),
+                api.run.metrics(run, keys="*", all=True),
+            ),
+        ):
+            assert served.drop(["url"] if "url" in served.column_names else []).equals(
+                expected.drop(["url"] if "url" in expected.column_names else [])
+            )
+    status = CliRunner().invoke(root, ["backup", "status", URL, "--format", "jsonl"])
+    assert (status.exit_code, '"path":"vision-team/segmentation"' in status.stdout) == (0, True)
+    verified = CliRunner().invoke(root, ["backup", "verify", URL, "--read", "all"])
+    assert (verified.exit_code, verified.stdout) == (0, "[]\n"), verified.stderr
+
+
+def test_options_reach_the_store_of_a_host(
+    store: Store, api: se.Api[pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options that are not in the environment are given with the host, too."""
+    se.backup(api, to=URL, paths=PROJECT)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    option = ["--store-option", f"endpoint={store.endpoint}"]
+    words = ["api", "run", "list", PROJECT, "--format", "jsonl", "--host", f"backup:{URL}"]
+    result = CliRunner().invoke(root, [*words, *option])
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 5), result.stderr
 
 
 def test_nothing_new_writes_a_manifest_and_nothing_else(

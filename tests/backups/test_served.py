@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_served(about: str | None, said: str, tmp_path: 
     [
         (r"backup:C:\nowhere", r"there is no folder 'C:\nowhere'"),
         ("backup:8000", "if a server is meant, write https://backup:8000"),
-        ("backup:s3://bucket/x", "only backups in local folders"),
+        ("backup:s3://key:secret@bucket/x", "keys are read from the environment"),
         ("backup:~nobody-of-that-name/x", "there is no folder"),
     ],
 )
