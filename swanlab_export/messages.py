@@ -72,7 +72,8 @@ def printable(text: str) -> str:
     >>> printable("a\tb")
     'a\\tb'
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    start = text[: _QUOTED_MAX + 1]
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in start)
     return shown if len(shown) <= _QUOTED_MAX else f"{shown[:_QUOTED_MAX]}…"
 
 

@@ -85,8 +85,9 @@ def read_export(
         for text in _chain(rest, blocks):
             if not text.endswith(b"\n"):
                 _check_last_line(before + text, header)
-            before = text
             block = parse(text)
+            before = _last_lines(text)
+            del text  # a block is large, and need not wait for the next one
             if block.num_rows:
                 order.add(block.column(0))
                 yield block
@@ -231,12 +232,13 @@ def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) 
             continue
         text = b"".join(held)
         end = _last_line_end(text)
-        if end:
-            yield text[:end]
-            wanted = min(2 * wanted, _BLOCK_BYTES)
-        elif size > _LINE_BYTES_MAX:
+        if not end and size > _LINE_BYTES_MAX:
             raise ServerError(f"the exported file has no lines: {quote(_start(text))}")
         held, size = [text[end:]], len(text) - end
+        if end:
+            text = text[:end]  # nothing else of it is kept meanwhile
+            yield text
+            wanted = min(2 * wanted, _BLOCK_BYTES)
     text = b"".join(held)
     if text and must_end_line() and not text.endswith(b"\n"):
         raise IncompleteError("the download ended in the middle of a line")
@@ -286,6 +288,12 @@ def _header_end(text: bytes) -> int:
         if quotes % 2 == 0:
             return start
     return 0
+
+
+def _last_lines(text: bytes) -> bytes:
+    """Return the last lines of a block, as many as a first block has."""
+    cut = len(text) - _FIRST_BLOCK_BYTES
+    return text if cut <= 0 else text[text.find(b"\n", cut) + 1 :]
 
 
 def _check_last_line(text: bytes, header: list[str]) -> None:

@@ -10,15 +10,24 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner, Result
 from systems import needs_posix
 
 from swanlab_export import connect
+from swanlab_export.api.connect import Api
+from swanlab_export.api.context import Context
+from swanlab_export.api.outputs import FrameOutput
+from swanlab_export.cli.main import root
+from swanlab_export.client import Client
+from swanlab_export.errors import SwanlabExportError
 from swanlab_export.sandbox import Sandbox, parse_faults
+from swanlab_export.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +55,7 @@ def fresh(server: Sandbox) -> None:
 
 
 class Shell:
-    """Runs the command line in a folder of its own, with an old file in it."""
+    """Runs commands that save into a folder of its own, with an old file in it."""
 
     def __init__(self, server: Sandbox, folder: Path) -> None:
         self.server = server
@@ -59,15 +68,21 @@ class Shell:
         access = ["--host", self.server.url, "--api-key", KEY, "--debug"]
         return [sys.executable, "-m", "swanlab_export", "api", *words, *access]
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> Result:
         """Run a command, and check that it gives nothing away."""
-        done = subprocess.run(
-            self.words(*words, "--save", str(self.file)),
-            cwd=self.folder, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done = CliRunner().invoke(root, [*self.words(*words, "--save", str(self.file))[3:]])
         self.check_secrets(done.stdout + done.stderr)
         assert self.server.leaks == []
         return done
+
+    def save(self, *, retries: int = 5) -> None:
+        """Save all points of a key as Python does, but without a wait between attempts."""
+        client = Client(
+            Settings(self.server.url, self.server.url, KEY), retries=retries, sleep=lambda _: None
+        )
+        with client:
+            api = Api(Context(client), FrameOutput("arrow"), client.close)
+            api.using(save=self.file).run.metrics(RUN, keys="loss", all=True)
 
     def check_secrets(self, said: str) -> None:
         """No key, session or signature in what was printed or saved."""
@@ -119,15 +134,15 @@ PASSING = [
 def test_faults_that_pass_leave_no_trace(words: list[str], shell: Shell) -> None:
     """A fault that passes ends in the whole table."""
     shell.server.faults = parse_faults(words)
-    done = shell.run(*METRICS)
-    assert done.returncode == 0, done.stderr
+    shell.save()
+    assert shell.server.leaks == []
     assert shell.rows() == STEPS
 
 
 LASTING = [
     (["cut=length"], 5, "bytes arrived"),
     (["cut=chunked"], 5, "bytes arrived"),
-    (["cut=neither"], 5, ""),
+    (["cut=neither"], 5, "middle of a line"),
     (["500=1", "where=house"], 6, "500"),
     (["502=1", "where=house"], 6, "502"),
     (["reset=1", "where=export"], 6, "connection"),
@@ -154,10 +169,22 @@ def test_faults_that_last_are_errors(
 ) -> None:
     """A fault that lasts ends in an error of its kind, and in no file."""
     shell.server.faults = parse_faults(words)
-    done = shell.run(*METRICS, "--retries", "1")
-    assert done.returncode == exit_code, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert said in done.stderr
+    with pytest.raises(SwanlabExportError, match=said) as error:
+        shell.save(retries=1)
+    assert error.value.exit_code == exit_code
+    shell.check_secrets("".join(traceback.format_exception(error.value)))
+    assert shell.server.leaks == []
+    assert shell.is_untouched()
+
+
+def test_the_command_line_says_what_lasts(shell: Shell) -> None:
+    """The last line, but for hints, is the error, and no word of it is a secret."""
+    shell.server.faults = parse_faults(["html=1", "where=house"])
+    done = shell.run(*METRICS, "--retries", "0")
+    assert done.exit_code == 1
+    said = [line for line in done.stderr.splitlines() if not line.startswith("hint: ")]
+    assert said[-1].startswith("error: ")
+    assert "text/html" in said[-1]
     assert shell.is_untouched()
 
 
@@ -165,7 +192,7 @@ def test_a_word_among_values_is_one_odd_value(shell: Shell) -> None:
     """A word in the exported file is null in its row, and a warning quotes it; no row is lost."""
     shell.server.faults = parse_faults(["csv=text"])
     done = shell.run(*METRICS)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert "1 value of step is not of its type" in done.stderr
     assert shell.rows() == STEPS
 
@@ -176,29 +203,29 @@ def test_raw_exports_are_whole_or_an_error(fault: str, shell: Shell) -> None:
     shell.file = shell.folder / "out.json"
     shell.server.faults = parse_faults([fault])
     (shell.folder / "out.parquet").rename(shell.file)
-    assert shell.run(*METRICS, "--raw", "--retries", "1").returncode == 5
+    assert shell.run(*METRICS, "--raw", "--retries", "0").exit_code == 5
     assert shell.is_untouched()
 
 
 def test_columns_are_matched_by_header(shell: Shell) -> None:
     """Columns in another order are still told apart."""
     words = ["run", "metrics", RUN, "--keys", "loss,acc,lr", "--all"]
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     expected = pq.read_table(shell.file)
     shell.server.faults = parse_faults(["csv=reordered"])
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     assert pq.read_table(shell.file).equals(expected)
 
 
 def test_a_server_that_limits_how_often_it_is_asked(shell: Shell) -> None:
     """Every third answer 429: all runs come (``tests/client/test_pauses.py`` counts the requests)."""
-    shell.server.faults = parse_faults(["429=3", "retry-after=0.2"])
+    shell.server.faults = parse_faults(["429=3", "retry-after=0.02"])
     words = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss", "--all", "--quiet"]
     done = shell.run(*words)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     rows = shell.rows()
     shell.server.faults = parse_faults([])
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     assert rows == shell.rows() > STEPS
 
 
@@ -233,11 +260,11 @@ def test_jobs_bound_the_requests_in_flight(tmp_path: Path) -> None:
     # A server of its own: requests that another test left hanging would be counted, too.
     with Sandbox(faults=parse_faults(["latency=10ms"])) as own:
         shell = Shell(own, tmp_path)
-        assert shell.run(*words, "--jobs", "2").returncode == 0
+        assert shell.run(*words, "--jobs", "2").exit_code == 0
         assert most_at_once(own, "api") == 2
         assert most_at_once(own, "storage") <= 2
         narrow = pq.read_table(shell.file).to_pandas()
-        assert shell.run(*words, "--jobs", "8").returncode == 0
+        assert shell.run(*words, "--jobs", "8").exit_code == 0
     pd.testing.assert_frame_equal(pq.read_table(shell.file).to_pandas(), narrow)
 
 
@@ -245,7 +272,7 @@ def test_a_forgotten_session_costs_one_login(shell: Shell) -> None:
     """Eight workers whose session dies log in again once."""
     shell.server.faults = parse_faults(["forget=4", "times=1", "latency=10ms"])
     words = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss", "--all", "--quiet"]
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     logins = [record for record in shell.server.requests if record.path == "/login/api_key"]
     assert len(logins) == 2
 
@@ -262,7 +289,7 @@ def test_a_create_that_fails_is_sent_once(words: list[str], shell: Shell) -> Non
     """A create that answers 500 is not repeated, and may have happened: the error says so."""
     shell.server.faults = parse_faults(["create=500"])
     done = shell.run(*words)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "may or may not have been created" in done.stderr
     assert "secret-word" not in done.stderr
     path = "/project" if words[0] == "project" else "/self_hosted/users"
@@ -275,7 +302,7 @@ def test_a_list_that_moves_is_whole_or_an_error(kind: str, shell: Shell) -> None
     """Each run once and none missing that was there all the time, or exit 5."""
     shell.server.faults = parse_faults([f"moving={kind}", "times=3"])
     done = shell.run(*LIST)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     names = pq.read_table(shell.file)["run_id"].to_pylist()
     assert len(names) == len(set(names))
     assert len([name for name in names if not name.startswith("new")]) >= 128
@@ -305,11 +332,11 @@ def test_nulls_are_missing_values(
     words: list[str], missing: list[str], profile: str | tuple[str, ...], shell: Shell
 ) -> None:
     """Null where the server may send it is a missing value; everything else is as it was."""
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     good = pq.read_table(shell.file)
     shell.server.faults = parse_faults(["nulls=1"])
     done = shell.run(*words)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     found = pq.read_table(shell.file)
     assert found.num_rows == good.num_rows > 0
     for name in missing:
@@ -340,7 +367,7 @@ def test_null_in_place_of_a_list_is_an_empty_one(
 ) -> None:
     """Null where the server has nothing to list is a table without rows, with all its columns."""
     shell.server.faults = parse_faults(["nulls=1"])
-    assert shell.run(*words).returncode == 0
+    assert shell.run(*words).exit_code == 0
     found = pq.read_table(shell.file)
     assert found.num_rows == 0
     assert found.column_names[: len(columns)] == columns
@@ -350,7 +377,7 @@ def test_an_expired_licence_is_named(shell: Shell) -> None:
     """An administrator reads that it is the licence, not the role."""
     shell.server.faults = parse_faults(["licence=expired"])
     done = shell.run("self-hosted", "list-users")
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert "licence" in done.stderr
 
 
@@ -359,7 +386,7 @@ def test_a_server_that_never_answers_is_given_up(shell: Shell) -> None:
     shell.server.faults = parse_faults(["hang=1", "where=runs"])
     began = time.monotonic()
     done = shell.run(*LIST, "--timeout", "0.3", "--retries", "1")
-    assert done.returncode == 6, done.stderr
+    assert done.exit_code == 6, done.stderr
     assert "in time" in done.stderr
     assert time.monotonic() - began < 20
 
