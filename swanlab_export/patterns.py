@@ -30,3 +30,14 @@ def matching(pattern: str, known: Sequence[str]) -> list[str]:
     parts = (signs.get(char) or re.escape(char) for char in pattern)
     compiled = re.compile("".join(parts), re.DOTALL)
     return [name for name in known if compiled.fullmatch(name)]
+
+
+def unquote(text: str) -> str:
+    """Take off one pair of outer quotes, which cmd.exe does not take off: ``'train/*'``.
+
+    >>> unquote("'train/*'"), unquote("it's")
+    ('train/*', "it's")
+    """
+    text = text.strip()
+    is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if is_quoted and text[0] not in text[1:-1] else text

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, closest, quote
-from swanlab_export.patterns import matching
+from swanlab_export.patterns import matching, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,17 +122,6 @@ def pandas_column(field: pa.Field) -> dict[str, Any]:
         "numpy_type": dtype if field.nullable else dtype.lower(),
         "metadata": {"timezone": "UTC"} if field.type == TIME else None,
     }
-
-
-def unquote(text: str) -> str:
-    """Take off one pair of outer quotes, which cmd.exe does not take off: ``'train/*'``.
-
-    >>> unquote("'train/*'"), unquote("it's")
-    ('train/*', "it's")
-    """
-    text = text.strip()
-    is_quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "'\""
-    return text[1:-1].strip() if is_quoted and text[0] not in text[1:-1] else text
 
 
 def parse_names(names: str | Sequence[str], name: str) -> list[str]:
@@ -280,20 +269,35 @@ def with_project(table: TableSchema) -> TableSchema:
     return replace(table, columns=(project, *table.columns))
 
 
+RUN_NAME = Column("run_name", TEXT, "display name of the run; its id where it has no name")
+POINTS = (
+    Column("run_id", TEXT, _RUN_ID.meaning),
+    Column("key", TEXT, _KEY.meaning),
+    Column("step", INT, "step the point was logged at"),
+    Column("value", FLOAT, "the logged value; NaN and infinities are values"),
+    Column("timestamp", TIME, "when the point was logged", "UTC"),
+)
 METRICS = TableSchema(
-    "metrics",
-    "one row per run, key and step",
+    "metrics", "one row per run, key and step", (*POINTS, RUN_NAME), is_closed=True
+)
+METRICS_BY_GROUP = TableSchema(
+    "metrics_by_group",
+    "one row per group of runs, key and step; before these the columns that make a group",
     (
-        Column("run_id", TEXT, _RUN_ID.meaning),
         Column("key", TEXT, _KEY.meaning),
-        Column("step", INT, "step the point was logged at"),
-        Column("value", FLOAT, "the logged value; NaN and infinities are values"),
-        Column("timestamp", TIME, "when the point was logged", "UTC"),
+        Column("step", INT, "step that some runs of the group have"),
+        Column("n", INT, "runs of the group that have a point there"),
+        Column("mean", FLOAT, "mean of their finite values"),
+        Column("std", FLOAT, "standard deviation (ddof 1), missing for one value"),
+        Column("min", FLOAT, "smallest finite value"),
+        Column("max", FLOAT, "largest finite value"),
+        Column("n_nonfinite", INT, "values that are NaN or infinite"),
     ),
-    is_closed=True,
 )
 
-# The last column of metrics whenever another x axis than the step was asked for.
+# A column of metrics before the name of the run, where the points are smoothed.
+SMOOTHED = Column("smoothed", FLOAT, "exponentially smoothed value of the run and key")
+# A column of metrics before it whenever another x axis than the step was asked for.
 X = Column("x", FLOAT, "value on the chosen x axis; missing where that axis has no point")
 X_TIME = Column("x", TIME, "time of the point", "UTC")
 
@@ -312,6 +316,7 @@ SUMMARY = TableSchema(
         Column("avg", FLOAT, "mean of the values"),
         Column("median", FLOAT, "median of the values"),
         Column("std", FLOAT, "standard deviation of the values"),
+        RUN_NAME,
     ),
 )
 
@@ -442,7 +447,9 @@ DECLARED = (
     WORKSPACES,
     PROJECTS,
     RUNS,
+    RUN_GROUPS,
     METRICS,
+    METRICS_BY_GROUP,
     SUMMARY,
     COLUMNS,
     SERIES,
@@ -500,10 +507,10 @@ STORED_CONFIGS = TableSchema(
     ),
     is_closed=True,
 )
-STORED_SUMMARY = _stored(SUMMARY)
+STORED_SUMMARY = _stored(replace(SUMMARY, columns=SUMMARY.columns[:-1]))
 STORED_COLUMNS = _stored(COLUMNS)
 STORED_METRICS = _stored(
-    replace(METRICS, columns=METRICS.columns[:5]),
+    replace(METRICS, columns=POINTS),
     Column("text", TEXT, "the logged word, where the value is no number"),
 )
 STORED_LOGS = _stored(LOGS, _MORE)

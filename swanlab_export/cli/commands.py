@@ -56,8 +56,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and say what is meant by an option that does not exist."""
+        given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             ours = _ELSEWHERE.get(error.option_name)
             known = [name for param in self.params for name in param.opts]
@@ -71,6 +72,20 @@ class Command(click.Command):
                 message = f"{error.message} It is the server; help is --help."
                 raise click.BadOptionUsage(error.option_name, message, ctx) from None
             raise
+        self._refuse_repeated(ctx, given)
+        return rest
+
+    def _refuse_repeated(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option with one value that is given twice: click would drop the first."""
+        if ctx.resilient_parsing:
+            return
+        _, _, order = self.make_parser(ctx).parse_args(args)
+        for param in {id(each): each for each in order}.values():
+            is_single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
+            if is_single and sum(each is param for each in order) > 1:
+                raise click.UsageError(
+                    f"{param.opts[-1]} is given twice, and takes one value.", ctx
+                )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of this command, then those that every command has."""

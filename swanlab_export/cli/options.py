@@ -22,6 +22,7 @@ from swanlab_export.limits import (
     TIMEOUT_S,
 )
 from swanlab_export.messages import Interface
+from swanlab_export.patterns import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,7 +155,9 @@ def refuse_raw(options: Mapping[str, Any], *names: str) -> None:
 
 def joined(texts: Sequence[str]) -> str | None:
     """The values of an option that was given several times, as one; None where it was not."""
-    return ",".join(texts) or None
+    # Double quotes protect commas; single ones are there because cmd.exe does not take them off.
+    plain = (unquote(text) if text.startswith("'") else text for text in texts)
+    return ",".join(plain) if texts else None
 
 
 def filter_option(*, is_required: bool = False) -> Callable[..., Any]:

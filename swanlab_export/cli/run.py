@@ -15,6 +15,7 @@ from swanlab_export.cli.options import (
     joined,
     paging_options,
     partial_option,
+    refuse_raw,
     shared_options,
 )
 from swanlab_export.cli.output import connected
@@ -69,6 +70,15 @@ def _group_option(text: str) -> Callable[..., Any]:
     return option
 
 
+def _run_columns_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--run-columns",
+        multiple=True,
+        metavar="COLUMNS",
+        help="Add columns of the run to each row: state,config.lr.",
+    )(command)
+
+
 def _summary_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--summary",
@@ -115,8 +125,9 @@ def _runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--project-path",
             "--project",
             "project",
+            multiple=True,
             metavar="PROJECT",
-            help="All runs of a project, instead of PATHs.",
+            help="All runs of a project, instead of PATHs; or of several.",
         ),
         click.argument("paths", nargs=-1, metavar="[PATH]..."),
     ):
@@ -203,7 +214,13 @@ def filter_(
     example="api run metrics ada-lab/digits/mlp-long --keys loss --all --host sandbox --save loss.parquet"
 )
 @_runs_options
-@click.option("--keys", required=True, metavar="KEYS", help="loss,acc or patterns: 'train/*'.")
+@click.option(
+    "--keys",
+    required=True,
+    multiple=True,
+    metavar="KEYS",
+    help="loss,acc or patterns: 'train/*'.",
+)
 @click.option(
     "-s",
     "--sample",
@@ -238,6 +255,14 @@ def filter_(
     show_default=True,
     help="One row per key and step, or one column per key.",
 )
+@click.option(
+    "--smooth",
+    type=float,
+    metavar="WEIGHT",
+    help="Add smoothed: an exponential mean, debiased; 0.9 is smooth. Of every point.",
+)
+@_group_option("Columns of runs that make a group: mean, std, … per step, of every point.")
+@_run_columns_option
 @click.option("--log-scale", is_flag=True, help="Plots have a logarithmic axis.")
 @click.option("--title", help="Title of a plot.  [default: the only run]")
 @click.option("--size", metavar="WxH", help="Size of a picture in inches, such as 6x4.")
@@ -249,8 +274,11 @@ def filter_(
 @shared_options
 def metrics(
     paths: tuple[str, ...],
-    project: str | None,
+    project: tuple[str, ...],
     where: tuple[str, ...],
+    keys: tuple[str, ...],
+    group_by: tuple[str, ...],
+    run_columns: tuple[str, ...],
     log_scale: bool,
     title: str | None,
     size: str | None,
@@ -258,34 +286,57 @@ def metrics(
     shared: Shared,
     **options: Any,
 ) -> None:
-    """Points of metrics: run_id, key, step, value, timestamp.
+    """Points of metrics: run_id, key, step, value, timestamp, run_name.
 
-    A sample of at most 1500 points per key; --all or a range downloads every point.
+    A sample of at most 1500 points per key; --all, a range, --smooth and --group-by download every
+    point. With --group-by a row is a group of runs at a step: n, mean, std, min, max.
     --save NAME.png, .svg or .pdf and --format plot draw them.
     """
-    name = f"metrics-{'-'.join(paths) or project}"
+    computed = {"group_by": group_by, "run_columns": run_columns, "smooth": options["smooth"]}
+    refuse_raw({"raw": shared.raw} | computed, *computed)
+    name = f"metrics-{'-'.join(paths or project)}"
     plot = {"log_scale": log_scale, "title": title, "size": size, "color_by": color_by}
     with connected(shared, name, extra_formats=PICTURES, plot=plot) as api:
-        api.run.metrics(*paths, project=project, where=where or None, **options)
+        api.run.metrics(
+            *paths,
+            keys=joined(keys) or "",
+            project=project or None,
+            where=where or None,
+            group_by=joined(group_by),
+            run_columns=joined(run_columns),
+            **options,
+        )
 
 
 @run.command(
     example="api run summary -p ada-lab/digits --keys val/acc --host sandbox --format table"
 )
 @_runs_options
-@click.option("--keys", metavar="KEYS", help="loss,acc or patterns.  [default: all]")
+@click.option("--keys", multiple=True, metavar="KEYS", help="loss,acc or patterns.  [default: all]")
+@_run_columns_option
+@arranging_options
 @shared_options
 def summary(
     paths: tuple[str, ...],
-    project: str | None,
+    project: tuple[str, ...],
     where: tuple[str, ...],
     partial: bool,
-    keys: str | None,
+    keys: tuple[str, ...],
+    run_columns: tuple[str, ...],
+    arranged: dict[str, Any],
     shared: Shared,
 ) -> None:
     """Latest, min, max, avg, median and std of each metric."""
-    with connected(shared, f"summary-{'-'.join(paths) or project}") as api:
-        api.run.summary(*paths, keys=keys, project=project, where=where or None, partial=partial)
+    with connected(shared, f"summary-{'-'.join(paths or project)}") as api:
+        api.run.summary(
+            *paths,
+            keys=joined(keys),
+            project=project or None,
+            where=where or None,
+            partial=partial,
+            run_columns=joined(run_columns),
+            **arranged,
+        )
 
 
 @run.command(example="api run series ada-lab/digits/mlp-adam --host sandbox")
@@ -346,18 +397,34 @@ def column(
     example="api run medias ada-lab/digits/mlp-adam --keys 'val/*' --all --host sandbox --download media"
 )
 @click.argument("path")
-@click.option("--keys", required=True, metavar="KEYS", help="Media keys, or patterns.")
+@click.option(
+    "--keys", required=True, multiple=True, metavar="KEYS", help="Media keys, or patterns."
+)
+@_run_columns_option
 @click.option("-s", "--step", type=int, help="Step.  [default: 0]")
 @click.option("--all", is_flag=True, help="Every step.")
 @click.option("--download", metavar="DIR", help="Download the files into DIR, all or none.")
 @partial_option
 @shared_options
-def medias(path: str, download: str | None, shared: Shared, **options: Any) -> None:
+def medias(
+    path: str,
+    keys: tuple[str, ...],
+    run_columns: tuple[str, ...],
+    download: str | None,
+    shared: Shared,
+    **options: Any,
+) -> None:
     """Images, audio and other media, with download URLs or as files."""
     if download is not None and shared.raw:
         raise click.UsageError("--raw prints what the server sent, and --download fetches files.")
     with connected(shared, f"medias-{path}") as api:
-        api.run.medias(path, download=download, **options)
+        api.run.medias(
+            path,
+            keys=joined(keys) or "",
+            download=download,
+            run_columns=joined(run_columns),
+            **options,
+        )
 
 
 @run.command(example="api run logs ada-lab/digits/crashed --level ERROR --host sandbox")
@@ -374,8 +441,16 @@ def medias(path: str, download: str | None, shared: Shared, **options: Any) -> N
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
 @click.option("--all", is_flag=True, help="Every shard.")
 @partial_option
+@_run_columns_option
 @shared_options
-def logs(path: str, offset: int | None, all: bool, shared: Shared, **options: Any) -> None:
+def logs(
+    path: str,
+    offset: int | None,
+    all: bool,
+    run_columns: tuple[str, ...],
+    shared: Shared,
+    **options: Any,
+) -> None:
     """Lines of the console log, one row each."""
     with connected(shared, f"logs-{path}") as api:
         api.run.logs(
@@ -383,6 +458,7 @@ def logs(path: str, offset: int | None, all: bool, shared: Shared, **options: An
             offset=offset if all else offset or 0,
             all=all or None,
             **options,
+            run_columns=joined(run_columns),
         )
 
 

@@ -119,6 +119,9 @@ def is_of_time(rule: Rule) -> bool:
 def _has_filter(rule: Rule) -> bool:
     """Say whether the server has filters of this kind."""
     is_known = rule.kind != "STABLE" or rule.field in _PAYLOAD_NAMES
+    # How a server compares lists is not known.
+    if rule.kind == "CONFIG" and any(value.lstrip().startswith("[") for value in rule.values):
+        return False
     return is_known and rule.operator not in NULL_OPERATORS
 
 

@@ -73,7 +73,7 @@ class Layout:
     @cached_property
     def schema(self) -> pa.Schema:
         """The table's schema, known before the first point is."""
-        declared = {column.name: column.field() for column in schemas.METRICS.columns}
+        declared = {column.name: column.field() for column in schemas.POINTS}
         x = (schemas.X if self.x_type == schemas.FLOAT else schemas.X_TIME).field()
         if not self.is_wide:
             names = [name for name in declared if self.has_timestamp or name != "timestamp"]

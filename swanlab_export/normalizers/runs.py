@@ -119,11 +119,20 @@ def _latest_values(
 
 
 def normalize_summaries(
-    pairs: Iterable[tuple[str, Mapping[str, Any] | None]], report: Report
+    pairs: Iterable[tuple[str, Mapping[str, Any] | None]],
+    report: Report,
+    run_names: Mapping[str, str] | None = None,
 ) -> Table:
-    """Summaries, one row per run and key, as the server orders them: ``…/metrics/summaries``."""
+    """Summaries, one row per run and key, as the server orders them: ``…/metrics/summaries``.
+
+    Args:
+        pairs: The id of each run with its summary.
+        report: Takes warnings, and counts odd values.
+        run_names: What people call the runs, by id.
+    """
+    names = run_names or {}
     rows = (
-        _summary_row(run_id, key, item, report)
+        {**_summary_row(run_id, key, item, report), "run_name": names.get(run_id)}
         for run_id, summary in pairs
         for key, item in _items(summary)
     )

@@ -100,6 +100,7 @@ SENT: list[tuple[str, list[tuple[str, list[str]]]]] = [
     ("created_at~2026", []),
     ("created_at>=-1d", [("GTE", ["2026-03-02T10:00:00.000Z"])]),
     ("slug=x", []),
+    ("config.hidden=[64, 32]", []),
     ("config.lr is null", []),
     ("user.username=ada", [("EQ", ["ada"])]),
     ("state=finished", [("EQ", ["FINISHED"])]),

@@ -55,7 +55,7 @@ def test_full_exports_equal_the_recorded_points(api: Any, which: dict[str, str])
     """Every recorded point comes once, with its value bit for bit, NaN and infinities among them."""
     expected = recorded(**which)
     table = api.run.metrics(which["path"], keys=which["key"], all=True)
-    assert table.column_names == ["run_id", "key", "step", "value", "timestamp"]
+    assert table.column_names == ["run_id", "key", "step", "value", "timestamp", "run_name"]
     assert table.schema.field("timestamp").type == pa.timestamp("ms", tz="UTC")
     assert steps(table) == [row["step"] for row in expected]
     pairs = zip(table["value"].to_pylist(), expected, strict=True)
@@ -129,7 +129,7 @@ def test_the_last_milliseconds(api: Any) -> None:
 def test_a_custom_range_filters_on_the_x_axis(api: Any) -> None:
     """With another key on the x axis, bounds are values of that key, fractions among them."""
     full = api.run.metrics(RUN, keys="loss", x_axis="epoch", all=True)
-    assert full.column_names == ["run_id", "key", "step", "value", "timestamp", "x"]
+    assert full.column_names == [*("run_id", "key", "step", "value", "timestamp", "x", "run_name")]
     xs = [x for x in full["x"].to_pylist() if x is not None]
     low = min(xs) + 0.5
     table = api.run.metrics(
@@ -168,7 +168,7 @@ def test_wide_has_a_column_per_key(api: Any) -> None:
 def test_without_timestamps(api: Any) -> None:
     """``ignore_timestamp`` leaves the column out, in both layouts."""
     long = api.run.metrics(RUN, keys="loss", all=True, ignore_timestamp=True)
-    assert long.column_names == ["run_id", "key", "step", "value"]
+    assert long.column_names == ["run_id", "key", "step", "value", "run_name"]
     wide = api.run.metrics(RUN, keys="loss", all=True, ignore_timestamp=True, layout="wide")
     assert wide.column_names == ["run_id", "step", "loss"]
 
@@ -224,8 +224,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"range_head": 0}, "range_head= must be at least 1"),
     ({"range_type": "nope", "range_start": 1}, "range_type= is one of"),
     ({"range_type": "custom", "range_start": 1}, "range_type= custom"),
-    ({"x_axis": "time", "all": True}, "x_axis= time is only for sampled"),
-    ({"x_axis": "relative_time", "range_head": 1}, "x_axis= relative_time is only"),
     ({"sample": 0}, "sample= must be at least 1"),
     ({"layout": "tall"}, "layout= is one of long, wide"),
     ({"x_axis": " "}, "x_axis= is empty"),

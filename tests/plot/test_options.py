@@ -126,7 +126,7 @@ def test_runs_are_coloured_by_their_configs(words: list[str], call: Call, tmp_pa
     assert (">config.lr<" in path.read_text(encoding="utf-8")) is (words[0] == "-p")
     done = call(*metrics_of, "--color-by", "config.lrr")
     assert done.exit_code == NotFoundError.exit_code
-    assert "there are config.lr" in done.output
+    assert "there are 'lr'" in done.output
 
 
 def test_a_notebook_shows_what_was_drawn(api: se.Api[pa.Table], tmp_path: Path) -> None:

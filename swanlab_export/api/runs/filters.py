@@ -30,7 +30,7 @@ from swanlab_export.endpoints.filters import (
 )
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, closest, quote
-from swanlab_export.schemas import unquote
+from swanlab_export.patterns import unquote
 
 Where = str | Iterable[Any] | Mapping[str, Any] | None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
 from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
-from swanlab_export.messages import argument, closest, quote
+from swanlab_export.messages import argument, quote
 from swanlab_export.refs import ProjectRef, RunRef
 from swanlab_export.report import Failure, Report
 
@@ -31,12 +32,16 @@ class Wanted:
     """Which runs a call is about: named ones, or those of a project that pass all rules."""
 
     refs: tuple[RunRef, ...] = ()
-    project: ProjectRef | None = None
+    projects: tuple[ProjectRef, ...] = ()
     rules: tuple[Rule, ...] = ()
 
     @classmethod
     def parse(
-        cls, context: Context, paths: Sequence[str], project: str | None, where: Where
+        cls,
+        context: Context,
+        paths: Sequence[str],
+        project: str | Sequence[str] | None,
+        where: Where,
     ) -> Self:
         """Check the arguments that say which runs are meant.
 
@@ -46,18 +51,36 @@ class Wanted:
         if bool(paths) == bool(project):
             raise UsageError(f"name one or more runs, or give {argument('project')}, not both")
         if project:
-            rules = read_where(where, context.now_ms())
-            return cls(project=context.project_ref(project), rules=rules)
+            named = [project] if isinstance(project, str) else project
+            refs = tuple(context.project_ref(each) for each in dict.fromkeys(named))
+            return cls(projects=refs, rules=read_where(where, context.now_ms()))
         if where is not None:
             raise UsageError(f"{argument('where')} chooses runs of {argument('project')}")
-        return cls(refs=tuple(context.run_ref(path) for path in dict.fromkeys(paths)))
+        return cls(refs=tuple(_run_ref(context, path) for path in dict.fromkeys(paths)))
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.refs)) or str(self.project)
+        return ", ".join(map(str, self.refs or self.projects))
+
+    @property
+    def has_projects(self) -> bool:
+        """Whether the runs are of several projects."""
+        return len(self.projects or {ref.project for ref in self.refs}) > 1
 
     def options(self) -> dict[str, Any]:
         """Describe it for a table's source."""
-        return {"project": self.project and str(self.project), "where": describe(self.rules)}
+        return {"project": ", ".join(map(str, self.projects)), "where": describe(self.rules)}
+
+
+def _run_ref(context: Context, path: str) -> RunRef:
+    """Read the path of a run; of a project, say how its runs are named."""
+    try:
+        return context.run_ref(path)
+    except UsageError as error:
+        message = error.message
+    with suppress(UsageError):
+        project = argument("project", str(context.project_ref(path)))
+        message = f"{quote(path)} is a project; {project} means all its runs"
+    raise UsageError(message)
 
 
 def describe(rules: Sequence[Rule]) -> list[dict[str, Any]]:
@@ -112,31 +135,13 @@ def find_runs(
     if len(wanted.refs) == 1:
         with suggest(context, wanted.refs[0]):
             return _find_named(context, wanted.refs, partial, report)
-    if wanted.project is None:
+    if wanted.refs:
         return _find_named(context, wanted.refs, partial, report)
-    return _find_in_project(
-        context, wanted.project, wanted.rules, partial, report, with_profile=with_profile
-    )
-
-
-def read_column(context: Context, runs: Sequence[FoundRun], name: str) -> dict[str, Any]:
-    """What each run has in a column of the table of runs, by its id.
-
-    Raises:
-        NotFoundError: No run has such a column; names similar ones.
-    """
-    # Only plots need it.
-    from swanlab_export.normalizers.runs import normalize_runs
-
-    pairs = ((run.payload, None) for run in runs)
-    table = normalize_runs(pairs, Report(), runs[0].ref.project, None, context.web_host).to_arrow()
-    if name not in table.schema.names:
-        there = ", ".join(closest(name, table.schema.names, 20))
-        raise NotFoundError(
-            f"{argument('color_by')}: no run has a column {quote(name)}; there are {there}"
-        )
-    values = table[name].to_pylist()
-    return dict(zip((run.run_id for run in runs), values, strict=True))
+    of_projects = [
+        _find_in_project(context, ref, wanted.rules, partial, report, with_profile=with_profile)
+        for ref in wanted.projects
+    ]
+    return _distinct(run for found in of_projects for run in found)
 
 
 def _find_named(

@@ -20,6 +20,12 @@ from swanlab_export.api.runs.keys import (
     match_keys,
     warn_of_missing,
 )
+from swanlab_export.api.runs.points import (
+    columns_of_runs,
+    join_columns,
+    parse_columns,
+    with_projects,
+)
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.api.runs.survey import all_runs, check_keys
 from swanlab_export.api.suggestions import suggest
@@ -153,18 +159,26 @@ class RunRecords(Resource[F]):
         self,
         *paths: str | Iterable[str],
         keys: str | Sequence[str] | None = None,
-        project: str | None = None,
+        project: str | Sequence[str] | None = None,
         where: Where = None,
         partial: bool = False,
+        run_columns: str | Sequence[str] | None = None,
+        sort: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        varying: bool = False,
     ) -> F:
         """Latest, min, max, avg, median and std, in the metric's unit; one row per run and key.
 
         Args:
             paths: Runs, one by one or in lists; or give ``project``.
             keys: Only these keys or patterns.
-            project: All runs of a project.
+            project: All runs of a project, or of several.
             where: Only runs that pass; see ``filter``.
             partial: Leave out runs that fail, and say which.
+            run_columns: Columns of the runs to add to each row: ``"state,config.lr"``.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            limit: Only the first so many rows.
+            varying: Only columns that identify a row or differ between rows.
 
         Raises:
             NotFoundError: A run does not exist, or no run has a key; names the closest ones.
@@ -179,14 +193,23 @@ class RunRecords(Resource[F]):
         0.28125
         """
         patterns = None if keys is None else schemas.parse_names(keys, "keys")
+        added = parse_columns(run_columns, "run_columns")
+        arrangement = Arrangement.parse(sort, limit, varying=varying)
         wanted = Wanted.parse(self._context, flat(paths), project, where)
-        report = self._output.begin(schemas.SUMMARY)
+        declared = schemas.SUMMARY
+        report = self._output.begin(
+            schemas.with_project(declared) if wanted.has_projects else declared
+        )
         client = self._context.client
         left_out = Partial(report, is_wanted=partial)
-        runs = find_runs(self._context, wanted, left_out, report)
+        runs = find_runs(self._context, wanted, left_out, report, with_profile=bool(added))
+        columns = columns_of_runs(self._context, runs, added, "run_columns")
+        if wanted.has_projects:
+            columns = with_projects(runs, columns)
         asked = None
         if patterns is not None:
             asked = match_keys(client, runs, patterns, "SCALAR", left_out)
+        run_names = {run.run_id: run.name for run in runs}
         # Their payloads are not held while the summaries come.
         runs = [run.without_payload() for run in runs]
         named = [(run.ref, run.source) for run in runs]
@@ -197,10 +220,18 @@ class RunRecords(Resource[F]):
         if asked is not None:
             found = _with_keys(client, runs, asked, found, report)
         result = Result(
-            lambda: normalize_summaries(found, report),
+            lambda: arrangement.apply(
+                join_columns(normalize_summaries(found, report, run_names), columns, report)
+            ),
             lambda: Members(found),
             self._context.source(
-                "run summary", wanted, keys=patterns, partial=partial, **wanted.options()
+                "run summary",
+                wanted,
+                keys=patterns,
+                partial=partial,
+                run_columns=added,
+                **wanted.options(),
+                **arrangement.options(),
             ),
         )
         return self._output.deliver(result, report)

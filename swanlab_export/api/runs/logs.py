@@ -12,6 +12,7 @@ from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.find import find_run
+from swanlab_export.api.runs.points import columns_of_runs, join_columns, parse_columns
 from swanlab_export.endpoints import logs as endpoint
 from swanlab_export.endpoints.metrics import read_export_path
 from swanlab_export.errors import ServerError, SwanlabExportError, UsageError
@@ -24,7 +25,7 @@ from swanlab_export.pagination import fetch_log_shards
 from swanlab_export.spool import open_scratch, scratch_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.find import FoundRun
@@ -48,6 +49,7 @@ class RunLogs(Resource[F]):
         ignore_timestamp: bool = False,
         all: bool | None = None,
         partial: bool = False,
+        run_columns: str | Sequence[str] | None = None,
     ) -> F:
         """Lines of the console log; one row each.
 
@@ -58,6 +60,7 @@ class RunLogs(Resource[F]):
             ignore_timestamp: Leave out the timestamp column.
             all: Every shard; the default unless ``offset`` is given.
             partial: Leave out shards that fail, and say which.
+            run_columns: Columns of the run to add to each row: ``"state,config.lr"``.
 
         Raises:
             NotFoundError: There is no such run.
@@ -79,8 +82,10 @@ class RunLogs(Resource[F]):
             raise UsageError(f"{argument('offset')} and {argument('all', True)} exclude each other")
         level = check_choice("level", level, LOG_LEVELS)
         shard = None if all or (all is None and offset is None) else offset or 0
+        added = parse_columns(run_columns, "run_columns")
         report = self._output.begin(schemas.LOGS)
         run = find_run(self._context, ref, report)
+        columns = columns_of_runs(self._context, [run], added, "run_columns")
         if shard is None:
             left_out = Partial(report, is_wanted=partial)
             shards = _fetch_shards(self._context, run, left_out)
@@ -94,7 +99,11 @@ class RunLogs(Resource[F]):
                     _report_rest(payload, shard, report)
 
         result = Result(
-            lambda: normalize_logs(lines(), report, run.run_id, has_timestamp=not ignore_timestamp),
+            lambda: join_columns(
+                normalize_logs(lines(), report, run.run_id, has_timestamp=not ignore_timestamp),
+                columns,
+                report,
+            ),
             lambda: list(shards),
             self._context.source(
                 "run logs",
@@ -104,6 +113,7 @@ class RunLogs(Resource[F]):
                 all=shard is None,
                 ignore_timestamp=ignore_timestamp,
                 partial=partial,
+                run_columns=added,
             ),
         )
         return self._output.deliver(result, report)

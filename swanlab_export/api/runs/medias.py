@@ -15,6 +15,7 @@ from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.keys import check_returned, match_keys
+from swanlab_export.api.runs.points import columns_of_runs, join_columns, parse_columns
 from swanlab_export.endpoints import medias as endpoint
 from swanlab_export.endpoints.metrics import read_urls
 from swanlab_export.errors import SwanlabExportError, UsageError
@@ -48,6 +49,7 @@ class RunMedias(Resource[F]):
         all: bool = False,
         download: str | PathLike[str] | None = None,
         partial: bool = False,
+        run_columns: str | Sequence[str] | None = None,
     ) -> F:
         """Images, audio and other media; one row per key, step and item.
 
@@ -60,6 +62,7 @@ class RunMedias(Resource[F]):
                 and size_bytes (bytes).
             partial: Leave out keys and files that fail, and say which; the folder then has a file
                 ``incomplete.json`` that says it, too.
+            run_columns: Columns of the run to add to each row: ``"state,config.lr"``.
 
         Raises:
             NotFoundError: There is no such run, or it has no such key; names the closest ones.
@@ -81,17 +84,25 @@ class RunMedias(Resource[F]):
         if all and step:
             raise UsageError(f"{argument('step')} and {argument('all', True)} exclude each other")
         folder = None if download is None else FolderWriter(Path(fspath(download)))
+        added = parse_columns(run_columns, "run_columns")
         report = self._output.begin(
             schemas.MEDIAS if folder is None else _WITH_FILES, is_final=folder is not None
         )
         context, client = self._context, self._context.client
         run = find_run(context, ref, report)
+        columns = columns_of_runs(context, [run], added, "run_columns")
         left_out = Partial(report, is_wanted=partial)
         found = match_keys(client, [run], patterns, "MEDIA", left_out)
         at_step = None if all else step or 0
         payloads, items = _fetch_items(context, run, found, at_step, left_out, report)
         source = context.source(
-            "run medias", ref, keys=patterns, step=at_step, all=all, partial=partial
+            "run medias",
+            ref,
+            keys=patterns,
+            step=at_step,
+            all=all,
+            partial=partial,
+            run_columns=added,
         )
 
         def mark() -> bytes | None:
@@ -100,11 +111,9 @@ class RunMedias(Resource[F]):
         def table() -> Table:
             signed = _add_urls(context, run, items, left_out)
             made = normalize_medias(signed, report, run.run_id)
-            return (
-                made
-                if folder is None
-                else _download(context, run, made, folder, left_out, report, mark)
-            )
+            if folder is not None:
+                made = _download(context, run, made, folder, left_out, report, mark)
+            return join_columns(made, columns, report)
 
         raw = payloads[0] if len(payloads) == 1 else payloads
         return self._output.deliver(Result(table, lambda: raw, source), report)

@@ -10,7 +10,15 @@ from swanlab_export.api.context import Result
 from swanlab_export.api.outputs import FileOutput
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Output, Resource, flat
-from swanlab_export.api.runs.find import Wanted, find_runs, read_column
+from swanlab_export.api.runs.find import Wanted, find_runs
+from swanlab_export.api.runs.points import (
+    columns_of_runs,
+    finish_points,
+    grouped_points,
+    parse_columns,
+    with_names,
+    with_projects,
+)
 from swanlab_export.limits import SAMPLE_MAX
 from swanlab_export.messages import argument
 from swanlab_export.plot import PlotOptions
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
 class MetricsOptions(TypedDict, total=False):
     """The arguments of ``metrics`` that do not decide what it returns."""
 
-    project: str | None
+    project: str | Sequence[str] | None
     where: Where
     all: bool
     sample: int
@@ -42,6 +50,9 @@ class MetricsOptions(TypedDict, total=False):
     layout: Literal["long", "wide"]
     ignore_timestamp: bool
     partial: bool
+    smooth: float | None
+    group_by: str | Sequence[str] | None
+    run_columns: str | Sequence[str] | None
 
 
 class RunMetrics(Resource[F]):
@@ -88,7 +99,7 @@ class RunMetrics(Resource[F]):
         title: str | None = None,
         size: str | tuple[float, float] | None = None,
         color_by: str | None = None,
-        project: str | None = None,
+        project: str | Sequence[str] | None = None,
         where: Where = None,
         all: bool = False,
         sample: int = SAMPLE_MAX,
@@ -102,6 +113,9 @@ class RunMetrics(Resource[F]):
         layout: Literal["long", "wide"] = "long",
         ignore_timestamp: bool = False,
         partial: bool = False,
+        smooth: float | None = None,
+        group_by: str | Sequence[str] | None = None,
+        run_columns: str | Sequence[str] | None = None,
     ) -> F | Path | str:
         """Points of metrics; one row per run, key and step, sorted so.
 
@@ -132,9 +146,20 @@ class RunMetrics(Resource[F]):
             layout: ``"long"``, or ``"wide"``: one row per run and step, one column per key.
             ignore_timestamp: Leave out the timestamp column.
             partial: Leave out runs and keys that fail, and say which.
+            smooth: A weight from 0 to below 1 adds ``smoothed`` to every point: the mean of the
+                finite values of the run and key so far, each of which counts ``smooth`` times as
+                much as the next one; debiased. The values stay as they are.
+            group_by: Columns of the runs whose values make a group: ``"config.lr"``. A row is then
+                a group, key and step of all points: n, mean, std (ddof 1), min and max of the
+                finite values, and n_nonfinite. A step that only some runs have is a row with a
+                smaller n; of several points of a run at one step the last one counts.
+            run_columns: Columns of the runs to add to each row: ``"state,config.lr"``.
 
         Returns:
-            run_id, key, step, value, timestamp (UTC), and x on another axis than the step.
+            run_id, key, step, value, timestamp (UTC), x on another axis than the step, and
+            run_name; runs of several projects have a column project before these. On the axes
+            of all points, ``"relative_time"`` is in seconds since the first of them of the run
+            and key.
 
         Raises:
             NotFoundError: A run does not exist, or no run has a key; names the closest ones.
@@ -155,6 +180,8 @@ class RunMetrics(Resource[F]):
         from swanlab_export.api.runs.ranges import Range
 
         wanted = Wanted.parse(self._context, flat(paths), project, where)
+        by = parse_columns(group_by, "group_by")
+        added = parse_columns(run_columns, "run_columns")
         bounds = Range.parse(range_type, range_start, range_end, range_head, range_tail, range_last)
         query = Query.parse(
             keys,
@@ -166,6 +193,10 @@ class RunMetrics(Resource[F]):
             has_timestamp=not ignore_timestamp,
             partial=partial,
             now_ms=self._context.now_ms(),
+            smooth=smooth,
+            group_by=by,
+            run_columns=added,
+            has_projects=wanted.has_projects,
         )
         plot = PlotOptions.parse(log_scale=log_scale, title=title, size=size, color_by=color_by)
         if save is None:
@@ -174,9 +205,16 @@ class RunMetrics(Resource[F]):
         report = output.begin(query.declared())
         context = self._context
         left_out = Partial(report, is_wanted=partial)
-        colour_by = output.color_by
-        runs = find_runs(context, wanted, left_out, report, with_profile=colour_by is not None)
-        run_values = read_column(context, runs, colour_by) if colour_by else {}
+        colour_by = [] if output.color_by is None else [output.color_by]
+        with_profile = bool(by or added or colour_by)
+        runs = find_runs(context, wanted, left_out, report, with_profile=with_profile)
+        colours = columns_of_runs(context, runs, colour_by, "color_by").to_pydict()
+        groups = columns_of_runs(context, runs, by, "group_by")
+        columns = columns_of_runs(context, runs, added, "run_columns")
+        if query.layout == "long":
+            columns = with_names(runs, columns)
+        if query.has_projects:
+            columns = with_projects(runs, columns)
         find_steps = bind(export.announced_steps, context.client, report=report, is_partial=partial)
         plan = resolve(context, query, runs, find_steps, left_out, report)
         fetch_raw = export.fetch_raw_exports if query.is_full else sampling.fetch_raw_samples
@@ -189,15 +227,21 @@ class RunMetrics(Resource[F]):
                 batches = export.exported_batches(context, plan, can_restart=can_restart)
             else:
                 batches = sampling.sampled_batches(context, plan)
-            return Table(
+            points = Table(
                 "metrics",
                 plan.layout.schema,
                 batches,
                 run_names={run.run_id: run.name for run in runs},
-                run_values=run_values,
+                run_values=dict(zip(colours["run_id"], list(colours.values())[-1], strict=True))
+                if colour_by
+                else {},
                 x_axis=query.x_axis,
                 keys=plan.keys,
             )
+            if by:
+                finished = finish_points(points, query, columns.select(["run_id"]), report)
+                return grouped_points(finished, query, groups, report)
+            return finish_points(points, query, columns, report)
 
         result = Result(
             table,

@@ -47,6 +47,10 @@ class Query:
     layout: str
     has_timestamp: bool
     partial: bool
+    smooth: float | None = None
+    group_by: tuple[str, ...] = ()
+    run_columns: tuple[str, ...] = ()
+    has_projects: bool = False
 
     @classmethod
     def parse(
@@ -61,6 +65,10 @@ class Query:
         has_timestamp: bool,
         partial: bool,
         now_ms: int,
+        smooth: float | None = None,
+        group_by: Sequence[str] = (),
+        run_columns: Sequence[str] = (),
+        has_projects: bool = False,
     ) -> Self:
         """Check the arguments.
 
@@ -68,10 +76,25 @@ class Query:
             UsageError: One of them has no meaning, or two exclude each other.
         """
         patterns = schemas.parse_names(keys, "keys")
-        is_full = all or bounds is not None
-        reason = argument("all") if all else "a range"
-        check_x_axis(x_axis, is_sampled=not is_full, reason=reason)
+        is_full = all or bounds is not None or smooth is not None or bool(group_by)
+        check_x_axis(x_axis)
         layout = check_choice("layout", layout, LAYOUTS)
+        is_derived = is_full and x_axis in {"time", "relative_time"}
+        for name, given in (
+            ("smooth", smooth is not None),
+            ("group_by", group_by),
+            ("x_axis", is_derived),
+        ):
+            if given and layout == "wide":
+                shown = f"{argument(name)} {x_axis} of all points" if is_derived else argument(name)
+                raise UsageError(f"{shown} is for the long layout")
+        if group_by and run_columns:
+            raise UsageError(
+                f"{argument('run_columns')} is for points of runs: {argument('group_by')} has "
+                "the columns that make a group"
+            )
+        if smooth is not None and not 0 <= smooth < 1:
+            raise UsageError(f"{argument('smooth')} is from 0 to below 1, not {smooth:g}")
         if sample < 1:
             raise UsageError(f"{argument('sample')} must be at least 1")
         selection = Selection() if bounds is None else bounds.select(x_axis, now_ms)
@@ -84,7 +107,16 @@ class Query:
             layout,
             has_timestamp,
             partial,
+            smooth,
+            tuple(group_by),
+            tuple(run_columns),
+            has_projects,
         )
+
+    @property
+    def derives_x(self) -> bool:
+        """Whether the x axis is made of the timestamps of all points."""
+        return self.is_full and self.x_axis in {"time", "relative_time"}
 
     @property
     def x_key(self) -> str | None:
@@ -100,18 +132,36 @@ class Query:
 
     def declared(self) -> TableSchema:
         """The declared columns of the table; a wide one has a column per key besides."""
-        run_id, key, step, value, timestamp = schemas.METRICS.columns
+        run_id, key, step, value, timestamp = schemas.POINTS
         x = schemas.X_TIME if self.x_axis == "time" else schemas.X
+        if self.group_by:
+            return self._declared_groups(x)
         if self.layout == "wide":
             axis = step if self.x_type is None else x
             grain = "one row per run and step"
-            return replace(schemas.METRICS, grain=grain, columns=(run_id, axis), is_closed=False)
-        columns = [run_id, key, step, value]
-        if self.has_timestamp:
-            columns.append(timestamp)
-        if self.x_type is not None:
-            columns.append(x)
-        return replace(schemas.METRICS, columns=tuple(columns))
+            declared = replace(
+                schemas.METRICS, grain=grain, columns=(run_id, axis), is_closed=False
+            )
+        else:
+            columns = [run_id, key, step, value]
+            if self.has_timestamp:
+                columns.append(timestamp)
+            if self.x_type is not None:
+                columns.append(x)
+            if self.smooth is not None:
+                columns.append(schemas.SMOOTHED)
+            columns.append(schemas.RUN_NAME)
+            is_closed = not self.run_columns
+            declared = replace(schemas.METRICS, columns=tuple(columns), is_closed=is_closed)
+        return schemas.with_project(declared) if self.has_projects else declared
+
+    def _declared_groups(self, x: schemas.Column) -> TableSchema:
+        """The declared columns of groups, beside those that make a group."""
+        key, step, *statistics = schemas.METRICS_BY_GROUP.columns
+        axis = step if self.x_type is None else x
+        smoothed = [] if self.smooth is None else [schemas.SMOOTHED]
+        columns = (key, axis, *statistics, *smoothed)
+        return replace(schemas.METRICS_BY_GROUP, columns=columns)
 
     def options(self) -> dict[str, Any]:
         """Describe it for the table's source."""
@@ -123,6 +173,9 @@ class Query:
             "layout": self.layout,
             "ignore_timestamp": not self.has_timestamp,
             "partial": self.partial,
+            "smooth": self.smooth,
+            "group_by": list(self.group_by),
+            "run_columns": list(self.run_columns),
         }
 
 
@@ -220,9 +273,9 @@ def resolve(
     layout = Layout(
         tuple(run.run_id for run in runs),
         tuple(keys),
-        query.x_type,
+        None if query.derives_x else query.x_type,
         is_wide=query.layout == "wide",
-        has_timestamp=query.has_timestamp,
+        has_timestamp=query.has_timestamp or query.derives_x,
     )
     for warning in layout.warnings():
         report.warn(warning)

@@ -98,24 +98,14 @@ class Range:
             _check_bound(f"range_{name}", getattr(self, name), self.axis)
 
 
-def check_x_axis(x_axis: str, *, is_sampled: bool, reason: str) -> None:
-    """Refuse an axis that no points have.
-
-    Args:
-        x_axis: The axis that was asked for.
-        is_sampled: Sampled points are wanted, which the server can put on more axes.
-        reason: What else was asked for, for the message.
-    """
+def check_x_axis(x_axis: str) -> None:
+    """Refuse an axis that no points have."""
     if not x_axis.strip():
         raise UsageError(f"{argument('x_axis')} is empty")
     if x_axis in {"auto", "timestamp"}:
         axes = ", ".join(X_AXES)
         raise UsageError(
             f"{argument('x_axis')} is one of {axes} or a metric key, not {quote(x_axis)}"
-        )
-    if x_axis in {"time", "relative_time"} and not is_sampled:
-        raise UsageError(
-            f"{argument('x_axis')} {x_axis} is only for sampled points, not for {reason}"
         )
 
 
