@@ -16,6 +16,7 @@ from swanlab_export.cli.main import root
 from swanlab_export.client import decode
 from swanlab_export.client.probe import ProbingClient
 from swanlab_export.endpoints.checks import CHECKS, Facts, learn
+from swanlab_export.endpoints.releases import SINCE
 from swanlab_export.endpoints.shapes import NUMBER, TEXT, TIME, Names, Nullable, differences
 from swanlab_export.errors import SwanlabExportError
 from swanlab_export.refs import ProjectRef, RunRef
@@ -72,6 +73,13 @@ def test_what_a_generation_offers(generation: str) -> None:
     assert len(asked) - len(older) <= len(set(asked)) + missing
     said = f"this server responds as one of generation {generation} does; missing: nothing;"
     assert said in done.stderr
+
+
+def test_every_endpoint_that_reads_is_asked() -> None:
+    """No endpoint that a release brought is forgotten, and each is of the right generation."""
+    known = {endpoint: since for endpoint, since in SINCE.items() if endpoint in OF}
+    assert SINCE.keys() - known.keys() == {"POST /self_hosted/users"}
+    assert {endpoint: OF[endpoint].since for endpoint in known} == known
 
 
 def test_an_endpoint_that_the_generation_should_have() -> None:

@@ -200,6 +200,12 @@ def test_a_near_miss_says_what_may_be_meant(words: list[str], said: str) -> None
         (["project", "list", "-w", "ada-lb"], "workspaces that you see: 'ada-lab'"),
         (["project", "info", "ada-lb/digits"], "workspaces that you see: 'ada-lab'"),
         (["project", "info", "ada-lab/digts"], "projects of 'ada-lab': 'digits'"),
+        (["run", "list", "ada-lab/digts"], "projects of 'ada-lab': 'digits'"),
+        (["run", "filter", "ada-lab/digts", "-f", "state=X"], "projects of 'ada-lab': 'digits'"),
+        (["run", "summary", "-p", "ada-lab/digts"], "projects of 'ada-lab': 'digits'"),
+        (["run", "info", "ada-lab/digits/mlp-adm"], "runs of ada-lab/digits: 'mlp-adam'"),
+        (["run", "logs", "ada-lab/digts/mlp-adam"], "projects of 'ada-lab': 'digits'"),
+        (["run", "summary", "ada-lab/digits/mlp-adm"], "runs of ada-lab/digits: 'mlp-adam'"),
     ],
     ids=" ".join,
 )

@@ -229,7 +229,8 @@ def _find_in_project(
     project = client.submit(lambda: project_endpoint.fetch_project(client, ref))
 
     def find_project_id() -> str:
-        return project_endpoint.read_project_id(project())
+        with suggest(context, ref):
+            return project_endpoint.read_project_id(project())
 
     try:
         if rules:
@@ -240,7 +241,7 @@ def _find_in_project(
             if not payloads:
                 report.warn(f"{ref} has no runs")
     except SwanlabExportError:
-        project()  # that there is no such project says more than that it has no runs
+        find_project_id()  # that there is no such project says more than that it has no runs
         raise
     project_id = find_project_id()
     sources = partial.each(payloads, lambda run: endpoint.read_source(run, project_id))
