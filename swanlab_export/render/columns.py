@@ -22,7 +22,7 @@ _SHORTEST_CHOSEN = 8
 _RUNS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
-        r"name",
+        r"project|name",
         r"config\..*",
         r"summary\.(?!__swanlab__\.).*",
         r"state",

@@ -177,7 +177,7 @@ def panel_lines(values: Any) -> list[Any]:
     ),
     is_log_scale=st.booleans(),
 )
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 def test_whatever_can_be_logged_can_be_drawn(points: list[Point], is_log_scale: bool) -> None:
     """No numbers make a plot fail or warn, in the terminal or as a picture."""
     screen(metrics(points), is_coloured=True, log_scale=is_log_scale)
