@@ -18,7 +18,7 @@ from swanlab_export.sandbox import Sandbox
 from swanlab_export.sandbox.living import LivingData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and SIGKILL are of Unix")
 
