@@ -315,6 +315,35 @@ def merge_on_step(
     _warn_of_repeated(left_out, report)
 
 
+def join_axis(
+    points: Iterable[pa.RecordBatch], axis: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield every point of a key (step, v0, t0) with what an axis has at its step (v1, t1).
+
+    Both streams must be in step order. Several points at one step all stay; of several values of
+    the axis there, the last counts.
+    """
+    left, right = StepReader(points), StepReader(axis)
+    while left.fill():
+        has_axis = right.fill()
+        cut = min(left.last_step(), right.last_step()) if has_axis else left.last_step()
+        block = left.take(cut)
+        there = _last_of_steps(right.take(cut), 1)[0] if has_axis else None
+        if not block.num_rows:
+            continue
+        names = [name for name in ("step", "v0", "t0", "odd0") if name in block.schema.names]
+        columns = {name: block[name] for name in names}
+        for name, kind in (("v", schemas.FLOAT), ("t", schemas.INT)):
+            columns[f"{name}1"] = pa.nulls(block.num_rows, kind)
+            if there is not None and there.num_rows:
+                rows = pc.index_in(block["step"], value_set=there["step"])
+                columns[f"{name}1"] = there[f"{name}0"].take(rows)
+        yield pa.record_batch(columns)
+    # The rest of the axis is read, too: its file has to be whole.
+    while right.fill():
+        right.take(right.last_step())
+
+
 def _last_of_steps(block: pa.RecordBatch, width: int) -> tuple[pa.RecordBatch, int]:
     """Keep one row per step of a sorted block; returns how many points had to go."""
     if rises(block["step"]):

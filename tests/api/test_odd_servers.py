@@ -81,6 +81,26 @@ def test_keys_that_a_run_lacks_are_left_out(api: se.Api[pa.Table]) -> None:
     assert "the exports of 2 of 2 runs could not be checked against the latest step" in said
 
 
+def test_steps_that_are_repeated_on_an_axis(api: se.Api[pa.Table], mock: Mock) -> None:
+    """Every point of a key stays where its x axis is a file of its own."""
+    files = {"loss": "0,1,1,3", "epoch": "0,1,2", "late": "1"}
+    mock.remove("GET", f"{HOST}/api/experiment/r0/column/csv")
+    for key, steps in files.items():
+        lines = [f"{step},{10 * i + 0.5}," for i, step in enumerate(steps.split(","))]
+        body = f"step,run-0-{key}_step,run-0-{key}_timestamp\n" + "\n".join(lines) + "\n"
+        match = [responses.matchers.query_param_matcher({"key": key})]
+        url = {"url": f"{HOST}/files/{key}.csv"}
+        mock.add("GET", f"{HOST}/api/experiment/r0/column/csv", json=url, match=match)
+        length = {"content-length": str(len(body))}
+        mock.add("GET", f"{HOST}/files/{key}.csv", body=body, headers=length)
+    for axis, expected in (("epoch", [0.5, 10.5, 10.5, None]), ("late", [None, 0.5, 0.5, None])):
+        with pytest.warns(se.SwanlabExportWarning):
+            found = api.run.metrics("a/p/r0", keys="loss", all=True, x_axis=axis)
+        assert found["step"].to_pylist() == [0, 1, 1, 3]
+        assert found["value"].to_pylist() == [0.5, 10.5, 20.5, 30.5]
+        assert found["x"].to_pylist() == expected
+
+
 def test_a_key_that_every_run_lacks(api: se.Api[pa.Table]) -> None:
     """A key that no file has does not exist."""
     with pytest.raises(se.NotFoundError, match="no scalar key 'loss'"):

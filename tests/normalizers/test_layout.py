@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
 from swanlab_export import schemas
-from swanlab_export.normalizers.metrics import Layout
+from swanlab_export.normalizers.metrics import Layout, join_axis
 from swanlab_export.tables import decode_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONG = ["run_id", "key", "step", "value", "timestamp"]
 FLOATS, TIMES = schemas.FLOAT, schemas.TIME
@@ -128,3 +131,22 @@ def test_a_block_as_wide_rows(x_type: pa.DataType | None, name: str, axis: list[
         "a": [1.5, 2.5],
         "b": [0.5, None],
     }
+
+
+def test_an_axis_that_begins_earlier_and_goes_on() -> None:
+    """Every point stays, the axis has nulls where it lacks a step, and it is read to its end."""
+
+    def stream(*batches: list[int]) -> Iterator[pa.RecordBatch]:
+        for steps in batches:
+            values = pa.array([float(step) for step in steps])
+            yield pa.record_batch({"step": steps, "v0": values, "t0": pa.array(steps, pa.int64())})
+            read.append(steps[-1])
+
+    read: list[int] = []
+    axis = stream([0, 1], [5, 5], [7, 9], [11])
+    blocks = list(join_axis(stream([5, 5, 6], [8, 9]), axis))
+    found = pa.Table.from_batches(blocks).to_pydict()
+    assert found["step"] == [5, 5, 6, 8, 9]
+    assert found["v1"] == [5.0, 5.0, None, None, 9.0]
+    assert found["t1"] == [5, 5, None, None, 9]
+    assert 11 in read

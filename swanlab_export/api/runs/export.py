@@ -136,7 +136,8 @@ class _Exports:
             return read(downloads[0], task.columns)
         files = zip(downloads, task.columns, strict=True)
         in_order = [in_step_order(read(download, [column])) for download, column in files]
-        return normalizer.merge_on_step(in_order, [1] * len(downloads), self._report)
+        # A file per column: those of a key and of its x axis.
+        return normalizer.join_axis(*in_order)
 
     def _counted(self, download: Download, kept: list[bytes] | None) -> Iterator[bytes]:
         """Count bytes."""
