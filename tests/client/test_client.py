@@ -369,12 +369,13 @@ def test_retry_after_in_every_format() -> None:
     assert [backoff_s(i) for i in (0, 1, 2, 10)] == [0.5, 1.0, 2.0, 30.0]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_on_the_server_are_followed(
-    server: responses.RequestsMock, client: Client
+    status: int, server: responses.RequestsMock, client: Client
 ) -> None:
     """A redirect on the same server keeps the session; a circle of them ends."""
     log_in(server)
-    server.get(f"{HOST}/api/thing", status=302, headers={"location": "/api/there?a=1"})
+    server.get(f"{HOST}/api/thing", status=status, headers={"location": "/api/there?a=1"})
     server.get(f"{HOST}/api/there", json=1, match=[matchers.header_matcher({"cookie": "sid=s1"})])
     assert client.send(GET) == 1
     server.get(f"{HOST}/api/circle", status=302, headers={"location": "/api/circle"})
