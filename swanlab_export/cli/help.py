@@ -25,7 +25,7 @@ SWANLAB_EXPORT_FORMAT  what commands print, where --format is not given:
                        json, jsonl, csv, tsv or table
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                        proxies; servers on this machine are asked directly;
-                       socks5:// needs pip install 'swanlab-export[socks]'
+                       socks5:// needs pip install pysocks
 REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
                        certificates of a private CA
 TMPDIR                 folder for temporary data of large exports

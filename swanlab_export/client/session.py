@@ -129,8 +129,8 @@ def _usable_proxies(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
         names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
         name = next((name for name in names if os.environ.get(name)), "the system")
         raise UsageError(
-            f"{name} names the SOCKS proxy {bare_url(chosen)}, which needs the extra socks: "
-            "pip install 'swanlab-export[socks]'"
+            f"{name} names the SOCKS proxy {bare_url(chosen)}, which needs another library: "
+            "pip install pysocks"
         )
     return usable
 

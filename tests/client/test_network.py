@@ -264,10 +264,10 @@ def test_a_socks_proxy_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"])
 def test_without_what_speaks_socks(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable and the extra, without the password of the proxy."""
+    """The message names the variable and what to install, without the password of the proxy."""
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.setenv(variable, "socks5://ada:passw0rd@proxy.example:1080")
-    said = rf"^{variable} names the SOCKS proxy socks5://proxy\.example:1080, .*\[socks\]"
+    said = rf"^{variable} names the SOCKS proxy socks5://proxy\.example:1080, .*pip install pysocks$"
     with pytest.raises(UsageError, match=said):
         ask("https://swan.example")
     client = Client(Settings("http://127.0.0.1:9", "", "key"))

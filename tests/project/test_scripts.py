@@ -76,3 +76,17 @@ def test_ci_installs_what_make_installs() -> None:
         lowest = tomllib.load(file)["project"]["requires-python"].removeprefix(">=")
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert f'python: ["{lowest}",' in workflow
+
+
+def test_messages_name_packages_that_can_be_installed() -> None:
+    """What a message tells to install is a dependency of an extra, or the official client."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    known = {re.split(r"\W", name, maxsplit=1)[0] for names in extras.values() for name in names}
+    said = {
+        name
+        for path in (ROOT / "swanlab_export").rglob("*.py")
+        for name in re.findall(r"pip install ([^\s\"{]+)", path.read_text(encoding="utf-8"))
+    }
+    assert len(said) > 4
+    assert said <= known | {"swanlab"}
