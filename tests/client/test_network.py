@@ -267,7 +267,9 @@ def test_without_what_speaks_socks(variable: str, monkeypatch: pytest.MonkeyPatc
     """The message names the variable and what to install, without the password of the proxy."""
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.setenv(variable, "socks5://ada:passw0rd@proxy.example:1080")
-    said = rf"^{variable} names the SOCKS proxy socks5://proxy\.example:1080, .*pip install pysocks$"
+    said = (
+        rf"^{variable} names the SOCKS proxy socks5://proxy\.example:1080, .*pip install pysocks$"
+    )
     with pytest.raises(UsageError, match=said):
         ask("https://swan.example")
     client = Client(Settings("http://127.0.0.1:9", "", "key"))
