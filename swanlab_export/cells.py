@@ -21,6 +21,8 @@ from swanlab_export.messages import quote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Metadata of a column whose texts are JSON: lists and objects.
+IS_JSON = {"json": "true"}
 # What JSON escapes.
 _NOT_PLAIN = r'["\\\x00-\x1f\x7f]'
 # What four digits of a year can say, in ms since 1970: from the year 0 to before the year 10000.
@@ -74,12 +76,20 @@ def json_rows(
     """
     gap = " " if "\n" in between else ""
     cells: list[pa.Array | str] = []
-    for i, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+    for i, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
+        name = field.name
         label = (between if i else begin) + orjson.dumps(name).decode() + ":" + gap
-        cells += [label, pc.fill_null(_of(name, column, json_cells), "null")]
+        is_json = b"json" in (field.metadata or {})
+        values = _plain(column) if is_json else _of(name, column, json_cells)
+        cells += [label, pc.fill_null(values, "null")]
     if not cells:
         return pa.repeat(pa.scalar(begin + end), batch.num_rows)
     return pc.binary_join_element_wise(*cells, end, "")
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Texts that are JSON already, as they are."""
+    return column.cast(pa.string())
 
 
 def csv_rows(batch: pa.RecordBatch, separator: str) -> pa.Array:

@@ -443,6 +443,20 @@ ENDPOINTS = TableSchema(
     is_closed=True,
 )
 
+TABLES = TableSchema(
+    "tables",
+    "one row per declared table and column",
+    (
+        Column("table", TEXT, "name of the table"),
+        Column("column", TEXT, "name of the column"),
+        Column("type", TEXT, "Arrow type"),
+        Column("unit", TEXT, "unit, where it has one"),
+        Column("meaning", TEXT, "what it holds"),
+        Column("grain", TEXT, "what one row of the table is"),
+    ),
+    is_closed=True,
+)
+
 DECLARED = (
     WORKSPACES,
     PROJECTS,
@@ -461,6 +475,7 @@ DECLARED = (
     USAGE,
     USERS,
     ENDPOINTS,
+    TABLES,
 )
 
 # What a backup holds, as its Parquet files have it: see the README inside of a backup.

@@ -30,6 +30,7 @@ _OWN = {
     "login": "Log in, and save the key where the official client saves it.",
     "logout": "Remove the key from the login file.",
     "verify": "Check that the key is accepted.",
+    "tables": "Show which columns every table has, with types and units.",
     "help": "Environment variables, exit codes, formats and filters explained.",
     "doctor": "Show what a server offers, without any of your data.",
     "completion": "Print a script that lets the shell complete commands and options.",

@@ -10,8 +10,8 @@ from swanlab_export.normalizers.flatten import Row, flatten_fields, put, snake_c
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.normalizers.values import (
     as_entity,
+    as_json,
     as_object,
-    as_text,
     read_as,
     read_each,
     refuse_error,
@@ -124,7 +124,7 @@ def split_labels(payload: Any) -> Iterator[tuple[str, Any]]:
     objects = [label if isinstance(label, dict) else {"name": label} for label in labels]
     yield "labels", [label.get("name") for label in objects]
     for name in sorted({name for label in objects for name in label} - {"name"}):
-        yield f"labels.{snake_case(name)}", as_text([label.get(name) for label in objects])
+        yield f"labels.{snake_case(name)}", as_json([label.get(name) for label in objects])
 
 
 def _project_row(payload: Mapping[str, Any], web_host: str, report: Report) -> Row:

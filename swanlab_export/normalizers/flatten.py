@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.messages import quote
-from swanlab_export.normalizers.values import as_text
+from swanlab_export.normalizers.values import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,4 +78,4 @@ def unwrap(value: Any) -> Any:
 
 def _leaf(value: Any) -> Any:
     """Keep scalars; format lists and empty objects as JSON text."""
-    return as_text(value) if isinstance(value, list | dict) else value
+    return as_json(value) if isinstance(value, list | dict) else value

@@ -13,8 +13,16 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from swanlab_export import schemas
+from swanlab_export.cells import IS_JSON
 from swanlab_export.normalizers.flatten import case_warnings
-from swanlab_export.normalizers.values import INT64_MAX, INT64_MIN, as_float, as_text, read_value
+from swanlab_export.normalizers.values import (
+    INT64_MAX,
+    INT64_MIN,
+    JsonText,
+    as_float,
+    as_text,
+    read_value,
+)
 from swanlab_export.spool import IN_MEMORY_BYTES, open_scratch, scratch_errors
 from swanlab_export.tables import Table
 
@@ -30,7 +38,7 @@ _ROWS_PER_BATCH = 1000
 _VALUE_BYTES = 16
 # Beyond this a float64 no longer holds every integer.
 _EXACT_FLOAT = 2**53
-_BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT = 1, 2, 4, 8, 16
+_BOOL, _INT, _WIDE_INT, _FLOAT, _TEXT, _JSON = 1, 2, 4, 8, 16, 32
 
 
 def build_table(
@@ -95,7 +103,7 @@ class _Spool:
         fields = list(self._declared.arrow())
         families = self._declared.families
         ranked = sorted((_rank(name, families), name) for name in self._kinds)
-        extra = [pa.field(name, _narrowest(self._kinds[name])) for _, name in ranked]
+        extra = [_field(name, self._kinds[name]) for _, name in ranked]
         return pa.schema([*fields, *extra])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -128,9 +136,16 @@ def _rank(name: str, families: tuple[str, ...]) -> int:
     return next((i for i, start in enumerate(families) if name.startswith(start)), len(families))
 
 
+def _field(name: str, kinds: int) -> pa.Field:
+    """The field of an undeclared column; one of lists or objects alone says so."""
+    return pa.field(name, _narrowest(kinds), metadata=IS_JSON if kinds == _JSON else None)
+
+
 def _kind(value: Any) -> int:
     if value is None:
         return 0
+    if isinstance(value, JsonText):
+        return _JSON
     if isinstance(value, bool):
         return _BOOL
     if isinstance(value, int):

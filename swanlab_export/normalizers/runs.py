@@ -11,6 +11,7 @@ from swanlab_export.normalizers.flatten import Row, flatten_config, flatten_fiel
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.normalizers.values import (
     as_entity,
+    as_json,
     as_list,
     as_object,
     as_text,
@@ -182,7 +183,7 @@ def _user_columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         yield from flatten_config(value, f"{name}.")
     elif value is not None:
-        yield name, as_text(value) if isinstance(value, list) else value
+        yield name, as_json(value) if isinstance(value, list) else value
 
 
 def _duration_s(created: Any, finished: Any) -> float | None:

@@ -132,6 +132,17 @@ def as_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+class JsonText(str):
+    """A list or an object as JSON text: in JSON formats it is what it is, and no string."""
+
+    __slots__ = ()
+
+
+def as_json(value: Any) -> JsonText:
+    """Format a list or an object as JSON text."""
+    return JsonText(as_text(value))
+
+
 def as_float(value: Any) -> float:
     """Read a number, a truth value as 0 or 1, or a token such as ``"NaN"`` or ``"-INF"``."""
     if isinstance(value, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,3 +194,15 @@ def test_raw_is_not_arranged(call: Callable[..., Result]) -> None:
     done = call("run", "list", SWEEP, "--raw", "--sort", "name")
     assert done.exit_code == 2
     assert "--raw prints what the server sent: no --sort" in done.stderr
+
+
+def test_lists_are_lists_in_json(call: Callable[..., Result]) -> None:
+    """A config that is a list in each run is one in JSON, and JSON text elsewhere."""
+    words = ("run", "list", SWEEP, "--limit", "1", "--fields", "config.hidden,name")
+    assert json.loads(call(*words).stdout)[0]["config.hidden"] == [32]
+    assert json.loads(call(*words, "--sort", "name", "--format", "jsonl").stdout)[
+        "config.hidden"
+    ] in ([8], [32])
+    assert rows(call(*words, "--format", "csv"))[0]["config.hidden"] == "[32]"
+    text = call("run", "list", DIGITS, "--fields", "config.tag", "--all").stdout
+    assert {type(row["config.tag"]) for row in json.loads(text)} == {str, type(None)}

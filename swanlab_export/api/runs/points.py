@@ -104,7 +104,9 @@ def join_columns(table: Table, columns: pa.Table, report: Report) -> Table:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in table:
-            yield join_runs(batch, columns).select(order)
+            joined = join_runs(batch, columns).select(order)
+            typed = [field.with_type(each.type) for field, each in zip(fields, joined, strict=True)]
+            yield pa.record_batch(joined.columns, schema=pa.schema(typed))
 
     return table.with_rows(pa.schema(fields), batches())
 
