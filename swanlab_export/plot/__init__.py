@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Self, TypedDict
 
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
-from swanlab_export.schemas import METRICS, X, parse_names
+from swanlab_export.schemas import METRICS, METRICS_BY_GROUP, X, parse_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
 
-METRICS_BY_GROUP = "metrics_by_group"
 # In inches: what a page holds, and what a picture needs for its names.
 _SIZES = (2.0, 40.0)
 
@@ -102,7 +101,11 @@ def _parse_size(size: str | tuple[float, float]) -> tuple[float, float]:
 
 
 def check_plottable(
-    table: TableSchema, fields: str | Sequence[str] | None = None, *, is_picture: bool = True
+    table: TableSchema,
+    fields: str | Sequence[str] | None = None,
+    *,
+    is_picture: bool = True,
+    color_by: str | None = None,
 ) -> None:
     """Refuse a plot that cannot be drawn, before any request.
 
@@ -110,12 +113,17 @@ def check_plottable(
         table: The declared table, with the column ``x`` where another x axis was asked for.
         fields: The columns that were chosen; None for all.
         is_picture: It is to be a picture, not a plot in the terminal.
+        color_by: The column of the runs that gives the lines their colours.
 
     Raises:
         UsageError: It is not a table of metrics that can be drawn, or a library is missing.
     """
     chosen = table.names if fields is None else parse_names(fields, "fields")
     _check_columns(table.name, X.name if X.name in table.names else "step", chosen)
+    if color_by is not None and table.name == METRICS_BY_GROUP.name:
+        raise UsageError(
+            f"{argument('color_by')} colours runs, and {argument('group_by')} has a line per group"
+        )
     # The terminal's ticks are matplotlib's, too.
     libraries = ["matplotlib.figure", "matplotlib.ticker", "tsdownsample"]
     try:
@@ -190,9 +198,9 @@ def _check(table: Table) -> None:
 
 def _check_columns(table: str, x: str, columns: Sequence[str]) -> None:
     needed = ["run_id", "key", x, "value"]
-    if table == METRICS_BY_GROUP:
+    if table == METRICS_BY_GROUP.name:
         needed = ["key", x, "mean", "std"]
-    if table not in {METRICS.name, METRICS_BY_GROUP} or not set(needed) <= set(columns):
+    if table not in {METRICS.name, METRICS_BY_GROUP.name} or not set(needed) <= set(columns):
         raise UsageError(
             f"a plot needs the long layout with {', '.join(needed)}: "
             f"leave out {argument('layout', 'wide')} and {argument('fields')}"

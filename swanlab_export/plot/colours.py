@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export.plot.lines import MISSING
+
 if TYPE_CHECKING:
     from swanlab_export.plot.lines import Plot
 
@@ -28,7 +30,9 @@ def line_styles(plot: Plot) -> dict[str, dict[str, Any]]:
     if len(names) > len(OKABE_ITO) * len(_STROKES) or not (plot.legend or len(names) == 1):
         return {name: {"color": GREY, "alpha": 0.5} for name in plot.labels}
     return {
-        name: {
+        name: {"color": GREY}
+        if plot.colour_by and label == MISSING
+        else {
             "color": OKABE_ITO[names.index(label) % len(OKABE_ITO)],
             "linestyle": _STROKES[names.index(label) // len(OKABE_ITO)],
         }

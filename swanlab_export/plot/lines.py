@@ -33,7 +33,7 @@ _NAME_CELLS = 40
 _LARGEST, _SMALLEST = 1e100, 1e-100
 # Beyond these years no library draws dates; nothing was logged then.
 _TIMES_MS = tuple(np.array(["1900", "3000"], "datetime64[ms]").astype(np.float64))
-_NOT_COLOURED = "missing"
+MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,9 @@ def _line_names(batch: pa.RecordBatch) -> pa.Array:
     fields = batch.schema.names[: batch.schema.names.index("key")]
     parts = [
         pc.binary_join_element_wise(
-            f"{name}=", pc.fill_null(batch[name].cast(pa.string()), _NOT_COLOURED), ""
+            f"{name.removeprefix('config.')}=",
+            pc.fill_null(batch[name].cast(pa.string()), MISSING),
+            "",
         )
         for name in fields
     ]
@@ -291,4 +293,4 @@ def _coloured(
         numbers = {}
     missing = [name for name, value in found.items() if value is None]
     labels = {name: shorten(show(str(found[name])), _NAME_CELLS) for name in known}
-    return labels | dict.fromkeys(missing, _NOT_COLOURED), numbers
+    return labels | dict.fromkeys(missing, MISSING), numbers

@@ -9,9 +9,9 @@ import numpy as np
 
 from swanlab_export.messages import argument
 from swanlab_export.plot import axes
-from swanlab_export.plot.colours import GREY, colour_scale, line_styles
+from swanlab_export.plot.colours import colour_scale, line_styles
 from swanlab_export.plot.fonts import choose_fonts
-from swanlab_export.plot.lines import shorten
+from swanlab_export.plot.lines import LEGEND_MAX, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ _PANELS_MAX = 30
 _CELLS_PER_INCH = 11
 _DPI = 144
 _FEW_POINTS = 30
-_FEW_LINES = 20
+_FEW_LINES = 5
 _TICKS = 8
 _MARKS = 12
 # Of a legend, in points, and lines of it per point of its size.
@@ -146,9 +146,7 @@ def _draw_panel(
     _set_axis(axis, "y", axes.y_axis(limits, is_log_scale=is_log), _TICKS - 1)
     # Where one line has many points, the others are before it.
     for line in sorted(panel.lines, key=lambda line: -len(line.x)):
-        _draw_line(
-            axis, line, plot, styles[line.name], is_one_of_few=len(panel.lines) <= _FEW_LINES
-        )
+        _draw_line(axis, line, plot, styles[line.name], len(panel.lines))
         for is_beyond, place, mark in (
             (line.y > limits[1], 1, "^"),
             (line.y < limits[0], 0, "v"),
@@ -170,29 +168,28 @@ def _set_axis(axis: Axes, name: str, shown: axes.Axis, ticks: int) -> None:
     half.minorticks_off()
 
 
-def _draw_line(
-    axis: Axes, line: Line, plot: Plot, style: dict[str, Any], *, is_one_of_few: bool
-) -> None:
-    """Draw a line, with dots where a point is between two gaps, or where points are few."""
+def _draw_line(axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines: int) -> None:
+    """Draw one of some lines, with dots where a point is between two gaps, or where points are few."""
     x = _positions(line.x, plot)
     has_dots = np.count_nonzero(~np.isnan(line.y)) < _FEW_POINTS
-    pale = style | {"alpha": 0.35}
+    width = 1.2 if lines <= LEGEND_MAX else 0.7
+    # Beside smoothed values the others are pale; those of a group are its band.
+    pale = style | {"alpha": 0.35 if line.std is None else 0.0}
     axis.plot(
         x,
         line.y,
         **(style if line.smoothed is None else pale),
-        linewidth=1.2 if is_one_of_few else 0.7,
+        linewidth=width,
         marker=".",
         markersize=5.0,
         markevery=None if has_dots else line.alone().tolist(),
     )
     if line.smoothed is not None:
-        axis.plot(x, line.smoothed, **style, linewidth=1.6 if is_one_of_few else 0.9)
+        axis.plot(x, line.smoothed, **style, linewidth=1.3 * width)
     if line.std is not None:
-        colour = style.get("color", GREY)
-        axis.fill_between(
-            x, line.y - line.std, line.y + line.std, color=colour, alpha=0.18, linewidth=0
-        )
+        alpha = 0.18 if lines <= _FEW_LINES else 0.06
+        low, high = line.y - line.std, line.y + line.std
+        axis.fill_between(x, low, high, color=style["color"], alpha=alpha, linewidth=0)
 
 
 def _mark(

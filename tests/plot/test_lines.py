@@ -107,7 +107,7 @@ def test_groups_are_lines_with_bands() -> None:
     )
     plot = plot_of(Table("metrics_by_group", batch.schema, [batch]))
     first, second = plot.panels[0].lines
-    assert plot.legend == ["config.lr=0.1, config.opt=sgd", "config.lr=missing, config.opt=sgd"]
+    assert plot.legend == ["lr=0.1, opt=sgd", "lr=missing, opt=sgd"]
     assert first.std is not None
     assert (first.y.tolist(), first.std.tolist()) == ([1.0, 2.0], [0.5, 0.25])
     assert (first.values().min(), first.values().max()) == (0.5, 2.25)

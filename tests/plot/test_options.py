@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def test_sizes_are_read(size: Any, expected: tuple[float, float] | None) -> None
         ["--save", "x.png", "--layout", "wide"],
         ["--save", "x.png", "--size", "huge"],
         ["--format", "plot", "--fields"],
+        ["--save", "x.png", "--group-by", "config.lr", "--color-by", "config.lr"],
     ],
     ids=" ".join,
 )
@@ -126,6 +128,21 @@ def test_runs_are_coloured_by_their_configs(words: list[str], call: Call, tmp_pa
     done = call(*metrics_of, "--color-by", "config.lrr")
     assert done.exit_code == NotFoundError.exit_code
     assert "there are 'lr'" in done.output
+
+
+def test_groups_and_smoothed_values_are_drawn(call: Call, tmp_path: Path) -> None:
+    """``--group-by`` draws a line with a band per group, and ``--smooth`` a smooth line beside."""
+    path = tmp_path / "x.svg"
+    sweep = ["run", "metrics", "-p", "ada-lab/sweep", "--keys", "val/acc", "--save", str(path)]
+    assert call(*sweep, "--group-by", "config.optimizer,config.hidden").exit_code == 0
+    picture = path.read_text(encoding="utf-8")
+    assert {"optimizer=adam, hidden=[8]", "optimizer=sgd, hidden=[32]"} <= set(
+        re.findall(">([^<>]*=[^<>]*)</text>", picture)
+    )
+    assert picture.count("PolyCollection_") == 4
+    run = ["run", "metrics", LINEAR, "--keys", "loss", "--save", str(path)]
+    assert call(*run, "--smooth", "0.9").exit_code == 0
+    assert path.read_text(encoding="utf-8").count("stroke-opacity: 0.35") == 1
 
 
 def test_a_notebook_shows_what_was_drawn(api: se.Api[pa.Table], tmp_path: Path) -> None:

@@ -110,6 +110,13 @@ def test_runs_are_coloured_by_numbers() -> None:
     assert "config.lr" in words(picture)
 
 
+def test_runs_without_the_column_are_grey() -> None:
+    """A run that lacks what gives colours is grey, among words as among numbers."""
+    for values in ({"run-0": "sgd", "run-1": "adam"}, {"run-0": 1, "run-1": 2.5}):
+        drawn = strokes(svg(metrics(runs_of(3), run_values=values), color_by="config.x"))
+        assert [GREY in style for style in drawn] == [False, False, True]
+
+
 def as_deuteranope(colours: tuple[str, ...]) -> Any:
     """Colours in CIELAB as people without green cones see them (Machado and others, 2009)."""
     rgb = np.array([to_rgb(colour) for colour in colours])
