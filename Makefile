@@ -70,7 +70,7 @@ lowest:
 	$(PYTHON) tests/project/lowest.py $(VENV)/lowest
 
 bench: $(READY) referees
-	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

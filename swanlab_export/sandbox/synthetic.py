@@ -23,8 +23,22 @@ _CREATED_MS = 1_767_225_600_000
 _PREFIX = "synthetic-"
 _SHAPE = re.compile(r"n(\d{1,8})k(\d{1,3})")
 # How many runs each generated project has; ``bench`` has one for every shape that is asked for.
-_RUNS = {"bench": 0, "many40": 40, "list2000": 2000, "list100000": 100_000}
-_MANY_STEPS = 5000
+_RUNS = {
+    "bench": 0,
+    "many40": 40,
+    "many2000": 2000,
+    "points1m": 1,
+    "points5m": 1,
+    "list2000": 2000,
+    "list100000": 100_000,
+}
+# The keys of each of their runs, and how many points a key has.
+_LOGGED = {
+    "many40": (["acc", "loss"], 5000),
+    "many2000": (["acc", "loss"], 5000),
+    "points1m": ([f"k{i}" for i in range(40)], 25_000),
+    "points5m": ([f"k{i}" for i in range(40)], 125_000),
+}
 # What a run of ``bench`` logged as TEXT: as files where the server keeps them as files.
 _NOTES = ("The loss falls, slowly.", "It rises again: a smaller learning rate helps.")
 
@@ -95,18 +109,14 @@ class SyntheticData(Data):
         """The keys of a run."""
         if not _is_generated(run):
             return super().keys(run)
-        if shape := _SHAPE.fullmatch(run.run_id):
-            return [f"k{i}" for i in range(int(shape[2]))]
-        return ["acc", "loss"] if run.run_id.startswith("many40-") else []
+        return _logged(run.run_id)[0]
 
     def points(self, run: Run, key: str) -> Points | None:
         """The points of a key."""
         if not _is_generated(run):
             return super().points(run, key)
-        if key not in self.keys(run):
-            return None
-        shape = _SHAPE.fullmatch(run.run_id)
-        return _points(int(shape[1]) if shape else _MANY_STEPS, key)
+        keys, count = _logged(run.run_id)
+        return _points(count, key) if key in keys else None
 
     def media_keys(self, run: Run) -> list[str]:
         """The media keys of a run."""
@@ -149,6 +159,13 @@ class _Runs(Sequence[Run]):
         if isinstance(place, slice):
             return [self[each] for each in self._range[place]]
         return Run(f"{self._project}-{self._range[place]}", _PREFIX + self._project)
+
+
+def _logged(run_id: str) -> tuple[list[str], int]:
+    """The keys of a run, and how many points each has."""
+    if shape := _SHAPE.fullmatch(run_id):
+        return [f"k{i}" for i in range(int(shape[2]))], int(shape[1])
+    return _LOGGED.get(run_id.rpartition("-")[0], ([], 0))
 
 
 def _is_generated(run: Run) -> bool:

@@ -10,10 +10,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from measure import OFFICIAL_LOOP, OFFICIAL_PYTHON, Cost, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,42 +22,7 @@ if sys.platform != "linux":
     raise SystemExit("time and memory are measured as Linux counts them")
 
 HERE = Path(__file__).parent
-# The official client has an environment of its own, which `make bench` creates.
-OFFICIAL_PYTHON = str(HERE.parents[1] / ".venv" / "referees" / "0.10.3" / "bin" / "python")
 OFFICIAL = "from swanlab.cli import cli; cli()"
-OFFICIAL_LOOP = """
-import sys
-from swanlab.api import Api
-api = Api(api_key=sys.argv[2], host=sys.argv[1])
-for run in list(api.runs('synthetic/many40')):
-    found = run.metrics(keys=['loss', 'acc'], all=True)
-    assert all(len(series['metrics']) == 5000 for series in found['list'])
-"""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a process took."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
-
-
-def measure(words: list[str], folder: Path, env: dict[str, str]) -> Cost:
-    """Run a program and see what it takes, children included."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        words, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(words[:8])} failed:\n{said.decode()[-800:]}")
-    wall_s = time.perf_counter() - began
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 class Bench:
@@ -174,11 +139,10 @@ def requests_made(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run everything; or with ``soak`` only that, which compares nothing."""
-    if sys.argv[1:2] == ["soak"]:
-        words = [sys.executable, str(HERE / "soak.py"), *sys.argv[2:]]
-        support = {"PYTHONPATH": str(HERE.parent / "support")}
-        done = subprocess.run(words, env=os.environ | support, check=False)
+    """Run everything; or with ``soak`` or ``backup`` only that."""
+    if sys.argv[1:2] in (["soak"], ["backup"]):
+        words = [sys.executable, str(HERE / f"{sys.argv[1]}.py"), *sys.argv[2:]]
+        done = subprocess.run(words, check=False)
         raise SystemExit(done.returncode)
     print("start-up of `swanlab api --help`")
     with tempfile.TemporaryDirectory() as name:
