@@ -101,6 +101,19 @@ def test_steps_that_are_repeated_on_an_axis(api: se.Api[pa.Table], mock: Mock) -
         assert found["x"].to_pylist() == expected
 
 
+@pytest.mark.parametrize("status", [403, 418])
+def test_a_firewall_in_front_of_the_keys(status: int, api: se.Api[pa.Table], mock: Mock) -> None:
+    """Where a server does not tell which runs have a key, each is simply asked for it."""
+    add(mock, "POST", "/house/metrics/scalar/availability", {}, status)
+    for run in RUNS:
+        add(mock, "GET", f"/house/metrics/summaries/p1/{run['cuid']}", {}, status)
+        add(mock, "GET", f"/experiment/{run['cuid']}/column", {}, status)
+    with pytest.warns(se.SwanlabExportWarning) as caught:
+        found = api.run.metrics(project="a/p", keys="loss", all=True)
+    assert found["value"].to_pylist() == [1.5, 2.5]
+    assert "1 of 2 runs have loss" in " ".join(str(warning.message) for warning in caught)
+
+
 def test_a_key_that_every_run_lacks(api: se.Api[pa.Table]) -> None:
     """A key that no file has does not exist."""
     with pytest.raises(se.NotFoundError, match="no scalar key 'loss'"):

@@ -150,7 +150,7 @@ def test_a_good_status_without_an_entity(
         ("/house/metrics/summaries", lambda api: api.run.summary(project="a/p")),
         (
             "/house/metrics/scalar/availability",
-            lambda api: api.run.summary("a/p/r0", keys="loss"),
+            lambda api: api.run.metrics("a/p/r0", keys="loss", all=True),
         ),
     ],
     ids=["user", "summary", "availability"],

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
 
+# Statuses of a server, or a firewall in front of it, that does not tell which run has which key.
+_NOT_TOLD = {403, 418}
+
 
 def match_keys(
     client: Client,
@@ -83,7 +86,9 @@ def find_having(
     sources = [run.source for run in runs]
     try:
         _fill_by_availability(client, sources, metric_type, having, partial)
-    except NotOfferedError:
+    except SwanlabExportError as error:
+        if not (isinstance(error, NotOfferedError) or error.status in _NOT_TOLD):
+            raise
         _fill_by_run(client, sources, metric_type, having, set() if unsure is None else unsure)
     for key in keys:
         if runs and not having[key]:
@@ -228,11 +233,14 @@ def _fetch_keys_of_run(client: Client, source: RunSource, metric_type: str) -> s
     """
     try:
         return set(endpoint.read_latest(endpoint.fetch_latest(client, source), metric_type))
-    except NotFoundError:
-        pass
+    except SwanlabExportError as error:
+        if not (isinstance(error, NotFoundError) or error.status in _NOT_TOLD):
+            raise
     try:
         return set(_column_keys(client, source, metric_type))
-    except NotFoundError:
+    except SwanlabExportError as error:
+        if not (isinstance(error, NotFoundError) or error.status in _NOT_TOLD):
+            raise
         return None
 
 
