@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -358,6 +360,18 @@ def test_shards_until_all_lines_have_come(lines: int, requests: int) -> None:
     server = Server(logging(list(range(lines))))
     assert read_log(server) == list(range(lines))
     assert server.asked == [{"epoch": number} for number in range(requests)]
+
+
+def test_a_log_without_end() -> None:
+    """A log that grows with every shard, for longer than any log can be, is an error."""
+
+    def respond(request: Request) -> dict[str, Any]:
+        number = int(request.params[0][1])
+        return {"logs": [number], "count": number + 2}
+
+    shards = fetch_log_shards(Server(respond), shard, size=1, read_number=lambda line: line)
+    with pytest.raises(IncompleteError, match="the log does not end: 100000 lines came"):
+        deque(islice(shards, 100_001), maxlen=0)
 
 
 def test_shards_that_announce_just_their_own_lines() -> None:
