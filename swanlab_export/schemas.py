@@ -295,6 +295,8 @@ METRICS_BY_GROUP = TableSchema(
     ),
 )
 
+# A column of metrics after the value, where it is asked for.
+TEXT_VALUE = Column("text", TEXT, "the logged value where it is no number; value is missing there")
 # A column of metrics before the name of the run, where the points are smoothed.
 SMOOTHED = Column("smoothed", FLOAT, "exponentially smoothed value of the run and key")
 # A column of metrics before it whenever another x axis than the step was asked for.

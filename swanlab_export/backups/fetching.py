@@ -216,9 +216,10 @@ def write_metrics(
         has_timestamp=True,
         partial=False,
         now_ms=0,
+        has_text=True,
     )
     having = {key: {run.run_id} for key in keys}
-    layout = Layout((run.run_id,), tuple(keys))
+    layout = Layout((run.run_id,), tuple(keys), has_text=True)
     quiet = replace(context, progress=Progress())
     whole = Partial(report, is_wanted=False)
     plan = Plan(
@@ -242,13 +243,12 @@ def write_metrics(
 def _metric_rows(run: FoundRun, batch: pa.RecordBatch) -> pa.RecordBatch:
     """Rows as the backup has them, from rows of the metrics table."""
     rows = batch.num_rows
-    names = batch.schema.names
     columns = [
         pa.repeat(run.source.project_id, rows),
         pa.repeat(run.run_id, rows),
         batch["key"].cast(schemas.TEXT),
         *(batch[name] for name in ("step", "value", "timestamp")),
-        batch["text"].cast(schemas.TEXT) if "text" in names else pa.nulls(rows, schemas.TEXT),
+        batch["text"],
     ]
     return pa.record_batch(columns, schema=schemas.STORED_METRICS.arrow())
 

@@ -231,6 +231,7 @@ def filter_(
 )
 @click.option("--all", is_flag=True, help="Every point, instead of a sample.")
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
+@click.option("--text", is_flag=True, help="Add a column text: values that are no numbers.")
 @click.option(
     "--x-axis",
     default="step",

@@ -23,8 +23,8 @@ from swanlab_export.normalizers.values import (
     MILLISECONDS_FROM,
     MILLISECONDS_LEAST,
     MILLISECONDS_TO,
-    as_float,
     as_int,
+    as_point,
     as_unix_ms,
 )
 
@@ -40,7 +40,6 @@ _BLOCK_BYTES = 2_000_000
 _LINE_BYTES_MAX = 1_000_000
 _ROW = re.compile(r"\bRow #(\d+)")
 _UTF8_BOM = b"\xef\xbb\xbf"
-_TRUTH_VALUES = {"true": 1.0, "false": 0.0}
 _COLUMNS = {"s": "step", "v": "value", "t": "timestamp"}
 
 
@@ -55,12 +54,13 @@ def read_export(
     report: Report,
     *,
     must_end_line: Callable[[], bool],
+    has_text: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Read an export as blocks with the columns step, v0, t0, v1, t1, … in the order of ``keys``.
 
     Rows come in the order of the file, each of them. Values and timestamps are null where a key has
     no point. Where a value is no number, it is null, too, and a column ``odd0``, ``odd1``, … of the
-    block is true: the key has a point there.
+    block has its text: the key has a point there.
 
     Args:
         chunks: The file's bytes, cut anywhere.
@@ -70,6 +70,7 @@ def read_export(
         report: Counts odd values, and rows that are not in step order.
         must_end_line: Asked at the end whether to insist on a final newline: for a body with
             neither a length nor chunks, nothing else tells a whole last line from a cut one.
+        has_text: Values that are no numbers are wanted as text, and so are not odd.
 
     Raises:
         LackingError: The file lacks a column of ``keys``.
@@ -78,7 +79,7 @@ def read_export(
     """
     blocks = _whole_lines(iter(chunks), must_end_line=must_end_line)
     header, rest = _split_header(blocks)
-    parse = _Parser(header, prefix, keys, report)
+    parse = _Parser(header, prefix, keys, report, has_text=has_text)
     order = StepOrder()
     before = b""
     try:
@@ -105,9 +106,16 @@ class _Parser:
     """Turns whole lines into a block, by what the header says."""
 
     def __init__(
-        self, header: list[str], prefix: str | None, keys: Sequence[str], report: Report
+        self,
+        header: list[str],
+        prefix: str | None,
+        keys: Sequence[str],
+        report: Report,
+        *,
+        has_text: bool,
     ) -> None:
         self._rows = 0
+        self._has_text = has_text
         self._report = report
         positions = _positions(header)
         wanted = {"step": _position(positions, "step")}
@@ -165,7 +173,7 @@ class _Parser:
         odd = {}
         for name, column in columns.items():
             if name[0] == "v" and column.null_count > cells[name].null_count:
-                odd[f"odd{name[1:]}"] = pc.and_(cells[name].is_valid(), column.is_null())
+                odd[f"odd{name[1:]}"] = _text(pc.if_else(column.is_null(), cells[name], None))
         return columns, odd
 
     def _converted(self, name: str, cells: pa.Array) -> pa.Array:
@@ -186,8 +194,9 @@ class _Parser:
         try:
             return _CELLS[name[0]](text)
         except (TypeError, ValueError, OverflowError):
-            for _ in range(count):
-                self._report.odd_value(_COLUMNS[name[0]], text)
+            if not (self._has_text and name[0] == "v"):
+                for _ in range(count):
+                    self._report.odd_value(_COLUMNS[name[0]], text)
             return None
 
     def _scaled_to_ms(self, times: pa.Array) -> pa.Array:
@@ -208,16 +217,20 @@ class _Parser:
             times = pc.if_else(short, pc.multiply(times, 10), times)
 
 
-def _value_of_text(text: str) -> float:
-    word = text.strip().lower()
-    return _TRUTH_VALUES[word] if word in _TRUTH_VALUES else as_float(text)
-
-
 _CELLS: dict[str, Callable[[str], Any]] = {
     "s": as_int,
-    "v": _value_of_text,
+    "v": as_point,
     "t": as_unix_ms,
 }
+
+
+def _text(cells: pa.Array) -> pa.Array:
+    """Cells as text; bytes that are not UTF-8 become U+FFFD."""
+    try:
+        return cells.cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = [raw and raw.decode(errors="replace") for raw in cells.to_pylist()]
+        return pa.array(texts, pa.string())
 
 
 def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) -> Iterator[bytes]:

@@ -31,17 +31,19 @@ from swanlab_export.normalizers.values import (
     as_int,
     as_list,
     as_object,
+    as_point,
+    as_text,
     as_unix_ms,
     check_calendar,
     read_as,
 )
+from swanlab_export.report import Report
 from swanlab_export.spool import BatchSpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.normalizers.selection import Selection
-    from swanlab_export.report import Report
 
 _ID = pa.dictionary(pa.int32(), schemas.TEXT)
 
@@ -62,6 +64,7 @@ class Layout:
         x_type: Type of the ``x`` column, None where the axis is the step.
         is_wide: One column per key, instead of one row per key.
         has_timestamp: Keep when each point was logged.
+        has_text: Have a column of the values that are no numbers.
     """
 
     run_ids: tuple[str, ...]
@@ -69,6 +72,7 @@ class Layout:
     x_type: pa.DataType | None = None
     is_wide: bool = False
     has_timestamp: bool = True
+    has_text: bool = False
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -76,13 +80,17 @@ class Layout:
         declared = {column.name: column.field() for column in schemas.POINTS}
         x = (schemas.X if self.x_type == schemas.FLOAT else schemas.X_TIME).field()
         if not self.is_wide:
-            names = [name for name in declared if self.has_timestamp or name != "timestamp"]
-            return pa.schema([declared[name] for name in names] + ([x] if self.x_type else []))
+            fields = [declared[name] for name in ("run_id", "key", "step", "value")]
+            fields += [schemas.TEXT_VALUE.field()] if self.has_text else []
+            fields += [declared["timestamp"]] if self.has_timestamp else []
+            return pa.schema(fields + ([x] if self.x_type else []))
         names, _ = self._wide_names()
-        values = [pa.field(name, schemas.FLOAT) for name in names[: len(self.keys)]]
-        times = [pa.field(name, schemas.TIME) for name in names[len(self.keys) :]]
+        kinds = [schemas.FLOAT]
+        kinds += [schemas.TEXT] if self.has_text else []
+        kinds += [schemas.TIME] if self.has_timestamp else []
+        of_keys = [pa.field(name, kinds[i // len(self.keys)]) for i, name in enumerate(names)]
         axis = x if self.x_type else declared["step"]
-        return pa.schema([declared["run_id"], axis, *values, *times])
+        return pa.schema([declared["run_id"], axis, *of_keys])
 
     @cached_property
     def _batch_schema(self) -> pa.Schema:
@@ -104,11 +112,12 @@ class Layout:
         return [*sorted(self._wide_names()[1]), *case_warnings(self.schema.names)]
 
     def _wide_names(self) -> tuple[list[str], set[str]]:
-        """Name the columns of values and then of times, each by a name of its own."""
+        """Name the columns of values, then of texts and times, each by a name of its own."""
         row: Row = {"run_id": None, "x" if self.x_type else "step": None}
         warnings: set[str] = set()
         times = [f"{key}_timestamp" for key in self.keys] if self.has_timestamp else []
-        for name in (*self.keys, *times):
+        texts = [f"{key}_text" for key in self.keys] if self.has_text else []
+        for name in (*self.keys, *texts, *times):
             put(row, name, None, warnings)
         return list(row)[2:], warnings
 
@@ -120,6 +129,8 @@ class Layout:
             points["step"],
             points["value"],
         ]
+        if self.has_text:
+            columns.append(_column_or_nulls(points, "text"))
         if self.has_timestamp:
             columns.append(points["timestamp"].cast(schemas.TIME))
         if self.x_type:
@@ -142,8 +153,16 @@ class Layout:
             for key in self.keys
         ]
         columns = [_repeated(run_id, rows), axis, *values]
+        if self.has_text:
+            columns += (_column_or_nulls(block, f"odd{position.get(key)}") for key in self.keys)
         columns += times if self.has_timestamp else []
         return pa.record_batch(columns, schema=self._batch_schema)
+
+
+def _column_or_nulls(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column of texts, which is not there if it would have none."""
+    is_there = name in batch.schema.names
+    return batch[name] if is_there else pa.nulls(batch.num_rows, schemas.TEXT)
 
 
 class ExportFilter:
@@ -208,12 +227,12 @@ class ExportFilter:
             columns["x"] = x
         for i in range(len(self.keys)):
             values, times, odd = block[f"v{i}"], block[f"t{i}"], _odd(block, i)
-            points = values if odd is None else pc.if_else(odd, 0.0, values)
+            points = values if odd is None else pc.if_else(odd.is_valid(), 0.0, values)
             self._follow(i, steps, points, highest)
             if not (is_everything and times.null_count >= points.null_count):
                 mask = self._limit(i, self._selection.mask(steps, points, times, x))
                 values, times = pc.if_else(mask, values, None), pc.if_else(mask, times, None)
-                odd = None if odd is None else pc.and_(mask, odd)
+                odd = None if odd is None else pc.if_else(mask, odd, None)
             columns[f"v{i}"], columns[f"t{i}"] = values, times
             if odd is not None:
                 columns[f"odd{i}"] = odd
@@ -246,24 +265,26 @@ class ExportFilter:
 
 
 def _odd(block: pa.RecordBatch, i: int) -> pa.Array | None:
-    """Mark the rows where a key has a point whose value is no number; None if there are none."""
+    """The texts of the points of a key whose value is no number; None if there are none."""
     name = f"odd{i}"
-    return pc.fill_null(block[name], False) if name in block.schema.names else None
+    return block[name] if name in block.schema.names else None
 
 
 def _has_point(block: pa.RecordBatch, i: int) -> pa.Array:
     """Mark the rows where a key has a point."""
     is_number, odd = block[f"v{i}"].is_valid(), _odd(block, i)
-    return is_number if odd is None else pc.or_(is_number, odd)
+    return is_number if odd is None else pc.or_(is_number, odd.is_valid())
 
 
 def split_keys(block: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Take a selected block apart: for each key, its points (step, value, timestamp, x)."""
+    """Take a selected block apart: for each key, its points (step, value, timestamp, x, text)."""
     has_x = "x" in block.schema.names
     for i in range(count):
         columns = {"step": block["step"], "value": block[f"v{i}"], "timestamp": block[f"t{i}"]}
         if has_x:
             columns["x"] = block["x"]
+        if (texts := _odd(block, i)) is not None:
+            columns["text"] = texts
         points = pa.record_batch(columns)
         if points["value"].null_count:
             points = points.filter(_has_point(block, i))
@@ -362,9 +383,8 @@ def _last_of_steps(block: pa.RecordBatch, width: int) -> tuple[pa.RecordBatch, i
         left_out += pc.sum(has_point, min_count=0).as_py() - len(rows)
         for name in ("v", "t"):
             columns[f"{name}{i}"] = _at(block[f"{name}{i}"], rows, numbers, len(steps))
-        columns[f"odd{i}"] = _at(
-            pc.and_(has_point, block[f"v{i}"].is_null()), rows, numbers, len(steps)
-        )
+        if (texts := _odd(block, i)) is not None:
+            columns[f"odd{i}"] = _at(texts, rows, numbers, len(steps))
     return pa.record_batch(columns), left_out
 
 
@@ -412,6 +432,8 @@ def _align(
                 columns[f"{name}{number}"] = nothing if found is None else found[f"{name}{i}"]
             if found is not None:
                 has_point = pc.or_(has_point, _has_point(found, i))
+                if (texts := _odd(found, i)) is not None:
+                    columns[f"odd{number}"] = texts
             number += 1
     x = columns.pop("x", None)
     block = pa.record_batch(columns if x is None else columns | {"x": x})
@@ -431,11 +453,12 @@ def _spread(
 
 
 def read_sample(
-    payload: Any, report: Report, x_axis: str, *, has_x_column: bool
+    payload: Any, report: Report, x_axis: str, *, has_x_column: bool, has_text: bool = False
 ) -> dict[str, pa.RecordBatch]:
     """Read sampled points, by key: ``POST /house/metrics/scalar``.
 
-    On the step axis ``index`` is the step; on any other it is x, and the step is not known.
+    On the step axis ``index`` is the step; on any other it is x, and the step is not known. With
+    ``has_text``, values that are no numbers are not odd: they are wanted as text.
     """
     by_key: dict[str, pa.RecordBatch] = {}
     for series in as_list(payload, "a list of series"):
@@ -444,12 +467,14 @@ def read_sample(
         key = as_object(series, "a series").get("key")
         if not isinstance(key, str):
             raise ServerError("the server sent points without the name of their key")
-        by_key[key] = _read_points(series.get("metrics"), report, x_axis, has_x_column=has_x_column)
+        by_key[key] = _read_points(
+            series.get("metrics"), report, x_axis, has_x_column=has_x_column, has_text=has_text
+        )
     return by_key
 
 
 def _read_points(
-    payload: Any, report: Report, x_axis: str, *, has_x_column: bool
+    payload: Any, report: Report, x_axis: str, *, has_x_column: bool, has_text: bool
 ) -> pa.RecordBatch:
     # At most 1500 points per key come this way, so a loop is fast enough.
     points = [
@@ -462,8 +487,10 @@ def _read_points(
     def column(field: str, name: str, read: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:
         return pa.array([read_as(read, name, point.get(field), report) for point in points], kind)
 
+    uncounted = Report() if has_text else report
+    values = [read_as(as_point, "value", point.get("data"), uncounted) for point in points]
     columns = {
-        "value": column("data", "value", as_float, schemas.FLOAT),
+        "value": pa.array(values, schemas.FLOAT),
         "timestamp": column("timestamp", "timestamp", as_unix_ms, schemas.INT),
     }
     if not has_x_column:
@@ -473,6 +500,12 @@ def _read_points(
         read, kind = (_as_time_on_axis, schemas.INT) if is_time else (as_float, schemas.FLOAT)
         columns["step"] = pa.nulls(len(points), schemas.INT)
         columns["x"] = column("index", "x", read, kind)
+    if None in values:
+        texts = [
+            as_text(point["data"]) if value is None else None
+            for value, point in zip(values, points, strict=True)
+        ]
+        columns["text"] = pa.array(texts, schemas.TEXT)
     batch = pa.record_batch(columns)
     # The sort is stable, and leaves points alone whose step is not known.
     return batch.take(pc.sort_indices(batch["step"]))
@@ -504,6 +537,9 @@ def sample_block(
         for name, kind in (("v", schemas.FLOAT), ("t", schemas.INT)):
             source = blocks[key][f"{name}0"] if key in blocks else pa.nulls(0, kind)
             columns[f"{name}{i}"] = source.take(at)
+        texts = _odd(blocks[key], 0) if key in blocks else None
+        if texts is not None:
+            columns[f"odd{i}"] = texts.take(at)
     return pa.record_batch(columns)
 
 
@@ -550,6 +586,5 @@ def _as_time_on_axis(value: Any) -> int:
 
 def as_block(points: pa.RecordBatch) -> pa.RecordBatch:
     """Turn the points of one key into a block (step, x, v0, t0) again."""
-    names = {"value": "v0", "timestamp": "t0"}
-    block = points.rename_columns([names.get(name, name) for name in points.schema.names])
-    return block.append_column("odd0", block["v0"].is_null()) if block["v0"].null_count else block
+    names = {"value": "v0", "timestamp": "t0", "text": "odd0"}
+    return points.rename_columns([names.get(name, name) for name in points.schema.names])

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def sample_evenly(
-    read: Callable[[], Iterable[pa.RecordBatch]], most: int, *, is_time: bool
+    read: Callable[[], Iterable[pa.RecordBatch]],
+    most: int,
+    *,
+    is_time: bool,
+    has_text: bool = False,
 ) -> tuple[pa.RecordBatch, int]:
     """Choose at most ``most`` points of a key, evenly spaced, the first and the last among them.
 
@@ -22,22 +26,25 @@ def sample_evenly(
         read: Reads the points of the key (step, value, timestamp, maybe x) from the start.
         most: How many points at most.
         is_time: The axis ``x`` is the time of each point.
+        has_text: Values that are no numbers are wanted as text.
 
     Returns:
         The points as ``read_sample`` gives them, and how many are left out because their value, or
         their x, is not finite.
     """
-    finite = [_finite(points).num_rows for points in read()]
+    finite = [_finite(points, has_text=has_text).num_rows for points in read()]
     left_out = sum(points.num_rows for points in read()) - sum(finite)
     positions = _positions(sum(finite), most)
     chosen: list[pa.RecordBatch] = []
     start = 0
-    for points in map(_finite, read()):
+    for points in (_finite(points, has_text=has_text) for points in read()):
         end = start + points.num_rows
         inside = [position - start for position in positions if start <= position < end]
         chosen.append(_on_axis(points.take(pa.array(inside, pa.int64())), is_time=is_time))
         start = end
-    return pa.Table.from_batches(chosen).combine_chunks().to_batches()[0], left_out
+    tables = [pa.Table.from_batches([points]) for points in chosen]
+    sample = pa.concat_tables(tables, promote_options="default").combine_chunks()
+    return sample.to_batches()[0], left_out
 
 
 def _positions(count: int, most: int) -> list[int]:
@@ -46,10 +53,13 @@ def _positions(count: int, most: int) -> list[int]:
     return [0] if most == 1 else [i * (count - 1) // (most - 1) for i in range(most)]
 
 
-def _finite(points: pa.RecordBatch) -> pa.RecordBatch:
+def _finite(points: pa.RecordBatch, *, has_text: bool) -> pa.RecordBatch:
     names = [name for name in ("value", "x") if name in points.schema.names]
     for name in names:
-        points = points.filter(pc.fill_null(pc.is_finite(points[name]), False))
+        is_kept = pc.fill_null(pc.is_finite(points[name]), False)
+        if name == "value" and has_text and "text" in points.schema.names:
+            is_kept = pc.or_(is_kept, points["text"].is_valid())
+        points = points.filter(is_kept)
     return points
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Item = TypeVar("_Item")
 
+_TRUTH_VALUES = {"true": 1.0, "false": 0.0}
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,6 +154,12 @@ def as_float(value: Any) -> float:
     if not isinstance(value, int | float):
         raise TypeError(value)
     return float(value)
+
+
+def as_point(value: Any) -> float:
+    """Read the value of a point: a number, or a truth value, also as a word, as 0 or 1."""
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return _TRUTH_VALUES[word] if word in _TRUTH_VALUES else as_float(value)
 
 
 def as_int(value: Any) -> int:

@@ -91,7 +91,7 @@ def test_odd_values_are_marked_where_they_are() -> None:
     raw = [header + rows]
     (block,) = read_export(raw, RUN_ID, ["a", "b"], Report(), must_end_line=lambda: True)
     assert block["v0"].to_pylist() == [1.5, None, None]
-    assert block["odd0"].to_pylist() == [False, False, True]
+    assert block["odd0"].to_pylist() == [None, None, "word"]
     assert "odd1" not in block.schema.names
 
 
@@ -209,7 +209,7 @@ def test_a_word_is_a_point() -> None:
     raw = HEADER + b"0,word,\n1,,\n2,0.5,\n"
     (block,) = read_export([raw], RUN_ID, ["a"], Report(), must_end_line=lambda: True)
     assert block["v0"].to_pylist() == [None, None, 0.5]
-    assert block["odd0"].to_pylist() == [True, False, False]
+    assert block["odd0"].to_pylist() == ["word", None, None]
 
 
 def test_words_are_counted_one_by_one() -> None:

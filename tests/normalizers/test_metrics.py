@@ -73,7 +73,7 @@ def test_a_step_with_an_odd_value_alone_stays() -> None:
         numbers = pa.array(values, pa.float64())
         return pa.record_batch({"step": whole, "v0": numbers, "t0": whole, **marks})
 
-    odd = block([0, 2], [None, 2.0], odd0=pa.array([True, False]))
+    odd = block([0, 2], [None, 2.0], odd0=pa.array(["word", None]))
     gap = block([1, 2], [None, 2.5])
     (merged,) = merge_on_step([[odd], [gap]], [1, 1], Report())
     assert merged["step"].to_pylist() == [0, 2]

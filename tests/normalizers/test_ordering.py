@@ -165,7 +165,7 @@ def repeated(times: list[int | None], values: list[float | None]) -> pa.RecordBa
             "x": pa.array([0.5, None, None][: len(times)], pa.float64()),
             "v0": pa.array(values, pa.float64()),
             "t0": pa.array(times, pa.int64()),
-            "odd0": pa.array([value is None for value in values]),
+            "odd0": pa.array([None if value is not None else "word" for value in values]),
         }
     )
 

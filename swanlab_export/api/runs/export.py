@@ -94,6 +94,7 @@ class _Exports:
         self._rows = self._size_bytes = 0
         self._announced = plan.announced()
         self._report = plan.report
+        self._has_text = plan.query.has_text
 
     def blocks(
         self, task: _Task, downloads: Sequence[Download], kept: list[bytes] | None = None
@@ -130,6 +131,7 @@ class _Exports:
                 columns,
                 self._report,
                 must_end_line=lambda: not download.has_length,
+                has_text=self._has_text,
             )
 
         if len(downloads) == 1:
@@ -284,7 +286,12 @@ def exported_samples(
             ) -> dict[str, tuple[pa.RecordBatch, int]]:
                 spool = exports.spool_by_key(task, downloads)
                 return {
-                    key: sample_evenly(partial(spool.read, i), plan.query.sample, is_time=is_time)
+                    key: sample_evenly(
+                        partial(spool.read, i),
+                        plan.query.sample,
+                        is_time=is_time,
+                        has_text=plan.query.has_text,
+                    )
                     for i, key in enumerate(task.keys)
                     if spool.rows(i)
                 }

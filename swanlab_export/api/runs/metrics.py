@@ -50,6 +50,7 @@ class MetricsOptions(TypedDict, total=False):
     layout: Literal["long", "wide"]
     ignore_timestamp: bool
     partial: bool
+    text: bool
     smooth: float | None
     group_by: str | Sequence[str] | None
     run_columns: str | Sequence[str] | None
@@ -113,6 +114,7 @@ class RunMetrics(Resource[F]):
         layout: Literal["long", "wide"] = "long",
         ignore_timestamp: bool = False,
         partial: bool = False,
+        text: bool = False,
         smooth: float | None = None,
         group_by: str | Sequence[str] | None = None,
         run_columns: str | Sequence[str] | None = None,
@@ -146,6 +148,8 @@ class RunMetrics(Resource[F]):
             layout: ``"long"``, or ``"wide"``: one row per run and step, one column per key.
             ignore_timestamp: Leave out the timestamp column.
             partial: Leave out runs and keys that fail, and say which.
+            text: Add a column text (in the wide layout one per key, such as ``note_text``) that has
+                the values which are no numbers: words of STRING columns. Their value is missing.
             smooth: A weight from 0 to below 1 adds ``smoothed`` to every point: the mean of the
                 finite values of the run and key so far, each of which counts ``smooth`` times as
                 much as the next one; debiased. The values stay as they are.
@@ -193,6 +197,7 @@ class RunMetrics(Resource[F]):
             has_timestamp=not ignore_timestamp,
             partial=partial,
             now_ms=self._context.now_ms(),
+            has_text=text,
             smooth=smooth,
             group_by=by,
             run_columns=added,

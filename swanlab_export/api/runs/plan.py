@@ -47,6 +47,7 @@ class Query:
     layout: str
     has_timestamp: bool
     partial: bool
+    has_text: bool = False
     smooth: float | None = None
     group_by: tuple[str, ...] = ()
     run_columns: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Query:
         has_timestamp: bool,
         partial: bool,
         now_ms: int,
+        has_text: bool = False,
         smooth: float | None = None,
         group_by: Sequence[str] = (),
         run_columns: Sequence[str] = (),
@@ -93,6 +95,8 @@ class Query:
                 f"{argument('run_columns')} is for points of runs: {argument('group_by')} has "
                 "the columns that make a group"
             )
+        if group_by and has_text:
+            raise UsageError(f"{argument('text')} is for points of runs, not of groups")
         if smooth is not None and not 0 <= smooth < 1:
             raise UsageError(f"{argument('smooth')} is from 0 to below 1, not {smooth:g}")
         if sample < 1:
@@ -107,6 +111,7 @@ class Query:
             layout,
             has_timestamp,
             partial,
+            has_text,
             smooth,
             tuple(group_by),
             tuple(run_columns),
@@ -144,6 +149,8 @@ class Query:
             )
         else:
             columns = [run_id, key, step, value]
+            if self.has_text:
+                columns.append(schemas.TEXT_VALUE)
             if self.has_timestamp:
                 columns.append(timestamp)
             if self.x_type is not None:
@@ -173,6 +180,7 @@ class Query:
             "layout": self.layout,
             "ignore_timestamp": not self.has_timestamp,
             "partial": self.partial,
+            "text": self.has_text,
             "smooth": self.smooth,
             "group_by": list(self.group_by),
             "run_columns": list(self.run_columns),
@@ -276,6 +284,7 @@ def resolve(
         None if query.derives_x else query.x_type,
         is_wide=query.layout == "wide",
         has_timestamp=query.has_timestamp or query.derives_x,
+        has_text=query.has_text,
     )
     for warning in layout.warnings():
         report.warn(warning)

@@ -156,7 +156,11 @@ def _samples(
 
     def read(payload: Any) -> dict[str, pa.RecordBatch]:
         return normalizer.read_sample(
-            payload, plan.report, plan.query.x_axis, has_x_column=has_x_column
+            payload,
+            plan.report,
+            plan.query.x_axis,
+            has_x_column=has_x_column,
+            has_text=plan.query.has_text,
         )
 
     for run, found in _each_run(context, plan, returned, read):
