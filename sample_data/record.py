@@ -12,6 +12,7 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # sums in one order, whatever the number of cores
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from accounts import (
 )
 from digits_runs import record_digits
 from other_runs import record_secret, record_segmentation_runs, record_sweep
+from pack import pack
 from runs import clone_run
 from system import Meter
 from writing import write_dataset, write_json
@@ -52,9 +54,12 @@ def main() -> None:
             runs += described
             print(f"{record.__name__}: {len(described)} runs")
     runs += build_clones(runs)
-    write_dataset(asked.into, build_projects(runs), runs, recorders, build_contents())
-    accounts = {"users": build_users(), "members": build_members()}
-    write_json(asked.into / "accounts.json", accounts)
+    with tempfile.TemporaryDirectory() as name:
+        recording = Path(name)
+        write_dataset(recording, build_projects(runs), runs, recorders, build_contents())
+        accounts = {"users": build_users(), "members": build_members()}
+        write_json(recording / "accounts.json", accounts)
+        pack(recording, asked.into)
     meter.save()
 
 

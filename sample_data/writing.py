@@ -1,10 +1,8 @@
-"""Writes what was recorded as a dataset in format 1, the format of backups."""
+"""Writes what was recorded as far as a sandbox reads it, so that it can be backed up (``pack.py``)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -30,7 +28,7 @@ LINES = pa.schema(
 ITEMS = pa.schema(
     IDS
     | {"key": TEXT, "step": INT, "item": INT, "path": TEXT, "caption": TEXT, "text": TEXT}
-    | {"file": TEXT, "size_bytes": INT, "sha256": TEXT, "more": TEXT}
+    | {"file": TEXT, "more": TEXT}
 )
 INDEX = pa.schema(
     IDS
@@ -54,9 +52,7 @@ def write_dataset(
     recorders: Sequence[Recorder],
     contents: dict[str, Any],
 ) -> None:
-    """Write all runs of all projects; what an earlier recording left is removed."""
-    for name in ("tables", "state", "files"):
-        shutil.rmtree(root / name, ignore_errors=True)
+    """Write all runs of all projects."""
     recorder_of = {recorder.run_id: recorder for recorder in recorders}
     entries = []
     for project in projects:
@@ -131,19 +127,17 @@ def _points(recorder: Recorder) -> list[dict[str, Any]]:
 
 
 def _write_files(root: Path, name: str, recorder: Recorder) -> list[dict[str, Any]]:
-    """Write the images, each content once; returns the media items by key and step."""
+    """Write the images; returns the media items by key and step."""
     items = []
     for entry in sorted(recorder.media, key=lambda entry: (entry["key"], entry["step"])):
         for number, path in enumerate(entry["data"]):
             body = recorder.files[path]
-            digest = hashlib.sha256(body).hexdigest()
-            file = f"files/{name}/{digest}.png"
+            file = f"files/{name}/{path}"
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             (root / file).write_bytes(body)
             more = (entry["more"] or {number: None})[number] or {}
             known = {"key": entry["key"], "step": entry["step"], "item": number, "path": path}
-            about = {"file": file, "size_bytes": len(body), "sha256": digest}
-            items.append(known | {"caption": more.get("caption")} | about)
+            items.append(known | {"caption": more.get("caption"), "file": file})
     return items
 
 
@@ -167,15 +161,4 @@ def _write_rows(
 def _write_table(root: Path, path: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
     place = root / path
     place.parent.mkdir(parents=True, exist_ok=True)
-    numbers = [name for name in ("line", "step", "item", "timestamp") if name in schema.names]
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema),
-        place,
-        compression="zstd",
-        compression_level=19,
-        use_dictionary=[
-            name for name in schema.names if name in {*IDS, "key", "text", "level", "tag"}
-        ],
-        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
-        write_page_checksum=True,
-    )
+    pq.write_table(pa.Table.from_pylist(rows, schema), place)

@@ -10,11 +10,19 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from recorded import ROOT, RecordedRun, read_json, recorded_run, recorded_runs
+
+from swanlab_export import schemas
+from swanlab_export.cli.main import root
 
 DIGITS = "ada-lab/digits"
 KINDS = ("metrics", "logs", "medias")
+TABLES = {
+    name: f"STORED_{name.upper()}" for name in ("runs", "configs", "summary", "columns", *KINDS)
+}
 
 
 def digits(slug: str) -> RecordedRun:
@@ -28,9 +36,9 @@ def column_of(slug: str, key: str, name: str) -> list[Any]:
 
 
 def test_everything_together_is_small() -> None:
-    """The data stay below 4.5 MB and each confusion matrix below 3 kB."""
+    """The data stay below 5 MB and each confusion matrix below 3 kB."""
     files = [f for f in ROOT.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
-    assert sum(f.stat().st_size for f in files) < 4_500_000
+    assert sum(f.stat().st_size for f in files) < 5_000_000
     assert max(f.stat().st_size for f in files if f.suffix == ".png") <= 3_000
 
 
@@ -140,17 +148,41 @@ def test_log_lines_are_numbered_from_one() -> None:
     assert {row["level"] for log in logs for row in log} == {"DEBUG", "INFO", "WARN", "ERROR"}
 
 
-def test_clones_hold_no_data_of_their_own() -> None:
-    """A clone points to a run that has data, and has none itself."""
+def test_clones_have_the_data_of_their_originals() -> None:
+    """A clone points to a run, and has the same points, images and lines."""
     by_id = {run.payload["cuid"]: run for run in recorded_runs()}
     clones = [run for run in recorded_runs() if run.payload["rootExpId"]]
     assert {c.payload["slug"] for c in clones} == {"mlp-clone", "digits-clone"}
     for clone in clones:
-        root = by_id[clone.payload["rootExpId"]]
-        assert root.index["project_id"] == clone.payload["rootProId"] == clone.index["root_pro_id"]
-        assert [clone.index[kind] for kind in KINDS] == [None, None, None]
-        assert root.index["metrics"]
+        original = by_id[clone.payload["rootExpId"]]
+        assert (
+            original.index["project_id"] == clone.payload["rootProId"] == clone.index["root_pro_id"]
+        )
+        ids = ("project_id", "run_id", "file")
+        for kind in KINDS:
+            rows = [
+                [{name: row[name] for name in row if name not in ids} for row in each.rows(kind)]
+                for each in (original, clone)
+            ]
+            assert rows[0] == rows[1]
+            assert rows[0]
     assert digits("mlp-clone").payload["state"] == "FINISHED"
+
+
+def test_it_is_a_backup_that_is_whole() -> None:
+    """Every object is there, and each byte as it was written."""
+    done = CliRunner().invoke(root, ["backup", "verify", str(ROOT), "--read", "all"])
+    assert (done.exit_code, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize("table", ["index", *TABLES])
+def test_schemas_are_those_that_a_backup_writes(table: str) -> None:
+    """Data that were written before a table changed must be packed anew."""
+    declared = schemas.BACKUP_INDEX if table == "index" else getattr(schemas, TABLES[table])
+    files = list((ROOT / ("state" if table == "index" else "tables") / table).rglob("*.parquet"))
+    assert files
+    for file in files:
+        assert pq.read_schema(file).remove_metadata().equals(declared.arrow().remove_metadata())
 
 
 def test_states_and_odd_configs_are_there() -> None:
