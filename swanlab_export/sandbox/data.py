@@ -215,6 +215,8 @@ class Data:
 
     def left_out(self, run: Run, kind: str, key: str = "") -> bool:
         """Whether a run has metrics of a key, logs or medias that its backup left out."""
+        if not self.is_backup:
+            return False
         if kind == "metrics":
             return key in (self.summary(run) or {}) and self.points(run, key) is None
         place = {"logs": "LOG", "medias": "MEDIA"}[kind]

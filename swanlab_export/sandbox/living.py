@@ -265,6 +265,10 @@ class LivingData(Data):
         found = {key: self.points(run, key) for key in self.keys(run)}
         return {key: summarize(points) for key, points in found.items() if points is not None}
 
+    def latest(self, run: Run) -> None:
+        """Found anew with each request."""
+        del run
+
     def columns(self, run: Run) -> list[dict[str, Any]] | None:
         """The columns of a run."""
         return list(self._runs[run.run_id].columns.values())
@@ -288,14 +292,6 @@ class LivingData(Data):
             "value": pa.array(values, pa.float64()),
             "timestamp": pa.array(times, pa.int64()),
         }
-
-    def latest(self, run: Run) -> None:
-        """The latest step of each key is found from what was logged."""
-
-    def left_out(self, run: Run, kind: str, key: str = "") -> bool:
-        """Everything is there."""
-        del run, kind, key
-        return False
 
     def line_count(self, run: Run) -> int:
         """How many lines the log of a run has."""
