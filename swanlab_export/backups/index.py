@@ -58,6 +58,7 @@ class Index:
         self._path = index_path(folder)
         self._read_group = lru_cache(maxsize=2)(self._read_group_once)
         indexed = {held.entry.path: held for held in self._indexed()}
+        self._spare = dict(indexed)
         self._held: dict[str, Held] = {}
         for entry in destination.list(f"state/receipts/{folder}"):
             held = indexed.pop(entry.path, None)
@@ -84,6 +85,11 @@ class Index:
         """The path of a run's receipt."""
         held = self._held.get(run_id)
         return None if held is None else held.entry.path
+
+    def spare(self, path: str) -> str | None:
+        """The text that the index has of a receipt that cannot be read; None where it has none."""
+        held = self._spare.get(path)
+        return None if held is None else self._text(held)
 
     def paths(self) -> Iterator[str]:
         """The paths of all receipts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -127,8 +128,11 @@ class Receipt:
         Raises:
             ValueError: It is none.
         """
+        raw = text.encode() if isinstance(text, str) else text
         try:
-            payload = orjson.loads(text)
+            payload = orjson.loads(raw)
+            if (sealed := payload.pop("sha256", None)) is not None and raw != _seal(raw, sealed):
+                raise ValueError("it is not as it was written")
             objects = payload.pop("objects")
             files = objects.pop("files")
             return cls(
@@ -143,7 +147,7 @@ class Receipt:
             raise ValueError(str(error)) from None
 
     def dump(self) -> bytes:
-        """Write it as JSON; equal receipts give equal bytes."""
+        """Write it as JSON, with the hash of the rest at its end; equal receipts give equal bytes."""
         payload: dict[str, Any] = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(self)
         }
@@ -151,9 +155,10 @@ class Receipt:
         payload["asked"] = self.asked.dump()
         payload["objects"] = objects | {"files": payload.pop("files")}
         try:
-            return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+            text = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
         except TypeError:  # an integer beyond 64 bits
-            return json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()
+            text = json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()
+        return text[:-1] + _seal_of(text)
 
     @cached_property
     def rows(self) -> int:
@@ -170,6 +175,18 @@ class Receipt:
         """Every object that it names, files of media too."""
         files = [Stored(file["path"], 0, file["bytes"], file["sha256"]) for file in self.files]
         return [stored for stored in self.objects.values() if stored.path] + files
+
+
+def _seal_of(text: bytes) -> bytes:
+    """The end of a receipt, in the place of its last brace."""
+    return b',"sha256":"' + hashlib.sha256(text).hexdigest().encode() + b'"}'
+
+
+def _seal(raw: bytes, sealed: Any) -> bytes:
+    """What a receipt with this hash must be, given everything but its end."""
+    end = len(b',"sha256":""}') + len(str(sealed))
+    text = raw[:-end] + b"}"
+    return raw[:-end] + _seal_of(text)
 
 
 def time_text(time_ms: int) -> str:

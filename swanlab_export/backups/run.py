@@ -19,8 +19,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow.compute as pc
-
 from swanlab_export import schemas
 from swanlab_export._version import __title__, __version__
 from swanlab_export.api.context import Result
@@ -44,7 +42,7 @@ from swanlab_export.backups.layout import (
     format_content,
     server_name,
 )
-from swanlab_export.backups.parquet import read_rows, write_rows
+from swanlab_export.backups.parquet import RUNS_PER_GROUP, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
 from swanlab_export.backups.receipts import Asked, Row, build_rows
 from swanlab_export.backups.scope import Account, Scope, find_projects, place_of
@@ -66,6 +64,7 @@ from swanlab_export.errors import (
 )
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.rows import build_table
+from swanlab_export.pagination import in_batches
 from swanlab_export.refs import RunRef, parse_run
 
 if TYPE_CHECKING:
@@ -561,7 +560,8 @@ class Backup:
             "payload": hashlib.sha256(dump_json(plan.payload)).hexdigest(),
         }
         if before is None or not (
-            plan.index.is_current
+            self._forced is None
+            and plan.index.is_current
             and all(before[name] == value for name, value in about.items())
             and self._are_there(before["objects"])
         ):
@@ -615,20 +615,15 @@ class Backup:
         snapshots.write_manifest(destination, manifest)
 
     def _write_runs(self, account: Account, path: str) -> dict[str, Any]:
-        """Write the table of all runs, those of projects that did not change from the one before."""
+        """Write the table of all runs."""
         declared = schemas.SNAPSHOT_RUNS
-        before = None if self._previous is None else self._previous.runs
 
         def batches() -> Iterator[Any]:
             for each in account.projects:
                 place = place_of(each)
-                if place.project_id in self._folded or before is None:
-                    index = Index(self._destination, place.folder)
-                    rows = list(snapshot_rows(place, index))
-                    yield build_rows(rows, declared)
-                    continue
-                for batch in read_rows(self._destination, before):
-                    yield batch.filter(pc.equal(batch["project_id"], place.project_id))
+                rows = snapshot_rows(place, Index(self._destination, place.folder))
+                for some in in_batches(rows, RUNS_PER_GROUP):
+                    yield build_rows(some, declared)
 
         count, size, sha256 = write_rows(self._destination, path, declared.arrow(), batches())
         return {"rows": count, "bytes": size, "sha256": sha256}

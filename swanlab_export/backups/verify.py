@@ -82,12 +82,14 @@ class Problem:
 
     Attributes:
         can_repair: It can be made or fetched again.
+        spare: Of a receipt, the text that the index has of it.
     """
 
     path: str
     owner: Owner
     cause: str
     can_repair: bool = True
+    spare: str | None = None
 
 
 @dataclass
@@ -253,11 +255,13 @@ class _Checks:
     def _project(self, project_id: str, folder: str) -> Iterator[Problem]:
         """Check the receipts of a project, and what they name."""
         index = Index(self._destination, folder)
-        for path, why in index.broken.items():
-            yield Problem(path, _owner(project_id, path, folder), why)
-        for path in index.lost:
-            yield Problem(path, _owner(project_id, path, folder), "it is missing")
+        unread = index.broken | dict.fromkeys(index.lost, "it is missing")
         expected: list[Expected] = []
+        for path, why in unread.items():
+            owner = _owner(project_id, path, folder)
+            spare = index.spare(path)
+            yield Problem(path, owner, why, spare=spare)
+            expected += [] if spare is None else _of_receipt(Receipt.parse(spare), owner)
         for entry, text, receipt in index.receipts():
             owner = Owner(
                 receipt.project_id, folder, receipt.run_id, is_gone=receipt.gone_at is not None
@@ -364,7 +368,12 @@ def _expected(path: str, about: dict[str, Any], owner: Owner) -> Expected:
 
 
 def _owner(project_id: str, path: str, folder: str) -> Owner:
-    return Owner(project_id, folder, path.rpartition("/")[2].removesuffix(".json"))
+    return Owner(project_id, folder, _stem(path))
+
+
+def _stem(path: str) -> str:
+    """The name of an object without folder and extension: that of its run."""
+    return path.rpartition("/")[2].removesuffix(".json").removesuffix(".parquet")
 
 
 def _compare(context: Context, destination: Destination, report: Report) -> Iterator[Row]:
@@ -424,9 +433,7 @@ class _Repair:
                     forced.setdefault(owner.project_id, set()).add(owner.run_id)
                 elif owner.project_id:
                     forced.setdefault(owner.project_id, set())
-                is_receipt = problem.path.startswith("state/receipts/")
-                if problem.can_repair and (is_receipt or not owner.run_id):
-                    destination.remove(problem.path)
+                self._make_room(problem)
         account = Account.read(destination)
         if manifest is None or any(p.path.startswith(SNAPSHOTS) for p in self._problems):
             for each in account.projects:
@@ -435,6 +442,20 @@ class _Repair:
         wish = Wish(scope, (), Rules(_last_asked(destination), is_full=True), frozenset(), False)
         for _ in Backup(self._context, destination, wish, None, self._report, forced=forced).rows():
             pass
+
+    def _make_room(self, problem: Problem) -> None:
+        """Remove what is wrong, so that it is made again; of a receipt the index may have the text."""
+        destination = self._destination
+        if problem.spare is not None:
+            write_object(destination, problem.path, problem.spare.encode())
+        elif problem.can_repair and not (
+            problem.owner.run_id and not problem.path.startswith("state/receipts/")
+        ):
+            destination.remove(problem.path)
+        if problem.path.startswith(SNAPSHOTS):
+            for manifest in list(snapshots.readable_manifests(destination)):
+                if manifest.runs == problem.path:  # nothing can be compared with it any more
+                    destination.remove(manifest.path)
 
     def _restore(self) -> None:
         """Write the files again without which nothing can be read."""

@@ -14,17 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from backup_support import Nights
 
     from swanlab_export.sandbox import Sandbox
-
-
-def objects(folder: Path) -> dict[str, bytes]:
-    """Every object of a backup but the lock, with its content."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "lock.json"
-    }
 
 
 def test_a_backup_holds_what_the_commands_show(
@@ -47,15 +39,11 @@ def test_a_backup_holds_what_the_commands_show(
     pd.testing.assert_frame_equal(*frames)
 
 
-def test_nothing_new_writes_a_manifest_and_nothing_else(
-    api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
-) -> None:
+def test_nothing_new_writes_a_manifest_and_nothing_else(ended: Nights) -> None:
     """A second backup of runs that have ended adds one object, the manifest."""
-    se.backup(api, to=tmp_path, paths="ada-lab/sweep")
-    before = objects(tmp_path)
-    report: Any = se.backup(api, to=tmp_path, paths="ada-lab/sweep")
-    assert report.num_rows == 0
-    after = objects(tmp_path)
+    before = ended.objects()
+    assert ended.run() == {}
+    after = ended.objects()
     (new,) = after.keys() - before.keys()
     assert new.startswith("state/snapshots/")
     assert new.endswith("/manifest.json")

@@ -1,0 +1,168 @@
+"""Readers that know nothing of this program, and requests that a backup costs."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pytest
+
+import swanlab_export as se
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backup_support import Nights
+
+    from swanlab_export.sandbox.living import LivingData
+
+TABLES = ["runs", "configs", "summary", "columns", "metrics", "logs", "medias"]
+NUMBERS = {"configs": "float", "summary": "value", "metrics": "value", "medias": "size_bytes"}
+
+
+def read_pandas(folder: Path, number: str | None) -> tuple[int, float]:
+    """Count rows, and sum a column."""
+    frame = pd.read_parquet(folder)
+    return len(frame), 0.0 if number is None else float(frame[number].sum())
+
+
+def read_polars(folder: Path, number: str | None) -> tuple[int, float]:
+    """The same, lazily."""
+    frame = pl.scan_parquet(folder / "**" / "*.parquet")
+    total = pl.lit(0.0) if number is None else pl.col(number).sum().cast(pl.Float64)
+    row = frame.select(pl.len().alias("n"), total.alias("sum")).collect().row(0)
+    return row[0], row[1]
+
+
+def read_duckdb(folder: Path, number: str | None) -> tuple[int, float]:
+    """The same in SQL."""
+    total = "0.0" if number is None else f'coalesce(sum("{number}"), 0)'
+    query = f"SELECT count(*), {total} FROM '{folder}/**/*.parquet'"
+    (row,) = duckdb.connect().execute(query).fetchall()
+    return row[0], float(row[1])
+
+
+def read_dataset(folder: Path, number: str | None) -> tuple[int, float]:
+    """The same with pyarrow."""
+    table = ds.dataset(folder).to_table()
+    total = 0.0 if number is None else pc.sum(table[number], min_count=0).as_py()
+    return table.num_rows, float(total)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_reader_sees_the_same_rows(ended: Nights, name: str) -> None:
+    """pandas, polars, DuckDB and pyarrow agree, without options and without this program."""
+    folder = ended.folder / "tables" / name
+    readers: list[Any] = [read_pandas, read_polars, read_duckdb, read_dataset]
+    found = [reader(folder, NUMBERS.get(name)) for reader in readers]
+    assert found[0][0] >= 2
+    assert [count for count, _ in found] == [found[0][0]] * 4
+    assert [total for _, total in found] == [pytest.approx(found[0][1])] * 4
+
+
+def test_rows_of_metrics_are_in_order(ended: Nights) -> None:
+    """By key, then by step; and pandas gives nullable integers."""
+    frame = pd.read_parquet(ended.folder / "tables/metrics/lab/digits/one.parquet")
+    expected = frame.sort_values(["key", "step"], kind="stable")
+    pd.testing.assert_frame_equal(frame, expected)
+    assert str(frame["step"].dtype) == "Int64"
+    assert frame["key"].unique().tolist() == ["__swanlab__.cpu", "acc", "loss"]
+
+
+def test_what_a_run_costs(world: LivingData, nights: Nights) -> None:
+    """Seven requests for up to 16 keys, with media two more and one per file."""
+    world.start("plain")
+    world.log_many("plain", 3, *(f"k{i}" for i in range(16)))
+    world.print_line("plain", "epoch 1")
+    nights.run()
+    nights.sandbox.reset_log()
+    world.start("another")
+    world.log_many("another", 3, *(f"k{i}" for i in range(16)))
+    world.show("another", "image", 1, b"png")
+    world.finish("plain")
+    world.wait(days=1)
+    nights.run()
+    paths = [request.path for request in nights.sandbox.requests]
+    of_runs = [path for path in paths if "/project/" not in path or "/runs/" in path]
+    fixed = {"/user/profile", "/user/ada/groups"}
+    counted = [path for path in of_runs if path not in fixed]
+    # The summaries of both runs come in one request.
+    assert len(counted) == 1 + 7 + 7 + 3
+
+
+def test_any_order_of_events_ends_with_what_is_there(
+    world: LivingData, nights: Nights, tmp_path: Path
+) -> None:
+    """Runs start, log, end, resume and change; the last night's tables are those of a first one."""
+    chosen = random.Random(11)
+    ids: list[str] = []
+    for _ in range(60):
+        world.wait(minutes=chosen.choice([1, 20, 300]))
+        event = chosen.randrange(8)
+        run_id = chosen.choice(ids) if ids else ""
+        if event == 0 or not ids:
+            ids.append(f"run{len(ids)}")
+            world.start(ids[-1])
+        elif event == 1:
+            world.log_many(run_id, chosen.randrange(1, 9), chosen.choice(["loss", "acc"]))
+        elif event == 2:
+            world.finish(run_id, chosen.choice(["FINISHED", "CRASHED", "OFFLINE"]))
+        elif event == 3:
+            world.resume(run_id)
+            world.print_line(run_id, "resumed")
+        elif event == 4:
+            world.edit(run_id, name=f"name{chosen.randrange(99)}", cluster="g")
+        elif event == 5:
+            world.edit_config(run_id, lr=chosen.random())
+        else:
+            nights.run()
+    nights.run()
+    first = tmp_path / "first"
+    se.backup(nights.api, to=first)
+    for name in ("metrics", "logs", "configs", "summary", "columns"):
+        before, after = (
+            {
+                p.relative_to(root).as_posix(): p.read_bytes()
+                for p in (root / "tables" / name).rglob("*.parquet")
+            }
+            for root in (first, nights.folder)
+        )
+        assert before == after, name
+    columns = [name for name in nights.table("runs")[0] if name != "backup.seen_at"]
+    fresh, kept = (
+        pd.read_parquet(root / "tables/runs")[columns] for root in (first, nights.folder)
+    )
+    pd.testing.assert_frame_equal(fresh, kept)
+
+
+def test_status_and_diff(world: LivingData, ended: Nights) -> None:
+    """What the backup holds, and what changed between two nights."""
+    from swanlab_export.api.outputs import FrameOutput
+    from swanlab_export.backups.reports import diff, status
+
+    world.log("one", 99, loss=0.5)
+    world.edit("two", name="better")
+    world.start("three")
+    ended.run()
+    output = FrameOutput("arrow")
+    with pytest.warns(se.SwanlabExportWarning, match="the last backup ended"):
+        (row,) = status(output, ended.folder).to_pylist()
+    assert (row["path"], row["runs"], row["unfinished"]) == ("lab/digits", 3, 1)
+    with pytest.warns(se.SwanlabExportWarning, match="3 runs differ"):
+        rows = diff(output, ended.folder).to_pylist()
+    found = {row["run_id"]: (row["change"], row["fields"], row["points"]) for row in rows}
+    assert found["three"] == ("added", [], 0)
+    assert found["two"] == ("changed", ["name"], 0)
+    assert found["one"] == ("changed", ["summary", "metrics"], 1)
+    snapshots = status(output, ended.folder, has_snapshots=True)
+    assert snapshots["fetched"].to_pylist() == [2, 3]
+    world.delete("one")
+    ended.run()
+    with pytest.warns(se.SwanlabExportWarning, match="1 runs differ"):
+        rows = diff(output, ended.folder).to_pylist()
+    assert [(row["run_id"], row["change"]) for row in rows] == [("one", "gone")]

@@ -1,0 +1,164 @@
+"""Whatever is not as it was written is found, named with its cause, and repaired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import swanlab_export as se
+from swanlab_export.api.outputs import FrameOutput
+from swanlab_export.backups.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from backup_support import Nights
+
+    from swanlab_export.sandbox.living import LivingData
+
+# One object of each kind; of those that end in *, the only one of that name.
+KINDS = [
+    "tables/metrics/lab/digits/one.parquet",
+    "tables/logs/lab/digits/one.parquet",
+    "tables/medias/lab/digits/one.parquet",
+    "tables/runs/lab/digits.parquet",
+    "tables/summary/lab/digits.parquet",
+    "tables/projects.parquet",
+    "state/index/lab/digits.parquet",
+    "state/payloads/lab/digits/one.json.zst",
+    "state/receipts/lab/digits/one.json",
+    "state/projects.json",
+    "swanlab-backup.json",
+    "README.md",
+    "files/lab/digits/one/*",
+    "state/snapshots/*/runs.parquet",
+    "state/snapshots/*/manifest.json",
+]
+
+
+def found(nights: Nights, **options: Any) -> dict[str, tuple[str, str]]:
+    """What ``backup verify`` says: the cause and the cure of each object."""
+    try:
+        table: pa.Table = verify(FrameOutput("arrow"), nights.folder, **options)
+    except se.IncompleteError:  # of a table without rows
+        return {}
+    return {row["object"]: (row["cause"], row["cure"]) for row in table.to_pylist()}
+
+
+@pytest.fixture
+def quiet(ended: Nights, recwarn: pytest.WarningsRecorder) -> Nights:
+    """A backup, and warnings that are expected."""
+    import warnings
+
+    warnings.simplefilter("always", se.SwanlabExportWarning)
+    return ended
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_nothing_is_wrong_with_a_backup(quiet: Nights) -> None:
+    """Sizes, rows and every byte are as they were written."""
+    assert found(quiet) == {}
+    assert found(quiet, read="all") == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_object_that_is_damaged_is_found_and_repaired(quiet: Nights, kind: str) -> None:
+    """A flipped bit, a cut end, and an object that is missing."""
+    (path,) = quiet.folder.glob(kind)
+    name = path.relative_to(quiet.folder).as_posix()
+    original = path.read_bytes()
+    flip(path)
+    assert set(found(quiet, read="all")) == {name}
+    path.write_bytes(original[:-7])
+    assert name in found(quiet)
+    if not name.endswith(("manifest.json", "README.md")):
+        path.unlink()
+        assert name in found(quiet)
+    cured = found(quiet, read="all", repair=True, api=quiet.api)
+    assert cured[name][1] == "repaired"
+    assert found(quiet, read="all") == {}
+    assert quiet.run() == {}
+    assert len(quiet.values("one")) == 30
+
+
+def test_objects_that_were_exchanged_are_found_and_repaired(quiet: Nights) -> None:
+    """Of equal sizes or not, each is known by its sha256."""
+    paths = [quiet.folder / f"tables/metrics/lab/digits/{name}.parquet" for name in ("one", "two")]
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, reversed(contents), strict=True):
+        path.write_bytes(content)
+    assert len(found(quiet, read="all")) == 2
+    found(quiet, read="all", repair=True, api=quiet.api)
+    assert [path.read_bytes() for path in paths] == contents
+
+
+def test_an_object_that_no_receipt_names_is_found(quiet: Nights) -> None:
+    """Readers of the folder would take it for data."""
+    stray = quiet.folder / "tables/metrics/lab/digits/stray.parquet"
+    stray.write_bytes((quiet.folder / "tables/metrics/lab/digits/one.parquet").read_bytes())
+    assert found(quiet) == {
+        "tables/metrics/lab/digits/stray.parquet": (
+            "no receipt names it",
+            f"`backup verify {quiet.folder} --repair` writes it again",
+        )
+    }
+    found(quiet, repair=True, api=quiet.api)
+    assert not stray.exists()
+
+
+def test_every_part_is_read_in_turn(quiet: Nights) -> None:
+    """In t nights, the parts 1/t to t/t read every object once."""
+    (path,) = quiet.folder.glob("files/lab/digits/one/*")
+    flip(path)
+    hits = [len(found(quiet, read=f"{n}/5")) for n in range(1, 6)]
+    assert sorted(hits) == [0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("read", ["0/5", "6/5", "some", "1/0"])
+def test_a_part_that_is_none_is_refused(ended: Nights, read: str) -> None:
+    """The message shows what is meant."""
+    with pytest.raises(se.UsageError, match="read= is all, or a part such as 3/30"):
+        verify(FrameOutput("arrow"), ended.folder, read=read)
+
+
+def test_a_run_that_is_gone_cannot_be_repaired(world: LivingData, quiet: Nights) -> None:
+    """The cure says so, and the rest of the backup stays as it is."""
+    world.delete("one")
+    quiet.run()
+    flip(quiet.folder / "tables/metrics/lab/digits/one.parquet")
+    cures = found(quiet, read="all", repair=True, api=quiet.api)
+    assert [cure for _, cure in cures.values()] == ["none: the server no longer has the run"]
+
+
+def test_runs_are_compared_with_the_server(world: LivingData, quiet: Nights) -> None:
+    """What the next backup would fetch is named with the reason."""
+    world.log("one", 99, loss=0.5)
+    said = found(quiet, against_server=True, api=quiet.api)
+    assert said == {
+        "lab/digits/one": (
+            "the server has it otherwise: the summary of 'loss' has changed",
+            "`backup run` fetches it",
+        )
+    }
+
+
+def test_a_receipt_is_restored_from_the_index(world: LivingData, quiet: Nights) -> None:
+    """Also that of a run that the server no longer has, whose data nothing else could name."""
+    world.delete("one")
+    quiet.run()
+    path = quiet.folder / "state/receipts/lab/digits/one.json"
+    original = path.read_bytes()
+    flip(path)
+    assert set(found(quiet)) == {"state/receipts/lab/digits/one.json"}
+    found(quiet, repair=True, api=quiet.api)
+    assert path.read_bytes() == original
+    assert len(quiet.values("one")) == 30
+    assert found(quiet, read="all") == {}
