@@ -156,6 +156,8 @@ def _draw_panel(
 
 def _set_axis(axis: Axes, name: str, shown: axes.Axis, ticks: int) -> None:
     """Set limits, ticks and labels."""
+    from matplotlib.ticker import NullLocator
+
     if shown.kind == "log":
         axis.set_yscale("log")
     ends = np.array(shown.span)
@@ -165,7 +167,7 @@ def _set_axis(axis: Axes, name: str, shown: axes.Axis, ticks: int) -> None:
     locator = shown.locator(ticks)
     half.set_major_locator(locator)
     half.set_major_formatter(shown.formatter(locator))
-    half.minorticks_off()
+    half.set_minor_locator(NullLocator())
 
 
 def _draw_line(axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines: int) -> None:
