@@ -54,6 +54,7 @@ class Column:
         unit: Its unit, empty where there is none.
         never_null: Every row has a value, whatever the server sent: an integer is then a plain
             int64 in pandas, and not its nullable Int64. Only where the value is our own.
+        is_json: Its text is JSON, which is an object and no string in JSON formats.
     """
 
     name: str
@@ -61,10 +62,13 @@ class Column:
     meaning: str
     unit: str = ""
     never_null: bool = False
+    is_json: bool = False
 
     def field(self) -> pa.Field:
         """The Arrow field, with meaning and unit in its metadata."""
         metadata = {"meaning": self.meaning} | ({"unit": self.unit} if self.unit else {})
+        if self.is_json:
+            metadata |= {"json": "true"}
         return pa.field(self.name, self.arrow_type, not self.never_null, metadata)
 
 
@@ -261,6 +265,20 @@ RUN_GROUPS = TableSchema(
     "one row per group of runs; before these the columns that make a group, after them statistics",
     (Column("n", INT, "runs in the group"),),
 )
+# The same columns every night, whatever the runs hold.
+RUNS_AS_JSON = replace(
+    RUNS,
+    columns=(
+        *RUNS.columns,
+        Column("config", TEXT, "JSON of the configuration", is_json=True),
+        Column("metadata", TEXT, "JSON of what SwanLab recorded", is_json=True),
+        Column("requirements", TEXT, "installed packages, as pip lists them"),
+        Column("conda", TEXT, "installed packages, as conda lists them"),
+        Column("more", TEXT, "JSON of the fields that have no column", is_json=True),
+    ),
+    families=("summary.",),
+)
+SNAPSHOT_AT = Column("snapshot_at", TIME, "when the call began", "UTC")
 
 
 def with_project(table: TableSchema) -> TableSchema:

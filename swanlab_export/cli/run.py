@@ -23,6 +23,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.limits import (
     COLUMN_CLASSES,
     COLUMN_TYPES,
+    CONFIG_FORMS,
     LAYOUTS,
     LOG_EXPORT_LINES_MAX,
     LOG_LEVELS,
@@ -60,6 +61,19 @@ def _project_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="workspace/project or its web page; several give one table.",
     )(command)
     command = _group_option("Columns that make a group: a row is then a group of runs.")(command)
+    for option in (
+        click.option(
+            "--snapshot", is_flag=True, help="Add when the command began, as snapshot_at."
+        ),
+        click.option(
+            "--config",
+            type=click.Choice(CONFIG_FORMS, case_sensitive=False),
+            default=CONFIG_FORMS[0],
+            show_default=True,
+            help="A column for each config, or one of JSON: the same columns every night.",
+        ),
+    ):
+        command = option(command)
     return click.argument("projects", metavar="[PROJECT]...", nargs=-1)(command)
 
 
@@ -159,6 +173,7 @@ def list_(
     group_by: tuple[str, ...],
     paging: dict[str, Any],
     shared: Shared,
+    **options: Any,
 ) -> None:
     """Runs of a project, one row each, with their configs.
 
@@ -170,6 +185,7 @@ def list_(
             summary=_keys(summary, shared),
             group_by=joined(group_by),
             **paging,
+            **options,
         )
 
 
@@ -190,8 +206,8 @@ def filter_(
     summary: tuple[str, ...],
     group_by: tuple[str, ...],
     arranged: dict[str, Any],
-    partial: bool,
     shared: Shared,
+    **options: Any,
 ) -> None:
     """Runs of a project that pass all filters.
 
@@ -205,8 +221,8 @@ def filter_(
             where,
             summary=_keys(summary, shared),
             group_by=joined(group_by),
-            partial=partial,
             **arranged,
+            **options,
         )
 
 

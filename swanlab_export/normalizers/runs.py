@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from swanlab_export import schemas
 from swanlab_export.normalizers.entities import fill_row, put_all, split_labels
 from swanlab_export.normalizers.flatten import Row, flatten_config, flatten_fields
 from swanlab_export.normalizers.rows import build_table
+from swanlab_export.normalizers.stored import profile_json
 from swanlab_export.normalizers.values import (
+    JsonText,
     as_entity,
     as_json,
     as_list,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from swanlab_export.refs import ProjectRef
     from swanlab_export.tables import Table
 
+_JSON_NAMES = [name for name in schemas.RUNS_AS_JSON.names if name != "more"]
 # Fields of the payload whose columns have other names.
 _RENAMED = {"cuid": "run_id", "cluster": "group", "job": "job_type"}
 
@@ -65,6 +69,7 @@ def normalize_runs_of_projects(
     *,
     is_single: bool = False,
     has_projects: bool = False,
+    is_json: bool = False,
     summary_keys: Iterable[str] = (),
 ) -> Table:
     """Runs, one row each, with ``config.*`` and, where given, ``summary.*``.
@@ -76,6 +81,7 @@ def normalize_runs_of_projects(
         web_host: Where web pages are.
         is_single: The table is about one run.
         has_projects: The runs are of several projects, which a column names.
+        is_json: Configs are one column of JSON text, and so is whatever has no column.
         summary_keys: Keys that have a ``summary.*`` column even if no run has them.
     """
 
@@ -84,6 +90,8 @@ def normalize_runs_of_projects(
         made = _run_row(as_entity(run, "a run", "cuid"), home.project, web_host, report)
         if home.project_id is not None:
             made["project_id"] = home.project_id
+        if is_json:
+            made = _json_row(run, made)
         if has_projects:
             made["project"] = str(home.project)
         put_all(made, _latest_values(summary, report), report)
@@ -91,8 +99,26 @@ def normalize_runs_of_projects(
 
     rows = read_each(runs, row, report)
     expected = [f"summary.{key}" for key in summary_keys]
-    declared = schemas.with_project(schemas.RUNS) if has_projects else schemas.RUNS
+    declared = schemas.RUNS_AS_JSON if is_json else schemas.RUNS
+    declared = schemas.with_project(declared) if has_projects else declared
     return build_table(declared, rows, report, is_single=is_single, expected=expected)
+
+
+def _json_row(run: Mapping[str, Any], row: Row) -> Row:
+    """A row whose configs are one JSON text, and so is what has no column of its own."""
+    made: Row = {name: row.pop(name) for name in _JSON_NAMES if name in row}
+    for name in ("config", "metadata"):
+        rest = made.pop(name, None)
+        text = profile_json(run, name)
+        made[name] = as_json(rest) if text is None and rest is not None else text
+    prefixes = ("config.", "metadata.")
+    more = {
+        name: json.loads(value) if isinstance(value, JsonText) else value
+        for name, value in row.items()
+        if not name.startswith(prefixes)
+    }
+    made["more"] = json.dumps(more, ensure_ascii=False, sort_keys=True) if more else None
+    return made
 
 
 def run_columns(payload: Any, project: ProjectRef, web_host: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import partial as bind
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Members, Result
 from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.partial import Partial, batch_error
-from swanlab_export.api.resource import F, Resource, flat
+from swanlab_export.api.resource import F, Resource, check_choice, flat
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import read_where
 from swanlab_export.api.runs.find import Wanted, describe, find_run, find_runs
@@ -25,6 +26,7 @@ from swanlab_export.api.runs.points import (
     join_columns,
     parse_columns,
     with_projects,
+    with_snapshot,
 )
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.api.runs.survey import all_runs, check_keys
@@ -32,6 +34,7 @@ from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
+from swanlab_export.limits import CONFIG_FORMS
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import (
     Home,
@@ -103,6 +106,8 @@ class RunRecords(Resource[F]):
         limit: int | None = None,
         varying: bool = False,
         group_by: str | Sequence[str] | None = None,
+        config: str = "columns",
+        snapshot: bool = False,
         partial: bool = False,
     ) -> F:
         """Runs that pass all filters; one row each, groups are flattened.
@@ -119,6 +124,8 @@ class RunRecords(Resource[F]):
             limit: Only the first so many runs.
             varying: Only columns that identify a run or differ between runs.
             group_by: Columns whose values make a group; see ``list``.
+            config: ``"columns"``, or ``"json"``; see ``list``.
+            snapshot: Add when the call began, as ``snapshot_at``.
             partial: Leave out what fails, and say what.
 
         Raises:
@@ -137,18 +144,23 @@ class RunRecords(Resource[F]):
         rules = read_where(where, self._context.now_ms())
         arrangement = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
         keys = _summary_keys(summary, arrangement)
-        report = self._output.begin(_declared(arrangement, refs))
+        form = _Form(check_choice("config", config, CONFIG_FORMS) == "json", snapshot)
+        report = self._output.begin(_declared(arrangement, refs, form))
         left_out = Partial(report, is_wanted=partial)
         chosen = [self._found(ref, rules, left_out, report) for ref in refs]
         runs = [run for _, found in chosen for run in found]
         result = Result(
-            lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
+            lambda: arrangement.apply(
+                self._table(report, left_out, chosen, keys, arrangement, form)
+            ),
             lambda: list(arrangement.first(runs)),
             self._context.source(
                 "run filter",
                 ", ".join(map(str, refs)),
                 where=describe(rules),
                 summary=summary,
+                config=config,
+                snapshot=snapshot,
                 partial=partial,
                 **arrangement.options(),
             ),
@@ -267,6 +279,7 @@ class RunRecords(Resource[F]):
         chosen: Sequence[tuple[Home, Iterable[Any]]],
         keys: Sequence[str] | None,
         arrangement: Arrangement,
+        form: _Form,
     ) -> Table:
         """The table of runs of one project or several, with the summaries that are wanted."""
         met: set[str] = set()
@@ -280,6 +293,9 @@ class RunRecords(Resource[F]):
                     yield from ((home, run, summary) for run, summary in pairs)
 
         def check_absent(columns: Sequence[str]) -> None:
+            if form.is_json and any(name.startswith("config.") for name in columns):
+                given = argument("config", "json")
+                raise UsageError(f"{given} has one column config: no {', '.join(columns)}")
             wanted = [name.partition(".")[::2] for name in columns]
             self._check_keys(
                 [home for home, _ in chosen],
@@ -292,6 +308,7 @@ class RunRecords(Resource[F]):
             report,
             self._context.web_host,
             has_projects=len(chosen) > 1,
+            is_json=form.is_json,
             summary_keys=[key for key in keys or [] if not is_pattern(key)],
         )
         table.check_absent = check_absent
@@ -300,7 +317,7 @@ class RunRecords(Resource[F]):
             self._check_keys([home for home, _ in chosen], [], keys_alone)
             for key in absent:
                 report.warn(f"no run here has the key {quote(key)}")
-        return table
+        return with_snapshot(table, self._context.now_ms()) if form.has_snapshot else table
 
     def _check_keys(
         self, homes: Sequence[Home], configs: Sequence[str], metrics: Sequence[str]
@@ -336,6 +353,8 @@ class RunRecords(Resource[F]):
         group_by: str | Sequence[str] | None = None,
         where: Where = None,
         summary: Summary = False,
+        config: str = "columns",
+        snapshot: bool = False,
         partial: bool = False,
     ) -> F:
         """Runs of a project; one row each, with ``config.*``, and ``summary.*`` if asked for.
@@ -356,6 +375,9 @@ class RunRecords(Resource[F]):
                 run), min and max of the finite values, and n_nonfinite.
             where: Only runs that pass; see ``filter``, which gives all of them.
             summary: Add the latest value of each metric (True), or of these keys.
+            config: ``"columns"``, or ``"json"``: one column ``config`` of JSON text, and one for
+                what else varies. The columns and their types are then the same every night.
+            snapshot: Add when the call began, as the first column, ``snapshot_at``.
             partial: Leave out what fails, and say what.
 
         Raises:
@@ -388,20 +410,30 @@ class RunRecords(Resource[F]):
                 limit=limit,
                 varying=varying,
                 group_by=group_by,
+                config=config,
+                snapshot=snapshot,
                 partial=partial,
             )
         if len(refs) > 1 and not paging.all:
             given = argument("page" if page is not None else "page_size")
             raise UsageError(f"{given} is for one project, not for {len(refs)}")
         keys = _summary_keys(summary, arrangement)
-        report = self._output.begin(_declared(arrangement, refs))
+        form = _Form(check_choice("config", config, CONFIG_FORMS) == "json", snapshot)
+        report = self._output.begin(_declared(arrangement, refs, form))
         left_out = Partial(report, is_wanted=partial)
-        options = paging.options() | {"summary": summary, "partial": partial}
+        options = paging.options() | {
+            "summary": summary,
+            "config": config,
+            "snapshot": snapshot,
+            "partial": partial,
+        }
         source = self._context.source("run list", ", ".join(map(str, refs)), **options)
         if len(refs) > 1:
             chosen = [self._found(ref, (), left_out, report) for ref in refs]
             result = Result(
-                lambda: arrangement.apply(self._table(report, left_out, chosen, keys, arrangement)),
+                lambda: arrangement.apply(
+                    self._table(report, left_out, chosen, keys, arrangement, form)
+                ),
                 lambda: arrangement.first(run for _, runs in chosen for run in runs),
                 source,
             )
@@ -414,7 +446,7 @@ class RunRecords(Resource[F]):
             lambda page, size: endpoint.runs_page(ref, page, size),
             endpoint.identify,
             "runs",
-            lambda runs: self._table(report, left_out, [(home, runs)], keys, arrangement),
+            lambda runs: self._table(report, left_out, [(home, runs)], keys, arrangement, form),
             source,
             left_out,
         )
@@ -436,10 +468,24 @@ def _summaries_by_id(
             raise batch_error(summary, "runs")
 
 
-def _declared(arrangement: Arrangement, refs: Sequence[ProjectRef]) -> schemas.TableSchema:
+@dataclass(frozen=True)
+class _Form:
+    """The form of a table of runs: configs as JSON, and when the call began as a column."""
+
+    is_json: bool
+    has_snapshot: bool
+
+
+def _declared(
+    arrangement: Arrangement, refs: Sequence[ProjectRef], form: _Form
+) -> schemas.TableSchema:
     if arrangement.group_by:
         return schemas.RUN_GROUPS
-    return schemas.with_project(schemas.RUNS) if len(refs) > 1 else schemas.RUNS
+    declared = schemas.RUNS_AS_JSON if form.is_json else schemas.RUNS
+    declared = schemas.with_project(declared) if len(refs) > 1 else declared
+    if form.has_snapshot:
+        declared = replace(declared, columns=(schemas.SNAPSHOT_AT, *declared.columns))
+    return declared
 
 
 def _with_keys(

@@ -111,6 +111,20 @@ def join_columns(table: Table, columns: pa.Table, report: Report) -> Table:
     return table.with_rows(pa.schema(fields), batches())
 
 
+def with_snapshot(table: Table, now_ms: int) -> Table:
+    """A table whose first column is when the call began."""
+    field = schemas.SNAPSHOT_AT.field()
+    schema = pa.schema([field, *table.schema])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in table:
+            times = pa.repeat(pa.scalar(now_ms, pa.int64()), batch.num_rows).cast(field.type)
+            fields = pa.schema([field, *batch.schema])
+            yield pa.record_batch([times, *batch.columns], schema=fields)
+
+    return table.with_rows(schema, batches())
+
+
 def _free_name(name: str, taken: Sequence[str]) -> str:
     count, free = 1, name
     while free in taken:
