@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from swanlab_export.cli.console import takes_colours
+from swanlab_export.cli.console import takes_colours, width
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
@@ -62,6 +62,22 @@ def test_who_gets_colours(
         monkeypatch.setenv(name, value)
     assert takes_colours(Terminal()) is in_terminal
     assert takes_colours(io.StringIO()) is in_pipe
+
+
+@pytest.mark.parametrize(
+    ("given", "columns"), [("80", 80), ("", 120), ("0", 120), ("-1", 120), ("²", 120), ("٣", 120)]
+)
+def test_a_width_that_is_no_number(
+    given: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COLUMNS counts where it is a number in ASCII; without it and a terminal, tables have 120 cells."""
+
+    def refuse(stream: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "get_terminal_size", refuse)
+    monkeypatch.setenv("COLUMNS", given)
+    assert width() == columns
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "CLICOLOR_FORCE"])

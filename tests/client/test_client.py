@@ -381,6 +381,8 @@ def test_redirects_on_the_server_are_followed(
     server.get(f"{HOST}/api/circle", status=302, headers={"location": "/api/circle"})
     with pytest.raises(ServerError, match="redirected more than 5 times"):
         client.send(Request("GET", "/circle"))
+    sent = [call for call in server.calls if str(call.request.url).endswith("/circle")]
+    assert len(sent) == 1 + 5
 
 
 @pytest.mark.parametrize(
