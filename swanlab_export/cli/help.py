@@ -46,7 +46,9 @@ _EXIT_CODES = f"""\
 {AuthenticationError.exit_code}    no key, a wrong key, or a key without the right to do this
 {NotFoundError.exit_code}    no such workspace, project, run or key
 {IncompleteError.exit_code}    less came than was announced, or a part failed; no file is
-     written without --partial
+     written without --partial, which gives what can be had and
+     names what is left out (NAME.incomplete.json, or the metadata
+     of Parquet); 4 if all that failed was not found
 {UnavailableError.exit_code}    the server cannot be reached or is failing: worth trying later
 129  the terminal was closed
 130  interrupted (Ctrl-C)
