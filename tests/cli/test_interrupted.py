@@ -29,9 +29,7 @@ MEDIA = ["run", "medias", "ada-lab/digits/mlp-long", "--keys", "val/confusion", 
 EARLY_S = (0.0, 0.02, 0.05, 0.1, 0.2)
 RANDOM = random.Random(7)
 LATE_S = tuple(round(RANDOM.uniform(0.0, 0.6), 3) for _ in range(12))
-SIGNALS = pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+SIGNALS = ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129))
 # Python itself, before any line of ours, ends as it likes: so the program says when it begins.
 PROGRAM = "print('begun', flush=True); from swanlab_export.cli import main; main()"
 
@@ -76,10 +74,13 @@ def is_old(out: Path) -> bool:
     return out.read_bytes() == b"old" or pq.read_metadata(out).num_rows < 100
 
 
-@SIGNALS
-@pytest.mark.parametrize("moment_s", EARLY_S)
+@pytest.mark.parametrize(
+    ("moment_s", "number", "code"),
+    # Each moment and each signal: every pair of them would take a minute.
+    [(moment_s, *SIGNALS[i % 3]) for i, moment_s in enumerate(EARLY_S)],
+)
 def test_a_signal_while_it_starts(
-    number: signal.Signals, code: int, moment_s: float, server: Sandbox, tmp_path: Path
+    moment_s: float, number: signal.Signals, code: int, server: Sandbox, tmp_path: Path
 ) -> None:
     """Nothing is begun, and whoever started it learns that it was interrupted."""
     out = tmp_path / "out.parquet"
@@ -92,14 +93,16 @@ def test_a_signal_while_it_starts(
     assert process.returncode in ({code, -number} if is_old(out) else {0, code, -number}), said
 
 
-@SIGNALS
-@pytest.mark.parametrize("moment_s", LATE_S)
+@pytest.mark.parametrize(
+    ("moment_s", "number", "code"),
+    [(moment_s, *SIGNALS[i % 3]) for i, moment_s in enumerate(LATE_S)],
+)
 @pytest.mark.parametrize("words", [METRICS, LIST], ids=["metrics", "list"])
 def test_a_signal_at_any_moment(
     words: list[str],
+    moment_s: float,
     number: signal.Signals,
     code: int,
-    moment_s: float,
     server: Sandbox,
     tmp_path: Path,
 ) -> None:

@@ -15,7 +15,13 @@ import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
-from swanlab_export.errors import IncompleteError, ServerError, UnavailableError, UncertainError
+from swanlab_export.errors import (
+    ClosedError,
+    IncompleteError,
+    ServerError,
+    UnavailableError,
+    UncertainError,
+)
 from swanlab_export.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,6 +106,25 @@ def test_a_fork_while_permits_and_locks_are_held() -> None:
                 time.sleep(0.005)
             assert run_forked(lambda: client.send(numbered(1)) == "/api/number/1")
             thread.join()
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_closed_client_is_closed_in_a_fork() -> None:
+    """A process that is forked after the client was closed cannot use it either."""
+
+    def is_refused() -> bool:
+        try:
+            client.send(GET)
+        except ClosedError:
+            return True
+        return False
+
+    with RawServer(respond) as server:
+        client = server.client()
+        client.close()
+        assert run_forked(is_refused)
+    assert server.asked == []
 
 
 @needs_fork

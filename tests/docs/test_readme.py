@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from swanlab_export.cli.main import root
 
@@ -27,14 +28,13 @@ LINES = [
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_command_of_the_readme_runs(line: str, tmp_path: Path) -> None:
+def test_a_command_of_the_readme_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every command in the README succeeds, and prints or saves a table."""
-    words = shlex.split(line)[1:]
-    done = subprocess.run(
-        [sys.executable, "-m", "swanlab_export", *words],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(root, shlex.split(line)[1:])
+    assert done.exit_code == 0, done.stderr
     assert done.stdout or "saved" in done.stderr
 
 

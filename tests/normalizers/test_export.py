@@ -384,6 +384,12 @@ def test_a_cut_last_time_in_a_block_of_its_own() -> None:
         list(read_export(chunks, RUN_ID, ["a"], Report(), must_end_line=lambda: False))
 
 
+def test_a_long_cell_in_a_last_line_without_an_end() -> None:
+    """A cell that is longer than the csv module reads is read, and nothing is wrong with the line."""
+    raw = HEADER + b"1,2.0,1700000000000\n2," + b"x" * 140_000 + b",1700000000001"
+    assert [row[1] for row in _read(raw, ["a"], must_end=False)] == [2.0, None]
+
+
 def test_a_line_without_an_end_counts_only_when_it_must_not_end() -> None:
     """With a length to go by, the last newline may be missing, even that of the header."""
     raw = HEADER + b"1,2,1700000000000"

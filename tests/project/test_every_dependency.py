@@ -1,4 +1,4 @@
-"""One use of each dependency, in processes of its own: the lowest allowed versions do all of it."""
+"""One use of each dependency: the lowest allowed versions do all of it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ import pytest
 import swanlab_export as se
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from click.testing import Result
 
     from swanlab_export.sandbox import Sandbox
 
 pytestmark = pytest.mark.core
-METRICS = ["api", "run", "metrics", "ada-lab/digits/linear", "--keys", "loss", "--all"]
+METRICS = ["run", "metrics", "ada-lab/digits/linear", "--keys", "loss", "--all"]
 
 
 def _run(server: Sandbox, *words: str, code: int = 0) -> tuple[str, str]:
@@ -39,17 +42,28 @@ def _run(server: Sandbox, *words: str, code: int = 0) -> tuple[str, str]:
         (".xlsx", b"PK"),
     ],
 )
-def test_every_kind_of_file(extension: str, start: bytes, server: Sandbox, tmp_path: Path) -> None:
+def test_every_kind_of_file(
+    extension: str, start: bytes, call: Callable[..., Result], tmp_path: Path
+) -> None:
     """A metric is saved in each format, and the file is of that format."""
     path = tmp_path / f"loss{extension}"
-    _run(server, *METRICS, "--save", str(path))
+    done = call(*METRICS, "--save", str(path))
+    assert done.exit_code == 0, done.stderr
     assert path.read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize("output_format", ["json", "jsonl", "csv", "tsv", "table", "plot"])
-def test_every_kind_of_output(output_format: str, server: Sandbox) -> None:
+def test_every_kind_of_output(output_format: str, call: Callable[..., Result]) -> None:
     """A metric is printed in each format."""
-    assert "loss" in _run(server, *METRICS, "--format", output_format)[0]
+    assert "loss" in call(*METRICS, "--format", output_format).stdout
+
+
+@pytest.mark.parametrize("extension", [".parquet", ".png"])
+def test_a_process_of_its_own(extension: str, server: Sandbox, tmp_path: Path) -> None:
+    """The program saves data and pictures as its own process, which imports what it needs."""
+    path = tmp_path / f"loss{extension}"
+    _run(server, "api", *METRICS, "--save", str(path))
+    assert path.stat().st_size
 
 
 def test_every_kind_of_frame(server: Sandbox, tmp_path: Path) -> None:
