@@ -406,16 +406,6 @@ def test_shards_that_do_not_follow_on_are_an_error(parts: list[range], said: str
         read_log(server)
 
 
-def test_a_log_without_end() -> None:
-    """Shards that always bring new lines are not read for ever."""
-    numbers = iter(range(10**9))
-    server = Server(lambda _: {"logs": [next(numbers)], "count": 10**12})
-    shards = fetch_log_shards(server, shard, size=1, read_number=lambda line: line)
-    with pytest.raises(IncompleteError, match=r"the log does not end: 100000 lines came$"):
-        for _ in shards:
-            pass
-
-
 @pytest.mark.parametrize("number", [None, "7"])
 def test_lines_without_numbers_are_read(number: Any) -> None:
     """Lines that are not numbered, or oddly, are a log all the same."""
