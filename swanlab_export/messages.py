@@ -31,7 +31,8 @@ class Interface:
 
 
 def _keyword(name: str, value: str) -> str:
-    return f"{name}={value if value in {'', 'True'} else repr(value)}"
+    is_plain = value in {"", "True"} or value.isdecimal()
+    return f"{name}={value if is_plain else repr(value)}"
 
 
 PYTHON = Interface(_keyword, lambda words: "api." + words.replace("-", "_").replace(" ", "."))
@@ -44,6 +45,8 @@ def argument(name: str, value: str | bool | None = None) -> str:
 
     >>> argument("range_head"), argument("all", True), argument("host", "sandbox")
     ('range_head=', 'all=True', "host='sandbox'")
+    >>> argument("start", "10")
+    'start=10'
     """
     return interface.get().argument(name, "" if value is None else str(value))
 

@@ -147,7 +147,7 @@ def test_a_log_that_is_longer_than_one_export(
     assert done.exit_code == 0, done.output
     assert target.read_bytes() == b"x\n" * lines
     assert (
-        f"hint: there are more lines than these: --start {lines} exports" in done.stderr
+        f"hint: the log goes on: --start {lines} exports its next lines" in done.stderr
     ) == is_more
 
 
@@ -160,7 +160,7 @@ def test_the_url_of_a_part_of_a_log(count: int, *, is_more: bool) -> None:
         access = ["--host", server.url, "--api-key", "k"]
         done = CliRunner().invoke(root, ["api", "run", "export-logs", "a/p/r", *access])
     assert [row["rows"] for row in json.loads(done.stdout)] == [500_000]
-    assert ("there are more lines than these: --start 500000 exports" in done.stderr) == is_more
+    assert ("the log goes on: --start 500000 exports its next lines" in done.stderr) == is_more
 
 
 def test_part_of_a_log(tmp_path: Path, call: Call) -> None:

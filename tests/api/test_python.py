@@ -271,7 +271,8 @@ def test_places_may_be_paths(api: Any, tmp_path: Path) -> None:
 
 def test_a_log_is_exported_once(api: Any, server: Sandbox, tmp_path: Path) -> None:
     """Saving a log and having its table is one export."""
-    found = api.run.export_logs(RUN, rows=10, save=tmp_path / "run.log")
+    with pytest.warns(se.SwanlabExportWarning, match="the log goes on: start=10 exports"):
+        found = api.run.export_logs(RUN, rows=10, save=tmp_path / "run.log")
     assert found["rows"].tolist() == [10]
     assert len((tmp_path / "run.log").read_text().splitlines()) == 10
     assert sum(record.path.endswith("log/export") for record in server.requests) == 1

@@ -147,8 +147,8 @@ class RunLogs(Resource[F]):
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
-        ...     api.run.export_logs("ada-lab/digits/diverged", rows=10)["rows"].tolist()
-        [10]
+        ...     api.run.export_logs("ada-lab/digits/diverged")["rows"].tolist()
+        [500000]
         """
         ref = self._context.run_ref(path)
         if not 0 <= start <= _LINES_MAX:
@@ -232,8 +232,7 @@ def _report_more(context: Context, run: FoundRun, end: int, report: Report) -> N
     except SwanlabExportError:
         return  # the files are what was asked for
     if len(lines) > lines_before:
-        rest = argument("start", str(end))
-        report.hint(f"there are more lines than these: {rest} exports the next ones")
+        report.hint(f"the log goes on: {argument('start', str(end))} exports its next lines")
 
 
 @dataclass(frozen=True)
