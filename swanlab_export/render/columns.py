@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from swanlab_export.cells import csv_cells
+from swanlab_export.schemas import RUNS
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
@@ -108,9 +109,13 @@ def list_columns(table: Table) -> Table:
 
 
 def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
-    """Put the columns of runs in the order in which people compare runs; others stay in theirs."""
+    """Put the columns of runs in the order in which people compare runs.
+
+    In other tables the name of the run comes first, with what was asked for of the run; then the
+    columns in their order.
+    """
     if table != "runs":
-        return list(columns)
+        return _with_name_first(columns)
     names = [column.cells for column in columns if column.name == "name"]
     is_named = names and None not in names[0] and len(set(names[0])) == len(names[0])
 
@@ -123,6 +128,20 @@ def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
         return len(_RUNS) - 2 if is_rare and found else found
 
     return sorted(columns, key=rank)
+
+
+def _with_name_first(columns: Sequence[Column]) -> list[Column]:
+    names = [column.name for column in columns]
+    if not {"run_id", "run_name"} <= set(names):
+        return list(columns)
+    run_id, at = columns[names.index("run_id")], names.index("run_name")
+    # What else comes after the name is what the server sent beyond the declared columns.
+    of_runs = {"run_name", *RUNS.names}
+    first = [c for c in columns[at:] if c.name in of_runs or c.name.startswith("config.")]
+    if len(set(columns[at].cells)) < len(set(run_id.cells)):
+        first.insert(1, run_id)
+    rest = [each for each in columns if each not in first and each is not run_id]
+    return [*first, *rest, *([] if run_id in first else [run_id])]
 
 
 def choose_columns(

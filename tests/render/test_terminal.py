@@ -238,6 +238,18 @@ def test_runs_of_one_name_are_told_apart() -> None:
     assert header(screen(runs(["a", "b", "a", "b"])))[:2] == ["run_id", "name"]
 
 
+def test_points_are_named_after_their_runs() -> None:
+    """The name of the run comes first, with the columns of it; its id is last, unless it is needed."""
+    columns: dict[str, Any] = {"run_id": ["x", "y"], "step": [1, 2], "run_name": ["a", "b"]}
+    columns |= {"range": ["[1]", "[2]"], "config.lr": [0.1, 0.2]}
+    assert header(screen(of(columns))) == ["run_name", "config.lr", "step", "range", "run_id"]
+    columns["run_name"] = ["a", "a"]
+    columns["step"] = [1, 1]
+    assert header(screen(of(columns))) == ["run_id", "config.lr", "range"]
+    three = {"run_id": ["x", "y", "z"], "run_name": ["a", "a", "b"], "step": [1, 2, 3]}
+    assert header(screen(of(three))) == ["run_name", "run_id", "step"]
+
+
 def test_no_rows_is_said() -> None:
     """An empty table shows its columns, and says that it is empty."""
     schema = pa.schema([(name, pa.string()) for name in ("path", "name", "description")])
