@@ -142,7 +142,9 @@ def test_groups_and_smoothed_values_are_drawn(call: Call, tmp_path: Path) -> Non
     assert picture.count("PolyCollection_") == 4
     run = ["run", "metrics", LINEAR, "--keys", "loss", "--save", str(path)]
     assert call(*run, "--smooth", "0.9").exit_code == 0
-    assert path.read_text(encoding="utf-8").count("stroke-opacity: 0.35") == 1
+    picture = path.read_text(encoding="utf-8")
+    assert picture.count('style="fill: none; stroke: #0072b2') == 2
+    assert picture.count("stroke-opacity: 0.35") == 1
 
 
 def test_a_notebook_shows_what_was_drawn(api: se.Api[pa.Table], tmp_path: Path) -> None:
