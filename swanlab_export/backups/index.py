@@ -58,16 +58,23 @@ class Index:
         self._path = index_path(folder)
         self._read_group = lru_cache(maxsize=2)(self._read_group_once)
         indexed = {held.entry.path: held for held in self._indexed()}
-        self._spare = dict(indexed)
+        self._spare: dict[str, Held] = {}
         self._held: dict[str, Held] = {}
         for entry in destination.list(f"state/receipts/{folder}"):
-            held = indexed.pop(entry.path, None)
+            known = indexed.pop(entry.path, None)
+            held = known
             if held is None or held.entry != entry:
                 self.is_current = False
                 held = self._read_entry(entry)
+            if held is None and known is not None:
+                held = self._spare[entry.path] = known
             if held is not None:
                 self._held[held.run_id] = held
         self.lost = sorted(indexed)
+        # What the index has of them is all that is known of their runs.
+        self._spare |= indexed
+        for held in indexed.values():
+            self._held.setdefault(held.run_id, held)
         self.is_current &= not indexed and destination.find(self._path) is not None
 
     def __len__(self) -> int:

@@ -148,7 +148,7 @@ class Planner:
         ref = ProjectRef(place.workspace, place.name)
         if self.where:
             payloads = iter(
-                filtered_runs(quiet, ref, self.where, lambda: place.project_id, self.report)
+                filtered_runs(quiet, ref, self.where, lambda: place.project_id, Report())
             )
         else:
             payloads = iter(all_runs(quiet, ref, self.report))

@@ -650,7 +650,8 @@ class Backup:
             f"{len(work.plan.gone)} gone",
         ]
         shown = ", ".join(part for part in parts if not part.startswith("0 ")) or "no runs"
-        return f"{work.plan.place}: {shown}; {rows:,} rows, {size / 1e6:,.1f} MB"
+        written = f"; {rows:,} rows, {size / 1e6:,.1f} MB" if size else ""
+        return f"{work.plan.place}: {shown}{written}"
 
 
 def _report_row(place: ProjectPlace, run_id: str, action: str, reason: str, **numbers: Any) -> Row:

@@ -108,18 +108,44 @@ A name that does not exist, and a value that the field cannot have, are errors.
 Also a JSON array of the server's own rules, or a file that holds one:
 [{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]"""
 
+_BACKUPS = """\
+A backup is a folder, or a prefix of an object store. `backup run` fetches
+
+a whole run       that is new, was running or had ended less than 15 minutes ago,
+                  whose state, end or summary of any metric differs, or of
+                  which a part was missing; with --full every run
+parts of it       that were not asked for before (--tables, --keys,
+                  --no-media); what is there already is kept
+its row           where only names, labels, the configuration and so on differ
+nothing           otherwise; runs that ended in the last 30 days are asked once
+                  every --recheck for log lines and media that came late
+
+A run that the server no longer has stays, and is marked (backup.gone_at). A
+version with fewer points, or an earlier last step of a key, does not replace
+the one that is there: it is kept beside it, until --accept-smaller RUN.
+
+What cannot be seen: log lines alone that came late, until the next recheck; an
+edit that leaves every statistic as it was. --full fetches those.
+
+Exit codes: 0 everything is there; 5 runs failed or were refused, and the rest
+is kept, or another backup writes to the folder; 6 the server is away; 1 the
+folder cannot be written. After any of them, run the same command again.
+
+To restore means to read: nothing can be uploaded again."""
+
 TOPICS = {
     "environment": _ENVIRONMENT,
     "exit-codes": _EXIT_CODES,
     "formats": _FORMATS,
     "filters": _FILTERS,
+    "backups": _BACKUPS,
 }
 
 
 @click.command("help", cls=Command, example="help filters")
 @click.argument("topic", type=click.Choice(list(TOPICS)), required=False)
 def help_(topic: str | None) -> None:
-    """Explain what all commands share: environment, exit-codes, formats, filters."""
+    """Explain what all commands share: environment, exit-codes, formats, filters, backups."""
     if topic is None:
         click.echo(f"Topics: {', '.join(TOPICS)}. Each command explains itself with --help.")
     else:

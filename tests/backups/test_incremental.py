@@ -227,3 +227,15 @@ def test_a_dry_run_says_why_and_writes_nothing(world: LivingData, ended: Nights)
     said = ended.run(dry_run=True)
     assert ended.objects() == before
     assert said == ended.run()
+
+
+def test_a_receipt_that_cannot_be_read_loses_no_run(world: LivingData, ended: Nights) -> None:
+    """What the index has of it stays true, also of a run that the server no longer has."""
+    world.delete("one")
+    ended.run()
+    (path,) = (ended.folder / "state" / "receipts").rglob("one.json")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert ended.run() == {}
+    path.unlink()
+    assert ended.run() == {}
+    assert set(ended.runs()) == {"one", "two"}
