@@ -111,7 +111,7 @@ Also a JSON array of the server's own rules, or a file that holds one:
 _BACKUPS = """\
 A backup is a folder, or a prefix of an object store. `backup run` fetches
 
-a whole run       that is new, was running or had ended less than 15 minutes ago,
+a whole run       that is new, was running or had just ended (15 minutes),
                   whose state, end or summary of any metric differs, or of
                   which a part was missing; with --full every run
 parts of it       that were not asked for before (--tables, --keys,
