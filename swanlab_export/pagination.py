@@ -332,8 +332,8 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
     """Yield the pages of a list that names its next page by a cursor.
 
     Raises:
-        IncompleteError: The server says that there is more, but not where, or names a page that was
-            read before, or pages without anything new.
+        ServerError: The server says that there is more, but not where, or names a page that was read
+            before, or pages without anything new: it will not be whole the next time, either.
     """
     cursor = ""
     visited = {cursor}
@@ -352,13 +352,13 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
         seen.update(str(item) for items in lists for item in items)
         without_new = without_new + 1 if len(seen) == before else 0
         if without_new >= _CURSORS_WITHOUT_NEW_MAX or len(visited) >= _CURSORS_MAX:
-            raise IncompleteError(
+            raise ServerError(
                 f"{request}: the list does not end: {len(visited)} pages came with {len(seen)} "
                 "different items, and hasMore is still set"
             )
         cursor = str(payload.get("nextCursor") or "")
         if cursor in visited:
-            raise IncompleteError(
+            raise ServerError(
                 f"{request}: hasMore is set, but nextCursor names no page that is new"
             )
         visited.add(cursor)
@@ -388,8 +388,9 @@ def fetch_log_shards(
         partial: Where the call takes it: decides whether it is an error that lines are missing.
 
     Raises:
-        IncompleteError: A shard was empty before that, repeats the one before, does not follow on
-            from it, or they do not end.
+        IncompleteError: A shard was empty before that, repeats the one before, or does not follow on
+            from it.
+        ServerError: They do not end.
     """
     log = _Log(sender, build, size, read_number, announced, partial)
     ahead: Iterator[tuple[Request, _Shard | SwanlabExportError]] = iter(())
@@ -403,7 +404,7 @@ def fetch_log_shards(
             return
         if shard == 0:
             ahead = sender.map(log.fetch, range(1, -(-log.total // size)))
-    raise IncompleteError(f"{request}: the log does not end: {log.received} lines came")
+    raise ServerError(f"{request}: the log does not end: {log.received} lines came")
 
 
 class _Log:

@@ -286,7 +286,7 @@ def test_a_cursor_without_end() -> None:
     """A cursor that is always new, but brings nothing new, is an error."""
     numbers = iter(range(10**9))
     server = Server(lambda _: {"keys": ["a"], "hasMore": True, "nextCursor": str(next(numbers))})
-    with pytest.raises(IncompleteError, match="the list does not end"):
+    with pytest.raises(ServerError, match="the list does not end"):
         list(fetch_by_cursor(server, cursor))
     assert len(server.asked) < 20
 
@@ -322,7 +322,7 @@ def test_a_long_list_of_cursors_has_something_new_on_each_page() -> None:
 def test_a_cursor_that_names_no_new_page_is_an_error(following: str | None, requests: int) -> None:
     """More is promised, but not where, or where it already was: no endless loop, no half list."""
     server = Server(lambda _: {"keys": [], "hasMore": True, "nextCursor": following})
-    with pytest.raises(IncompleteError, match="names no page that is new"):
+    with pytest.raises(ServerError, match="names no page that is new"):
         list(fetch_by_cursor(server, cursor))
     assert len(server.asked) == requests
     with pytest.raises(ServerError, match="is a list, not a page"):
@@ -370,7 +370,7 @@ def test_a_log_without_end() -> None:
         return {"logs": [number], "count": number + 2}
 
     shards = fetch_log_shards(Server(respond), shard, size=1, read_number=lambda line: line)
-    with pytest.raises(IncompleteError, match="the log does not end: 100000 lines came"):
+    with pytest.raises(ServerError, match="the log does not end: 100000 lines came"):
         deque(islice(shards, 100_001), maxlen=0)
 
 

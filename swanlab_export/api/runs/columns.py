@@ -53,7 +53,7 @@ class RunColumns(Resource[F]):
 
         Raises:
             NotFoundError: There is no such run.
-            IncompleteError: The list of keys does not end.
+            ServerError: The list of keys does not end.
 
         Source: ``POST /house/metrics/{scalar,media}/keys``.
 

@@ -16,7 +16,7 @@ from swanlab_export.api.runs.plan import Plan, Steps, chunks_of
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
-from swanlab_export.errors import NotFoundError, SwanlabExportError
+from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX
 from swanlab_export.messages import quote
 from swanlab_export.normalizers import metrics as normalizer
@@ -180,6 +180,7 @@ def announced_steps(
     out, also those of runs of which it tells what cannot be read.
     """
     found: dict[str, Mapping[str, Any] | SwanlabExportError] = {}
+    steps: Steps = {}
     named = ((run.run_id, run.source) for run in runs)
     # Of its own: a run that cannot be checked is not left out.
     checks = Partial(Report(), is_wanted=True)
@@ -195,16 +196,20 @@ def announced_steps(
         found[run.run_id] = latest
     missing = [error for error in found.values() if isinstance(error, SwanlabExportError)]
     _check_refusals(missing, is_partial=is_partial)
-    if missing:
+    odd: list[SwanlabExportError] = []
+    for run_id, summary in found.items():
+        if not isinstance(summary, SwanlabExportError):
+            try:
+                steps[run_id] = endpoint.read_latest_steps(summary)
+            except ServerError as error:
+                odd.append(error)
+    if missing or odd:
+        why = [*refused, *odd][0].message
         report.warn(
-            f"the exports of {len(missing)} of {len(runs)} runs could not be checked against the "
-            f"latest step, which the server does not tell: {refused[0].message}"
+            f"the exports of {len(missing) + len(odd)} of {len(runs)} runs could not be checked "
+            f"against the latest step, which the server does not tell: {why}"
         )
-    return {
-        run_id: endpoint.read_latest_steps(summary)
-        for run_id, summary in found.items()
-        if not isinstance(summary, SwanlabExportError)
-    }
+    return steps
 
 
 def _latest(client: Client, run: FoundRun) -> dict[str, Any] | SwanlabExportError:

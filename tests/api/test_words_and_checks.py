@@ -1,4 +1,4 @@
-"""Words and truth values among the points of metrics, with and without ``--text``."""
+"""Words and truth values among points, with and without ``--text``; checks that cannot be made."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def points(values: dict[int, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def api() -> Iterator[se.Api[Any]]:
-    """A connection to a server whose run has a key of words and a key of numbers."""
+def mock() -> Iterator[responses.RequestsMock]:
+    """A server whose run has a key of words and a key of numbers."""
     payloads: dict[str, Any] = {
         "/login/api_key": {"sid": "s", "userInfo": {"username": "ada"}},
         "/house/metrics/summaries": {"r": None},
@@ -56,8 +56,15 @@ def api() -> Iterator[se.Api[Any]]:
         mock.add("GET", f"{HOST}/api/project/a/p", json={"cuid": "p"})
         mock.add("GET", f"{HOST}/api/project/a/p/runs/r", json=RUN)
         mock.add("GET", "https://files.test/x.csv", body=CSV, auto_calculate_content_length=True)
-        with se.connect(host=HOST, api_key="key", frame="arrow", retries=0) as connected:
-            yield connected
+        yield mock
+
+
+@pytest.fixture
+def api(mock: responses.RequestsMock) -> Iterator[se.Api[Any]]:
+    """A connection to that server."""
+    del mock
+    with se.connect(host=HOST, api_key="key", frame="arrow", retries=0) as connected:
+        yield connected
 
 
 @pytest.mark.parametrize("is_full", [True, False], ids=["all", "sample"])
@@ -107,3 +114,24 @@ def test_groups_have_no_words(api: se.Api[Any]) -> None:
     """``text`` with ``group_by`` is refused before any request."""
     with pytest.raises(se.UsageError, match="text= is for points of runs"):
         api.run.metrics("a/p/r", keys="note", group_by="state", text=True)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"json": {"r": {"loss": {"step": "latest"}}}},
+        {"json": {"code": "firewall"}, "status": 418},
+        {"json": {"code": "Forbidden"}, "status": 403},
+        {"json": {"code": "Not_Found"}, "status": 404},
+    ],
+    ids=["odd step", "firewall", "forbidden", "not found"],
+)
+def test_a_check_that_cannot_be_made_is_a_warning(
+    response: dict[str, Any], api: se.Api[Any], mock: responses.RequestsMock
+) -> None:
+    """Where the summaries do not tell the latest step, the points come all the same."""
+    mock.replace("POST", f"{HOST}/api/house/metrics/summaries", **response)
+    mock.add("GET", f"{HOST}/api/house/metrics/summaries/p/r", **response)
+    with pytest.warns(se.SwanlabExportWarning, match="1 of 1 runs could not be checked against"):
+        found = api.run.metrics("a/p/r", keys="loss", all=True)
+    assert found["value"].to_pylist() == [0.5, 0.25, 0.0]
