@@ -323,8 +323,6 @@ class _Part:
     def read(self) -> Iterator[bytes]:
         """Yield what comes within a moment, without what was handed out before."""
         self.waited_s = 0.0
-        if self.is_over:
-            return
         parts: list[bytes] = []
         began = time.monotonic()
         try:

@@ -36,9 +36,7 @@ class StepOrder:
         self._highest: int | None = None
 
     def add(self, steps: pa.Array) -> None:
-        """Take the next steps of the file into account."""
-        if not len(steps):
-            return
+        """Take the next steps of the file into account; there is at least one."""
         if self._rises(steps):
             self._highest = steps[-1].as_py()
         else:

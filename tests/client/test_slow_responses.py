@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3
 from raw_server import Asked, RawServer, reply, reply_login
 
 from swanlab_export.client import Request
+from swanlab_export.client.deadline import Watchdog, attach_deadlines
 from swanlab_export.errors import IncompleteError, UnavailableError
 
 if TYPE_CHECKING:
@@ -171,3 +173,16 @@ def test_a_slow_proxy_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(IncompleteError, match="in time"):
                 list(client.download(lambda: "http://storage.example/file", "the file"))
         assert [asked.target for asked in server.asked] == ["http://storage.example/file"] * 2
+
+
+def test_a_request_that_begins_after_its_deadline() -> None:
+    """It ends at once, without a wait for its response; one without a deadline is as any other."""
+    with RawServer(lambda _: reply(200, b"whole")) as server:
+        pool = urllib3.HTTPConnectionPool("127.0.0.1", server.port, retries=False)
+        attach_deadlines(pool)
+        assert pool.request("GET", "/").data == b"whole"
+        with Watchdog().limit(0.01) as deadline:
+            while not deadline.has_passed:
+                time.sleep(0.005)
+            with pytest.raises(urllib3.exceptions.ReadTimeoutError, match="timed out"):
+                pool.request("GET", "/")

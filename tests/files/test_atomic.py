@@ -272,6 +272,28 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {*others, tmp_path / "t.csv"}
 
 
+@needs_posix
+def test_a_file_that_is_removed_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may take a new file for an abandoned one: then it is created once more."""
+    import fcntl
+
+    removed: list[Path] = []
+    lock = fcntl.flock
+
+    def locked_by_another_first(descriptor: int, how: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked_by_another_first)
+    write_table(table(), parse_target(str(tmp_path / "t.csv")), {})
+    assert len(removed) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
 def test_what_a_living_process_writes_is_not_touched(tmp_path: Path) -> None:
     """Its temporary files stay, and it ends well."""
     with writing_process(tmp_path) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,20 @@ def test_a_text_longer_than_a_cell(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"32,768 characters in 'message'.*\.parquet"):
         saved({"message": ["x" * 32_768]}, tmp_path)
     assert saved({"message": ["x" * 32_767]}, tmp_path)[1] == ["x" * 32_767]
+
+
+def test_a_folder_that_vanishes_meanwhile(tmp_path: Path) -> None:
+    """Where the workbook cannot be opened at the end, the message names it as for other formats."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"step": [1]})
+        shutil.rmtree(folder)
+
+    table = Table("metrics", pa.schema([("step", pa.int64())]), batches())
+    with pytest.raises(OutputError, match=r"x\.xlsx'.*missing"):
+        write_table(table, parse_target(str(folder / "x.xlsx")), {})
 
 
 def test_equal_tables_give_equal_files(tmp_path: Path) -> None:
