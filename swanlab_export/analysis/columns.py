@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def join_runs(batch: pa.RecordBatch, runs: pa.Table) -> pa.RecordBatch:
+def join_runs(batch: pa.RecordBatch, runs: pa.RecordBatch) -> pa.RecordBatch:
     """Rows with the columns of their runs after their own; ``run_id`` names the run of a row.
 
     Text columns are dictionary-encoded: a value is there once, and not in every row.
@@ -23,15 +23,16 @@ def join_runs(batch: pa.RecordBatch, runs: pa.Table) -> pa.RecordBatch:
         runs: ``run_id``, each once, and the columns to add.
     """
     ids = batch["run_id"]
-    known = runs["run_id"].combine_chunks()
+    known = runs["run_id"]
+    # Most batches are of one run, which is looked up once.
     if pa.types.is_dictionary(ids.type):
-        at = pc.index_in(ids.dictionary, value_set=known).take(ids.indices)
+        runs = runs.take(pc.index_in(ids.dictionary, value_set=known))
+        at = ids.indices
     else:
         at = pc.index_in(ids, value_set=known)
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for name in runs.schema.names:
+    for name, values in zip(runs.schema.names, runs.columns, strict=True):
         if name != "run_id":
-            values = runs[name].combine_chunks()
             is_text = pa.types.is_string(values.type)
             columns[name] = (
                 pa.DictionaryArray.from_arrays(at, values) if is_text else values.take(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -50,7 +50,13 @@ _ID = pa.dictionary(pa.int32(), schemas.TEXT)
 
 def _repeated(name: str, rows: int) -> pa.Array:
     """``name`` in every row, as an index into a dictionary that holds nothing else."""
-    indices = pa.repeat(pa.scalar(0, pa.int32()), rows)
+    return _repeated_often(name, rows.bit_length()).slice(0, rows)
+
+
+@lru_cache(maxsize=4)
+def _repeated_often(name: str, bits: int) -> pa.Array:
+    """The same for a power of two: batches have a few sizes, and come after one another."""
+    indices = pa.repeat(pa.scalar(0, pa.int32()), 1 << bits)
     return pa.DictionaryArray.from_arrays(indices, pa.array([name], schemas.TEXT))
 
 

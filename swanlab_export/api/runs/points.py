@@ -98,15 +98,20 @@ def join_columns(table: Table, columns: pa.Table, report: Report) -> Table:
         if name != new:
             report.warn(f"the table has a column {name} already; that of the run is in {new}")
     columns = columns.rename_columns(["run_id", *renamed])
+    whole = [column.combine_chunks() for column in columns.columns]
+    runs = pa.record_batch(whole, schema=columns.schema)
     fields = [*table.schema, *list(columns.schema)[1:]]
     fields.sort(key=lambda field: field.name != "project")
     order = [field.name for field in fields]
 
     def batches() -> Iterator[pa.RecordBatch]:
+        typed = pa.schema([])
         for batch in table:
-            joined = join_runs(batch, columns).select(order)
-            typed = [field.with_type(each.type) for field, each in zip(fields, joined, strict=True)]
-            yield pa.record_batch(joined.columns, schema=pa.schema(typed))
+            joined = join_runs(batch, runs).select(order)
+            if typed.types != joined.schema.types:  # of the first batch: the others are alike
+                pairs = zip(fields, joined, strict=True)
+                typed = pa.schema([field.with_type(each.type) for field, each in pairs])
+            yield pa.record_batch(joined.columns, schema=typed)
 
     return table.with_rows(pa.schema(fields), batches())
 
