@@ -44,7 +44,7 @@ _CLASS = click.Choice([*COLUMN_CLASSES, "ALL"], case_sensitive=False)
 def run() -> None:
     """Runs: configs, metrics, media and logs.
 
-    PATH is workspace/project/run (id or slug), or the run's web page.
+    PATH is workspace/project/run (id, slug, display name or a pattern), or the run's web page.
     """
 
 
@@ -150,12 +150,15 @@ def _runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @run.command(example="api run info ada-lab/digits/mlp-adam --host sandbox")
-@click.argument("path")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @shared_options
-def info(path: str, shared: Shared) -> None:
-    """One run, with config, metadata and requirements."""
-    with connected(shared, f"run-{path}") as api:
-        api.run.info(path)
+def info(paths: tuple[str, ...], shared: Shared) -> None:
+    """One run, with config, metadata and requirements; several give a list.
+
+    PATH ends in the id, the slug or the display name of the run, or in a pattern: team/proj/mlp-*.
+    """
+    with connected(shared, f"run-{'-'.join(paths)}") as api:
+        api.run.info(*paths)
 
 
 @run.command(

@@ -158,6 +158,12 @@ def with_config(payload: Any) -> Any:
     return payload | {"profile": (profile if isinstance(profile, dict) else {}) | {"config": {}}}
 
 
+def read_run_names(payload: Any) -> list[str]:
+    """What a run can be called beside its id: its slug, then its display name."""
+    found = (payload.get("slug"), payload.get("name")) if isinstance(payload, dict) else ()
+    return [name for name in found if isinstance(name, str) and name]
+
+
 def is_pinned(payload: Any) -> bool:
     """Say whether a run is pinned: such a run comes whatever a filter says."""
     return isinstance(payload, dict) and bool(payload.get("pin"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from swanlab_export.api.partial import Partial, count_others, is_of_item, refusal
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import Where, read_where
+from swanlab_export.api.runs.names import RunNames
 from swanlab_export.api.runs.survey import all_runs
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
@@ -114,7 +115,9 @@ class FoundRun:
 def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
     """Fetch a run and, concurrently, the project that it is in."""
     with suggest(context, ref):
-        return _find_named(context, [ref], Partial(report, is_wanted=False), report)[0]
+        names = RunNames(context)
+        named = [names.expand_one(ref)]
+        return _find_named(context, named, names, Partial(report, is_wanted=False), report)[0]
 
 
 def find_runs(
@@ -132,11 +135,14 @@ def find_runs(
             does; names all.
         IncompleteError: One of several cannot be fetched, and may not be left out.
     """
+    names = RunNames(context)
     if len(wanted.refs) == 1:
         with suggest(context, wanted.refs[0]):
-            return _find_named(context, wanted.refs, partial, report)
+            refs = names.expand(wanted.refs)
+            return _find_named(context, refs, names, partial, report)
     if wanted.refs:
-        return _find_named(context, wanted.refs, partial, report)
+        refs = names.expand(wanted.refs)
+        return _find_named(context, refs, names, partial, report)
     of_projects = [
         _find_in_project(context, ref, wanted.rules, partial, report, with_profile=with_profile)
         for ref in wanted.projects
@@ -145,7 +151,11 @@ def find_runs(
 
 
 def _find_named(
-    context: Context, refs: Sequence[RunRef], partial: Partial, report: Report
+    context: Context,
+    refs: Sequence[RunRef],
+    names: RunNames,
+    partial: Partial,
+    report: Report,
 ) -> list[FoundRun]:
     """Fetch runs by their paths, and each of their projects once, all concurrently."""
     projects = list(dict.fromkeys(ref.project for ref in refs))
@@ -155,13 +165,15 @@ def _find_named(
     errors: dict[RunRef, SwanlabExportError] = {}
     for ref, payload in _fetch_all(context.client, [*projects, *refs]):
         try:
-            if isinstance(payload, SwanlabExportError):
-                raise payload
             if isinstance(ref, ProjectRef):
-                ids[ref] = project_endpoint.read_project_id(payload)
+                ids[ref] = project_endpoint.read_project_id(_checked(payload))
             elif ref.project in ids:
-                source = endpoint.read_source(payload, ids[ref.project])
-                found.append(FoundRun(ref, payload, source))
+                if isinstance(payload, NotFoundError):
+                    run = _find_by_name(context, ref, names, payload, ids[ref.project])
+                else:
+                    source = endpoint.read_source(_checked(payload), ids[ref.project])
+                    run = FoundRun(ref, payload, source)
+                found.append(run)
         except SwanlabExportError as error:
             if not is_of_item(error):
                 raise
@@ -174,6 +186,30 @@ def _find_named(
                 break
     _check_found(refs, errors, partial, report)
     return _distinct(found)
+
+
+def _checked(payload: Any) -> Any:
+    """The payload, where it is one.
+
+    Raises:
+        SwanlabExportError: It is the error that came instead.
+    """
+    if isinstance(payload, SwanlabExportError):
+        raise payload
+    return payload
+
+
+def _find_by_name(
+    context: Context, ref: RunRef, names: RunNames, error: NotFoundError, project_id: str
+) -> FoundRun:
+    """Fetch the run whose display name stands where an id or a slug could.
+
+    Raises:
+        NotFoundError: No run has this name, which is ``error``, or several have.
+    """
+    named = names.of_name(ref, error)
+    payload = endpoint.fetch_run(context.client, named)
+    return FoundRun(named, payload, endpoint.read_source(payload, project_id))
 
 
 def _check_found(

@@ -14,7 +14,7 @@ from swanlab_export.api.partial import Partial, batch_error
 from swanlab_export.api.resource import F, Resource, check_choice, flat
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import read_where
-from swanlab_export.api.runs.find import Wanted, describe, find_run, find_runs
+from swanlab_export.api.runs.find import Wanted, describe, find_runs
 from swanlab_export.api.runs.keys import (
     check_returned,
     fetch_keys,
@@ -38,7 +38,6 @@ from swanlab_export.limits import CONFIG_FORMS
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import (
     Home,
-    normalize_runs,
     normalize_runs_of_projects,
     normalize_summaries,
 )
@@ -63,14 +62,15 @@ if TYPE_CHECKING:
 class RunRecords(Resource[F]):
     """Runs with their configs, and their summaries."""
 
-    def info(self, path: str) -> F:
-        """One run with config, metadata and requirements; one row.
+    def info(self, *paths: str | Iterable[str]) -> F:
+        """Runs with config, metadata and requirements; one row each.
 
         Args:
-            path: The run, by id or slug, or the URL of its web page.
+            paths: The run, by id, slug or display name, or the URL of its web page; or several,
+                or patterns such as ``"team/proj/mlp-*"``.
 
         Raises:
-            NotFoundError: There is no such run.
+            NotFoundError: There is no such run, or several have this name; names the closest ones.
 
         Source: ``GET /project/{workspace}/{project}/runs/{id or slug}``.
 
@@ -79,20 +79,23 @@ class RunRecords(Resource[F]):
         ...     api.run.info("ada-lab/digits/diverged")["config.lr"].item()
         1.5
         """
-        ref = self._context.run_ref(path)
-        report = self._output.begin(schemas.RUNS)
-        run = find_run(self._context, ref, report)
+        wanted = Wanted.parse(self._context, flat(paths), None, None)
+        declared = schemas.with_project(schemas.RUNS) if wanted.has_projects else schemas.RUNS
+        report = self._output.begin(declared)
+        runs = find_runs(self._context, wanted, Partial(report, is_wanted=False), report)
+        is_single = len(wanted.refs) == 1 and not is_pattern(wanted.refs[0].run)
+        homes = [Home(run.ref.project, run.source.project_id) for run in runs]
+        rows = [(home, run.payload, None) for home, run in zip(homes, runs, strict=True)]
         result = Result(
-            lambda: normalize_runs(
-                [(run.payload, None)],
+            lambda: normalize_runs_of_projects(
+                rows,
                 report,
-                ref.project,
-                run.source.project_id,
                 self._context.web_host,
-                is_single=True,
+                is_single=is_single,
+                has_projects=wanted.has_projects,
             ),
-            lambda: run.payload,
-            self._context.source("run info", ref),
+            lambda: runs[0].payload if is_single else [run.payload for run in runs],
+            self._context.source("run info", wanted),
         )
         return self._output.deliver(result, report)
 
