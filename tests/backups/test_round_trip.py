@@ -49,6 +49,8 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("run.list", (DIGITS,), {"limit": 3}),
     ("run.list", ("vision-team/segmentation",), {"where": "state=FINISHED"}),
     ("run.list", ("ada-lab/empty",), {}),
+    ("run.list", (DIGITS,), {"config": "json"}),
+    ("run.filter", (DIGITS,), {"where": ["state=FINISHED"], "config": "json"}),
     ("run.list", (DIGITS,), {"sort": "-config.lr", **SHAPED}),
     ("run.list", (DIGITS,), {"group_by": "config.optimizer", "summary": "loss"}),
     ("run.filter", (DIGITS,), {"where": ["config.lr>=0.01", "state=FINISHED"], "summary": "acc"}),
@@ -122,7 +124,7 @@ ELSEWHERE = {
 # What is done with the rows that came, wherever they came from.
 ON_THIS_SIDE = {"partial", "sort", "limit", "varying", "group_by", "run_columns", "smooth"}
 ON_THIS_SIDE |= {"text", "title", "size", "color_by"}
-# Where things are on the server, and on the web.
+ON_THIS_SIDE |= {"text", "title", "size", "color_by", "snapshot"}
 PLACES = ("url", "file")
 # A backup is deterministic: it keeps these in an order of its own.
 UNORDERED = ("self_hosted.list_users", "self_hosted.list_projects", "self_hosted.list_workspaces")
