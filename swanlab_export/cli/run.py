@@ -151,14 +151,15 @@ def _runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @run.command(example="api run info ada-lab/digits/mlp-adam --host sandbox")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@partial_option
 @shared_options
-def info(paths: tuple[str, ...], shared: Shared) -> None:
+def info(paths: tuple[str, ...], partial: bool, shared: Shared) -> None:
     """One run, with config, metadata and requirements; several give a list.
 
     PATH ends in the id, the slug or the display name of the run, or in a pattern: team/proj/mlp-*.
     """
     with connected(shared, f"run-{'-'.join(paths)}") as api:
-        api.run.info(*paths)
+        api.run.info(*paths, partial=partial)
 
 
 @run.command(

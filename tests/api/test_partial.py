@@ -446,3 +446,11 @@ def test_keys_behind_a_page_that_fails_are_left_out(server: Sandbox, call: Call)
     assert done.exit_code == 5, done.output
     assert "behind 'val/acc': " in done.stderr
     assert len(done.stdout.splitlines()) == 11
+
+
+def test_a_run_that_is_not_there_is_left_out_of_the_others(call: Call) -> None:
+    """``run info`` of several paths gives the runs that exist, and names the one that does not."""
+    done = call("run", "info", FIRST, SECOND, f"{PROJECT}/nobody", "--partial")
+    assert done.exit_code == 5, done.output
+    assert [row["slug"] for row in json.loads(done.stdout)] == ["mlp-adam", "diverged"]
+    assert f"left out: {PROJECT}/nobody: " in done.stderr

@@ -62,15 +62,17 @@ if TYPE_CHECKING:
 class RunRecords(Resource[F]):
     """Runs with their configs, and their summaries."""
 
-    def info(self, *paths: str | Iterable[str]) -> F:
+    def info(self, *paths: str | Iterable[str], partial: bool = False) -> F:
         """Runs with config, metadata and requirements; one row each.
 
         Args:
             paths: The run, by id, slug or display name, or the URL of its web page; or several,
                 or patterns such as ``"team/proj/mlp-*"``.
+            partial: Leave out runs that fail, and say which.
 
         Raises:
             NotFoundError: There is no such run, or several have this name; names the closest ones.
+            IncompleteError: One of several runs failed.
 
         Source: ``GET /project/{workspace}/{project}/runs/{id or slug}``.
 
@@ -82,7 +84,7 @@ class RunRecords(Resource[F]):
         wanted = Wanted.parse(self._context, flat(paths), None, None)
         declared = schemas.with_project(schemas.RUNS) if wanted.has_projects else schemas.RUNS
         report = self._output.begin(declared)
-        runs = find_runs(self._context, wanted, Partial(report, is_wanted=False), report)
+        runs = find_runs(self._context, wanted, Partial(report, is_wanted=partial), report)
         is_single = len(wanted.refs) == 1 and not is_pattern(wanted.refs[0].run)
         homes = [Home(run.ref.project, run.source.project_id) for run in runs]
         rows = [(home, run.payload, None) for home, run in zip(homes, runs, strict=True)]
@@ -95,7 +97,7 @@ class RunRecords(Resource[F]):
                 has_projects=wanted.has_projects,
             ),
             lambda: runs[0].payload if is_single else [run.payload for run in runs],
-            self._context.source("run info", wanted),
+            self._context.source("run info", wanted, partial=partial),
         )
         return self._output.deliver(result, report)
 
