@@ -81,7 +81,10 @@ class RunRecords(Resource[F]):
         ...     api.run.info("ada-lab/digits/diverged")["config.lr"].item()
         1.5
         """
-        wanted = Wanted.parse(self._context, flat(paths), None, None)
+        refs = tuple(self._context.run_ref(path) for path in dict.fromkeys(flat(paths)))
+        if not refs:
+            raise UsageError("name one or more runs")
+        wanted = Wanted(refs=refs)
         declared = schemas.with_project(schemas.RUNS) if wanted.has_projects else schemas.RUNS
         report = self._output.begin(declared)
         runs = find_runs(self._context, wanted, Partial(report, is_wanted=partial), report)
