@@ -513,12 +513,14 @@ class Backup:
         """
         plan = work.plan
         written = {o.run_id for o in work.outcomes if o.action in {"whole", "part", "row"}}
-        tasks = [task for task in plan.tasks if task.run_id in written]
-        sizes = self._listed_sizes(plan) if len(tasks) > len(plan.index) / 10 else {}
+        # Not the tasks themselves: each holds what was listed of its run.
+        paths = {task.run_id: task.receipt for task in plan.tasks if task.run_id in written}
+        sizes = self._listed_sizes(plan) if len(paths) > len(plan.index) / 10 else {}
         with ThreadPoolExecutor(self._context.client.jobs) as pool:
-            list(pool.map(lambda task: plan.index.reload(task.run_id, task.receipt), tasks))
-        for task in tasks:
-            if self._agrees(plan.index, task.run_id, sizes):
+            list(pool.map(plan.index.reload, paths.keys(), paths.values()))
+        others = {run_id for run_id in paths if not self._agrees(plan.index, run_id, sizes)}
+        for task in plan.tasks if others else ():
+            if task.run_id not in others:
                 continue
             yield from self._take(work, run_unit(replace(task, action="whole")))
             plan.index.reload(task.run_id, task.receipt)
