@@ -68,7 +68,7 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("run.metrics", (FAR_CLONE,), {"keys": "loss", "layout": "wide", **LIST}),
     ("run.metrics", (f"{DIGITS}/mlp-long",), {"keys": "*", "ignore_timestamp": True, **LIST}),
     ("run.metrics", (RUN,), {"range_start": 3, "range_end": 9, "range_type": "step", **KEYS}),
-    ("run.metrics", (RUN,), {"range_head": 5, **KEYS}),
+    ("run.metrics", (RUN,), {"range_head": 5, "text": True, **KEYS}),
     ("run.metrics", (RUN,), {"range_tail": 5, **KEYS}),
     ("run.metrics", (RUN,), {"range_last": 10**13, **KEYS}),
     ("run.metrics", (), {"project": DIGITS, "where": "state=FINISHED", "partial": True, **KEYS}),

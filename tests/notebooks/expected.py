@@ -73,41 +73,36 @@ def _compare_widths(wide: Any, narrow: Any) -> None:
 
 def backup(cells: SimpleNamespace) -> None:
     """Check 03-backup.ipynb."""
-    assert cells.history.to_numpy().tolist() == [
-        ["2026-01-10", "tanh-deep", "(none)", "FINISHED"],
-        ["2026-01-12", "mlp-long", "(none)", "RUNNING"],
-        ["2026-01-13", "mlp-long", "RUNNING", "FINISHED"],
+    assert cells.history[["night", "run", "reason"]].to_numpy().tolist() == [
+        ["2026-01-09", "linear", "new"],
+        ["2026-01-09", "mlp-adam", "new"],
+        ["2026-01-10", "tanh-deep", "new"],
+        ["2026-01-12", "mlp-long", "new"],
+        ["2026-01-13", "mlp-long", "it was RUNNING"],
     ]
-    backwards = cells.changes(cells.nights[1], cells.nights[0])
-    assert backwards["is"].tolist() == ["(none)"]
-    types = [str(schema.field("config.seed").type) for schema in cells.schemas]
-    assert types == ["int64"] * 5 + ["string"]
-    assert cells.states.sum(axis=1).tolist() == [2, 3, 3, 4, 4, 16]
-    assert cells.states["RUNNING"].tolist() == [0, 0, 0, 1, 0, 1]
-    assert cells.hours["hours"].to_list() == [0.15, 0.25, 0.25, 0.25, 1.67, 2.09]
-    assert len(cells.seen) == 16
-    assert cells.seen.iloc[3].tolist() == ["mlp-long", "2026-01-12", "2026-01-13"]
-    assert cells.warned == ["15 of 16 runs have val/acc"]
-    assert (cells.source["command"], cells.source["path"]) == ("run metrics", "ada-lab/digits")
+    assert cells.late["reason"].tolist() == ["new"] * 12
+    assert len(cells.snapshots) == 6
+    assert cells.since[["name", "change"]].to_numpy().tolist() == [["mlp-long", "added"]]
     assert cells.best["slug"].tolist() == ["tanh-deep", "mlp-adam", "mlp-long", "stopped"]
+    assert cells.states["state"].to_list() == [
+        *("ABORTED", "CRASHED", "FINISHED", "OFFLINE", "RUNNING"),
+    ]
+    assert cells.states["runs"].to_list() == [1, 1, 12, 1, 1]
+    assert cells.states["points"].to_list()[3] == 0
+    assert len(cells.leaders) == 6
+    assert "<svg" in cells.picture.read_text(encoding="utf-8")
+    assert cells.errors.iloc[-1].startswith("IndexError")
     _check_failures(cells)
 
 
 def _check_failures(cells: SimpleNamespace) -> None:
-    assert isinstance(cells.cut, str)
-    assert isinstance(cells.short, str)
-    now = cells.contents()
-    assert {name: now[name] for name in cells.before} == cells.before
-    added = set(now) - set(cells.before)
-    assert len(added) == 2, "tonight's list and again.parquet, and no runs.csv"
+    assert cells.bad["cause"].tolist() == ["its bytes are not those that were written"]
+    assert [cells.found[0], cells.repaired[0], cells.again[0]] == [5, 0, 0]
+    assert cells.victim.read_bytes() != bytes(cells.content)
     outcomes = list(cells.outcomes.values())
     assert outcomes[0] == (0, "", "")
-    assert [code for code, _, _ in outcomes] == [0, 2, 3, 4, 5, 6]
+    assert [code for code, _, _ in outcomes] == [0, 3, 2, 6]
     assert all(out == "" and "\n" not in message for _, message, out in outcomes)
-    code, message, _ = cells.second_try
-    assert (code, message.count("status 503")) == (0, 1)
-    assert len(pd.read_parquet(cells.folder / "again.parquet")) == 16
-    assert cells.wrong_key[0] == 3
 
 
 def logs_and_media(cells: SimpleNamespace) -> None:
