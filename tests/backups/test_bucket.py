@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -250,7 +249,7 @@ def test_killed_in_the_middle(
     process = subprocess.Popen([sys.executable, "-c", code])
     while not moto.keys("night/state/receipts/"):
         assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     moto.client.delete_object(Bucket=BUCKET, Key="night/state/lock.json")  # or wait ten minutes
     se.backup(api, to=URL, paths=PROJECT)

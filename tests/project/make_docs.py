@@ -20,6 +20,7 @@ from swanlab_export.api.runs import Runs
 from swanlab_export.api.self_hosted import SelfHosted
 from swanlab_export.api.users import Users
 from swanlab_export.api.workspaces import Workspaces
+from swanlab_export.backups.run import backup
 
 RESOURCES = (Workspaces, Projects, Runs, Users, SelfHosted)
 
@@ -34,8 +35,8 @@ def documented_modules() -> list[str]:
 
 def main(folder: Path) -> None:
     """Write the pages, an index and a search into a folder."""
-    # The package imports these two when they are first used; pdoc looks only at what is there.
-    vars(swanlab_export).update(Api=Api, connect=connect)
+    # The package imports these when they are first used; pdoc looks only at what is there.
+    vars(swanlab_export).update(Api=Api, backup=backup, connect=connect)
     pdoc.render.configure(docformat="google", footer_text=f"version {swanlab_export.__version__}")
     pdoc.pdoc(*documented_modules(), output_directory=folder)
 

@@ -15,6 +15,9 @@ from typing import Any
 import swanlab_export as se
 from swanlab_export.backups import run  # noqa: F401  imported once, for all children
 
+if sys.platform == "win32":
+    raise SystemExit("Windows does not fork")
+
 # What Python announces just before it happens, as far as a backup does it.
 EVENTS = ("http.client.send", "open", "os.rename", "os.remove", "os.mkdir")
 
