@@ -25,6 +25,7 @@ from swanlab_export.normalizers.ordering import (
     rises,
     sort_queue,
 )
+from swanlab_export.normalizers.selection import Reach
 from swanlab_export.normalizers.values import (
     INT64_MIN,
     as_float,
@@ -187,6 +188,7 @@ class ExportFilter:
         self._x_column = x_column
         self._selection = selection
         self._taken = [0] * len(keys)
+        self.reach = Reach()
         self._order = StepOrder()
 
     def select(self, blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -237,6 +239,9 @@ class ExportFilter:
             self._follow(i, steps, points, highest)
             if not (is_everything and times.null_count >= points.null_count):
                 mask = self._limit(i, self._selection.mask(steps, points, times, x))
+                if not (is_everything or self.reach.has_points):
+                    axis = self._selection.values(steps, times, x)
+                    self.reach.see(self.keys[i], axis.filter(points.is_valid()), mask)
                 values, times = pc.if_else(mask, values, None), pc.if_else(mask, times, None)
                 odd = None if odd is None else pc.if_else(mask, odd, None)
             columns[f"v{i}"], columns[f"t{i}"] = values, times

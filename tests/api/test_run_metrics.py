@@ -87,7 +87,6 @@ RANGES: list[tuple[dict[str, Any], range]] = [
     ({"range_tail": 7}, range(873, 880)),
     ({"range_start": 100, "range_head": 3}, range(100, 103)),
     ({"range_end": 100, "range_tail": 3}, range(98, 101)),
-    ({"range_start": 5_000}, range(0)),
 ]
 
 
@@ -121,8 +120,49 @@ def test_a_range_of_datetimes(api: Any) -> None:
 
 
 def test_the_last_milliseconds(api: Any) -> None:
-    """``range_last`` counts back from now, so a run of long ago has none there."""
-    assert api.run.metrics(RUN, keys="loss", range_last=1000).num_rows == 0
+    """``range_last`` counts back from now: of a run of long ago none is there, and a hint says when."""
+    times = api.run.metrics(RUN, keys="loss", all=True)["timestamp"].to_pylist()
+    first, last = (time.strftime("%Y-%m-%dT%H:%M:%S") for time in (min(times), max(times)))
+    with pytest.warns(UserWarning, match=rf"'loss' has times from {first}\.\d+Z to {last}\.\d+Z"):
+        assert api.run.metrics(RUN, keys="loss", range_last=1000).num_rows == 0
+
+
+def _ends(key: str) -> str:
+    found = [row["step"] for row in recorded(RUN, key)]
+    return f"'{key}' has steps from {found[0]} to {found[-1]}"
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize(
+    ("keys", "bound"),
+    [
+        (["loss", "val/acc"], {"range_start": 1_000_000, "range_tail": 3}),
+        (["val/acc"], {"range_end": 10, "range_head": 2}),
+    ],
+    ids=["after", "before"],
+)
+def test_an_empty_range_of_steps_says_which_there_is(
+    api: Any, keys: list[str], bound: dict[str, int], layout: str
+) -> None:
+    """Where no key has a point in the range, a hint says which steps each has."""
+    known = "; ".join(map(_ends, keys))
+    with pytest.warns(UserWarning, match=f"no point is in the range: {known}$"):
+        table = api.run.metrics(RUN, keys=keys, layout=layout, **bound)
+    assert table.num_rows == 0
+
+
+def test_an_empty_range_of_an_x_axis_says_which_there_is(api: Any) -> None:
+    """On another key, the hint has the values of that key."""
+    xs = api.run.metrics(RUN, keys="loss", x_axis="epoch", all=True)["x"].drop_null().to_pylist()
+    known = f"'loss' has values of the x axis from {min(xs):g} to {max(xs):g}"
+    with pytest.warns(UserWarning, match=known):
+        api.run.metrics(RUN, keys="loss", x_axis="epoch", range_type="custom", range_start=1e9)
+
+
+def test_a_range_where_only_some_keys_have_points_needs_no_hint(api: Any) -> None:
+    """A table with a row is no empty range: it says nothing more."""
+    table = api.run.metrics(RUN, keys="val/acc,loss", range_end=10)
+    assert set(table["key"].to_pylist()) == {"loss"}
     assert api.run.metrics(RUN, keys="loss", range_last=10**12).num_rows == 880
 
 

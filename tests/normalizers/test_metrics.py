@@ -164,6 +164,37 @@ def test_what_is_selected_and_when_it_is_enough(
 
 
 @pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (Selection("step", 50, None), "'a' has steps from 0 to 8; 'b' has steps from 4 to 7"),
+        (
+            Selection("timestamp", None, 900),
+            (
+                "'a' has times from 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:01.008Z; "
+                "'b' has times from 1970-01-01T00:00:01.004Z to 1970-01-01T00:00:01.007Z"
+            ),
+        ),
+    ],
+)
+def test_the_reach_of_keys_without_a_point_in_range(selection: Selection, said: str) -> None:
+    """What was read and is not in the range still tells from where to where each key goes."""
+    export = ExportFilter(["a", "b"], None, selection)
+    list(export.select(BLOCKS))
+    assert not export.reach.has_points
+    assert export.reach.describe(selection.axis) == said
+
+
+def test_the_reach_of_keys_that_were_not_read_to_the_end() -> None:
+    """The end is the step that was announced; where none was, it is not known."""
+    later = [_points([5, 6], [5, 6], [5, 6]), _points([7, 8], [7, 8], [7, 8])]
+    export = ExportFilter(["a", "b"], None, Selection("step", None, 4))
+    list(export.select(later))
+    assert export.stopped_early
+    export.reach.end_early({"a": 99})
+    assert export.reach.describe("step") == "'a' has steps from 5 to 99; 'b' has steps from 5 on"
+
+
+@pytest.mark.parametrize(
     ("announced", "said"),
     [
         ({"a": 10}, "'a' ends at step 9, but the server announced step 10"),

@@ -24,7 +24,7 @@ from swanlab_export.normalizers.export import LackingError, read_export
 from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.ordering import StepOrder, in_step_order
 from swanlab_export.normalizers.sampling import sample_evenly
-from swanlab_export.normalizers.selection import Selection
+from swanlab_export.normalizers.selection import Reach, Selection
 from swanlab_export.pagination import in_batches
 from swanlab_export.report import Report
 from swanlab_export.tables import RestartError
@@ -95,6 +95,7 @@ class _Exports:
         self._announced = plan.announced()
         self._report = plan.report
         self._has_text = plan.query.has_text
+        self._reach = Reach()
 
     def blocks(
         self, task: _Task, downloads: Sequence[Download], kept: list[bytes] | None = None
@@ -112,7 +113,17 @@ class _Exports:
         announced = self._announced.get(task.run.run_id, {})
         has_length = all(download.has_length for download in downloads)
         chosen.check_whole(announced, must_be_announced=not has_length)
+        if chosen.stopped_early:
+            chosen.reach.end_early(announced)
+        with self._lock:
+            self._reach.add(chosen.reach)
         self._finish(task)
+
+    def hint_at_range(self) -> None:
+        """Say which range the keys have, where the one that was asked for has no point."""
+        ranges = self._reach.describe(self._selection.axis)
+        if ranges and not self._reach.has_points:
+            self._report.hint(f"no point is in the range: {ranges}")
 
     def spool_by_key(self, task: _Task, downloads: Sequence[Download]) -> BatchSpool:
         """Download an export, and sort its points into one queue per key."""
@@ -263,9 +274,10 @@ def exported_batches(
             exports = _Exports(plan, plan.query.selection, tasks, bar)
             if _is_streamable(plan, tasks):
                 yield from _stream_export(context.client, plan, tasks[0], exports, can_restart)
-                return
-            for of_run in _each_run(context.client, plan, tasks, exports.spool_by_key):
-                yield from _run_batches(plan, of_run)
+            else:
+                for of_run in _each_run(context.client, plan, tasks, exports.spool_by_key):
+                    yield from _run_batches(plan, of_run)
+            exports.hint_at_range()
 
     yield from _with_tasks(context.client, plan, use)
 
