@@ -11,13 +11,12 @@ import pyarrow as pa
 from swanlab_export.analysis import group_rows, limit_rows, sort_rows, varying_columns
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
-from swanlab_export.schemas import parse_fields, parse_names
+from swanlab_export.schemas import parse_names
 from swanlab_export.tables import decode_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
 
 _Item = TypeVar("_Item")
@@ -71,16 +70,6 @@ class Arrangement:
         values = {"sort": self.sort, "limit": self.limit, "varying": self.varying}
         return {name: bool(value) for name, value in (values | {"group_by": self.group_by}).items()}
 
-    def check(self, declared: TableSchema) -> None:
-        """Refuse names that cannot be columns of a table, before any request.
-
-        Raises:
-            UsageError: The table has no such column; names similar ones.
-        """
-        if declared.is_closed and not self.group_by:
-            for key in self.sort:
-                parse_fields([_name(key, declared.names)], declared.names, "sort")
-
     def first(self, items: Iterable[_Item]) -> Iterable[_Item]:
         """The items that rows are made of: the first ones, where these are what is wanted."""
         return items if self.needs_all or self.limit is None else islice(items, self.limit)
@@ -123,11 +112,6 @@ class Arrangement:
 
 
 EVERYTHING = Arrangement()
-
-
-def merged(lists: Iterable[str], parse: Callable[[str], Sequence[str]]) -> list[str]:
-    """The names of an option that was given several times: they add up."""
-    return list(dict.fromkeys(name for text in lists for name in parse(text)))
 
 
 def _name(key: str, known: Sequence[str]) -> str:

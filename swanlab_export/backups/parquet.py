@@ -119,9 +119,3 @@ def read_rows(destination: Destination, path: str) -> Iterator[pa.RecordBatch]:
     with destination.open(path) as file, pq.ParquetFile(file) as parquet:
         for group in range(parquet.num_row_groups):
             yield from parquet.read_row_group(group).to_batches()
-
-
-def count_rows(destination: Destination, path: str) -> int:
-    """Read from the footer how many rows a table has."""
-    with destination.open(path) as file, pq.ParquetFile(file) as parquet:
-        return int(parquet.metadata.num_rows)
