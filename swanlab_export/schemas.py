@@ -448,6 +448,17 @@ USERS = TableSchema(
     ),
 )
 
+CREATED_USERS = TableSchema(
+    "created_users",
+    "one row per user that was to be created",
+    (
+        Column("username", TEXT, "name in paths and URLs"),
+        Column("status", TEXT, "created, exists (it did before) or failed"),
+        Column("reason", TEXT, "why it failed"),
+    ),
+    is_closed=True,
+)
+
 ENDPOINTS = TableSchema(
     "endpoints",
     "one row per endpoint of the server",
@@ -494,6 +505,7 @@ DECLARED = (
     INSTANCE,
     USAGE,
     USERS,
+    CREATED_USERS,
     ENDPOINTS,
     TABLES,
 )

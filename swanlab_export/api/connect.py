@@ -267,8 +267,9 @@ class Api(Doctor[F]):
         api.run.logs  .export_logs          console logs
         api.user.info                       who is logged in
         api.doctor                          what this server offers, for a report of a problem
-        api.self_hosted.info  .summary  .create_user  .list_users  .list_projects
-                        .list_workspaces    administration of a self-hosted instance
+        api.self_hosted.info  .summary  .create_user  .create_users  .list_users
+                        .list_projects  .list_workspaces
+                                            administration of a self-hosted instance
     """
 
     def __init__(self, context: Context, output: Output[F], close: Callable[[], object]) -> None:

@@ -8,11 +8,19 @@ from swanlab_export import schemas
 from swanlab_export.api.arrange import Arrangement
 from swanlab_export.api.context import Result
 from swanlab_export.api.lists import Paging, list_result
+from swanlab_export.api.new_users import read_users
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource
 from swanlab_export.endpoints import projects, users, workspaces
 from swanlab_export.endpoints import self_hosted as endpoint
-from swanlab_export.errors import AuthenticationError, UsageError
+from swanlab_export.errors import (
+    AuthenticationError,
+    ClosedError,
+    SwanlabExportError,
+    UnavailableError,
+    UsageError,
+)
+from swanlab_export.limits import PAGE_SIZE
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.entities import (
     normalize_instance,
@@ -21,10 +29,15 @@ from swanlab_export.normalizers.entities import (
     normalize_users,
     normalize_workspaces,
 )
+from swanlab_export.normalizers.rows import build_table
+from swanlab_export.pagination import Pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from os import PathLike
+    from typing import IO
 
+    from swanlab_export.api.new_users import NewUser
     from swanlab_export.client import Request
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
@@ -116,6 +129,92 @@ class SelfHosted(Resource[F]):
             self._context.source("self-hosted create-user", username),
         )
         return self._output.deliver(result, report)
+
+    def create_users(
+        self, users: str | PathLike[str] | IO[Any] | Iterable[Mapping[str, str]] | Any
+    ) -> F:
+        """Create those of many users that do not exist; one row each, without the passwords.
+
+        The users of the instance are listed first, so that it can be called again. Each creation is
+        sent once and never repeated. When the server cannot be reached or refuses the key, the rest
+        is not tried.
+
+        Args:
+            users: The columns ``username`` and ``password``, as text: the path of a CSV, TSV or JSON
+                file, an open file, a data frame, or a list of mappings.
+
+        Returns:
+            For each user ``status`` (``created``, ``exists`` or ``failed``) and ``reason``. A user
+            that failed is named in a warning, too.
+
+        Raises:
+            UsageError: The table cannot be right; nothing was sent.
+            AuthenticationError: The licence has expired, or you are not root.
+
+        Source: ``GET /self_hosted/users``, ``POST /self_hosted/users`` for each that is new.
+
+        >>> import swanlab_export as se
+        >>> users = [{"username": name, "password": "correct horse"} for name in ("bob", "dora")]
+        >>> with se.connect(host="sandbox") as api:
+        ...     api.self_hosted.create_users(users)["status"].tolist()
+        ['exists', 'created']
+        """
+        wanted = read_users(users)
+        report = self._output.begin(schemas.CREATED_USERS, is_final=True)
+        self._check_root()
+        rows = self._create_each(wanted, self._usernames(report), report)
+        result = Result(
+            lambda: build_table(schemas.CREATED_USERS, rows, report),
+            lambda: rows,
+            self._context.source("self-hosted create-users"),
+        )
+        return self._output.deliver(result, report)
+
+    def _usernames(self, report: Report) -> set[str]:
+        """The names of all users of the instance."""
+        pages = Pages(
+            self._context.client,
+            endpoint.users_page,
+            users.identify,
+            page=1,
+            size=PAGE_SIZE,
+            all=True,
+            title="users",
+            progress=self._context.progress,
+            report=report,
+        )
+        return {
+            str(name) for name in normalize_users(pages, report).to_arrow()["username"].to_pylist()
+        }
+
+    def _create_each(
+        self, wanted: Sequence[NewUser], existing: set[str], report: Report
+    ) -> list[dict[str, str | None]]:
+        rows: list[dict[str, str | None]] = []
+        stopped: SwanlabExportError | None = None
+        with self._context.progress.bar("users", total=len(wanted), unit="users") as bar:
+            for user in wanted:
+                status, error = "exists", None
+                if user.username not in existing:
+                    error = self._create(user) if stopped is None else _not_tried(stopped)
+                    status = "created" if error is None else "failed"
+                if error is not None:
+                    report.fail(user.username, error)
+                if stopped is None and isinstance(error, AuthenticationError | UnavailableError):
+                    stopped = error
+                reason = None if error is None else error.message
+                rows.append({"username": user.username, "status": status, "reason": reason})
+                bar.add(1)
+        return rows
+
+    def _create(self, user: NewUser) -> SwanlabExportError | None:
+        try:
+            endpoint.create_user(self._context.client, user.username, user.password)
+        except ClosedError:
+            raise
+        except SwanlabExportError as error:
+            return error
+        return None
 
     def list_users(
         self,
@@ -303,6 +402,11 @@ class SelfHosted(Resource[F]):
         if not instance.get("root"):
             username = quote(client.login().username)
             raise AuthenticationError(f"{username} is not the root user of {client.settings.host}")
+
+
+def _not_tried(stopped: SwanlabExportError) -> SwanlabExportError:
+    """The error of a user whose creation would fail like that of one before."""
+    return type(stopped)(f"not tried, as the one before failed: {stopped.message}")
 
 
 def _without_secret(payload: Any, secret: str) -> Any:

@@ -47,6 +47,25 @@ def create_user(username: str, password: str | None, shared: Shared) -> None:
         api.self_hosted.create_user(username, secret)
 
 
+@self_hosted.command(
+    "create-users",
+    example=(
+        "printf 'username,password\\ndora,correct horse\\n' | "
+        "{program} api self-hosted create-users - --host sandbox"
+    ),
+)
+@click.argument("users", metavar="FILE")
+@shared_options
+def create_users(users: str, shared: Shared) -> None:
+    """Create the users of a table, except those that exist.
+
+    FILE is CSV, TSV or JSON with the columns username and password; - is standard input. Each user
+    is created, exists or failed; exit 5 if any failed. It can be run again.
+    """
+    with connected(shared, "created-users") as api:
+        api.self_hosted.create_users(sys.stdin.buffer if users == "-" else users)
+
+
 @self_hosted.command("list-users", example="api self-hosted list-users --all --host sandbox")
 @paging_options
 @shared_options

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
+import swanlab_export as se
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PASSWORD = "correct horse"
+USERS = Path(__file__).parents[1] / "support" / "users.csv"
 
 
 @pytest.fixture
@@ -51,6 +59,7 @@ ADMIN = [
     ["list-projects", "--all"],
     ["list-workspaces"],
     ["create-user", "-u", "dora", "-p", PASSWORD],
+    ["create-users", str(USERS)],
 ]
 
 
@@ -142,3 +151,132 @@ def test_a_user_that_exists_is_the_servers_refusal(server: Sandbox) -> None:
     assert "bob" in done.stderr
     assert PASSWORD not in done.output
     assert len(created(server)) == 1
+
+
+CSV = "username,password\ndora,correct horse\nbob,other\n\neve,correct horse\n"
+ROWS = [{"username": name, "password": PASSWORD} for name in ("dora", "bob", "eve")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("-", CSV),
+        ("-", CSV.replace(",", "\t")),
+        ("-", json.dumps(ROWS)),
+        ("users.csv", f"\ufeff{CSV}"),
+        ("users.tsv", CSV.replace(",", "\t")),
+        ("users.json", json.dumps(ROWS)),
+        ("users", "password,username\ncorrect horse,dora\nx,bob\ncorrect horse,eve"),
+    ],
+    ids=["-csv", "-tsv", "-json", "csv", "tsv", "json", "swapped"],
+)
+def test_the_users_of_a_table_are_created(
+    name: str, text: str, server: Sandbox, tmp_path: Path
+) -> None:
+    """Those who exist are left alone; a rerun creates nobody, and its exit code is 0."""
+    where = name if name == "-" else str(tmp_path / name)
+    if name != "-":
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    words = ["create-users", where, "--format", "csv"]
+    done = call(server, *words, "--debug", said=text)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split() == [
+        *("username,status,reason", "dora,created,", "bob,exists,", "eve,created,")
+    ]
+    assert created(server) == [each for each in ROWS if each["username"] != "bob"]
+    assert PASSWORD not in done.output
+    again = call(server, *words, said=text)
+    assert again.exit_code == 0, again.output
+    assert again.stdout.count(",exists,") == 3
+    assert len(created(server)) == 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, iter, pd.DataFrame, pl.DataFrame, pa.Table.from_pylist, lambda _: io.StringIO(CSV)],
+    ids=["list", "iterator", "pandas", "polars", "arrow", "open file"],
+)
+def test_users_come_from_frames_and_lists(make: Any, server: Sandbox) -> None:
+    """In Python the table is anything with rows; the frame says nothing of the passwords."""
+    with se.connect(host=server.url, api_key=server.keys["ada"]) as api:
+        frame = api.self_hosted.create_users(make(ROWS))
+    assert frame["status"].tolist() == ["created", "exists", "created"]
+    assert [user["username"] for user in created(server)] == ["dora", "eve"]
+    assert PASSWORD not in f"{frame.to_dict()}{frame.attrs}"
+
+
+SECRET = "s3cret-word"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no rows"),
+        ("username,password\n", "no rows"),
+        ("[]", "no rows"),
+        (f"dora,{SECRET}\n", "another header: the columns are username and password"),
+        (f"username,password,{SECRET}\ndora,{SECRET},x\n", "another header"),
+        (f"username\n{SECRET}\n", "another header"),
+        (f"username,password\ndora,{SECRET},{SECRET}\n", "row 1 of the users has 3 cells"),
+        (
+            f"username,password\ndora,{SECRET}\n,{SECRET}\n",
+            "row 2 of the users has an empty username",
+        ),
+        (f"username,password\neve,{SECRET}\ndora, \n", "row 2 of the users has an empty password"),
+        (f"username,password\ndora,{SECRET}\neve,x\ndora,x\n", "rows 1 and 3 of the users"),
+        (f"username,password\n dora,{SECRET}\n", "begins or ends with a space"),
+        (f"username,password\na\x1bb,{SECRET}\n", "control characters"),
+        (f'username,password\ndora,"{SECRET}" x\n', "bad quotes at line 2"),
+        (f'[{{"username": "dora", "password": "{SECRET}"', "is not JSON"),
+        (f'{{"dora": "{SECRET}"}}', "not a list of objects"),
+        (f'["{SECRET}"]', "row 1 of the users is not an object"),
+        (f'[{{"username": "dora", "{SECRET}": "x"}}]', "row 1 of the users has another column"),
+        (f'[{{"username": "dora", "password": ["{SECRET}"]}}]', "no password that is text"),
+        (f'[{{"password": "{SECRET}"}}]', "no username that is text"),
+    ],
+)
+def test_a_table_of_users_that_cannot_be_right_is_refused(
+    text: str, said: str, server: Sandbox
+) -> None:
+    """One bad row is enough: nothing is asked, and no cell is quoted, which may be a password."""
+    done = call(server, "create-users", "-", "--debug", said=text)
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+    assert SECRET not in done.output
+    assert "\x1b" not in done.stderr
+    assert server.requests == []
+
+
+def test_a_file_of_users_that_cannot_be_read_is_refused(server: Sandbox, tmp_path: Path) -> None:
+    """A file that is not there, or is no text, is named before anything is asked."""
+    absent = call(server, "create-users", str(tmp_path / "absent.csv"))
+    (tmp_path / "users.xlsx").write_bytes(b"PK\x03\x04\xff\xfe")
+    binary = call(server, "create-users", str(tmp_path / "users.xlsx"))
+    assert (absent.exit_code, binary.exit_code) == (2, 2)
+    assert "absent.csv" in absent.stderr
+    assert "is not UTF-8 text" in binary.stderr
+    assert server.requests == []
+
+
+def test_a_creation_that_may_have_happened_is_a_failure(server: Sandbox, tmp_path: Path) -> None:
+    """It is never repeated; the others are tried, the table says what became of each, exit 5."""
+    server.faults = parse_faults(["create=500"])
+    saved = tmp_path / "done.json"
+    done = call(server, "create-users", "-", "--save", str(saved), said=CSV)
+    assert done.exit_code == 5, done.output
+    assert [user["username"] for user in created(server)] == ["dora", "eve"]
+    rows = json.loads(saved.read_text(encoding="utf-8"))
+    assert [row["status"] for row in rows] == ["failed", "exists", "failed"]
+    assert "may or may not have been created" in rows[0]["reason"]
+    assert "dora: " in done.stderr
+    assert PASSWORD not in done.output + saved.read_text(encoding="utf-8")
+    server.faults = parse_faults([])
+    again = call(server, "create-users", "-", said=CSV)
+    assert again.exit_code == 0, again.output
+
+
+def test_users_are_not_created_where_the_output_cannot_be(server: Sandbox) -> None:
+    """What is wrong with the output is found before a user is created."""
+    done = call(server, "create-users", "-", "--fields", "nothing", said=CSV)
+    assert done.exit_code == 2, done.output
+    assert server.requests == []

@@ -187,3 +187,24 @@ def test_a_password_that_is_echoed_is_in_no_table(api: Any, server: responses.Re
     assert found["id"].to_pylist() == [7]
     assert "s3cret" not in str(found.to_pydict())
     assert "pw" not in str(found.to_pydict())
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "why"),
+    [(409, 2, "no: dora and"), (403, 1, "not tried, as the one before failed")],
+)
+def test_only_a_refusal_of_one_user_lets_the_next_be_tried(
+    api: Any, server: responses.RequestsMock, status: int, sent: int, why: str
+) -> None:
+    """The rest would fail like the first where the key is refused; a repeated password is hidden."""
+    server.add("GET", f"{HOST}/api/self_hosted/info", json={"root": True, "expired": False})
+    server.add("GET", f"{HOST}/api/self_hosted/users", json=PAGE | {"list": [], "total": 0})
+    said = {"message": "no: dora and s3cret with s3cret!"}
+    post = server.add("POST", f"{HOST}/api/self_hosted/users", json=said, status=status)
+    users = [{"username": name, "password": "s3cret!"} for name in ("dora", "eve")]
+    with pytest.warns(se.SwanlabExportWarning, match="2 items left out: dora: "):
+        found = api.self_hosted.create_users(users)
+    assert found["status"].to_pylist() == ["failed", "failed"]
+    assert why in found["reason"][1].as_py()
+    assert "s3cret!" not in str(found.to_pydict())
+    assert post.call_count == sent

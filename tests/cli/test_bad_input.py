@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,6 @@ from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RUN = "ada-lab/digits/linear"
 # A command line that works, for every command: one of its values is then replaced.
@@ -41,6 +41,7 @@ GOOD: dict[str, list[str]] = {
     "self-hosted info": [],
     "self-hosted summary": [],
     "self-hosted create-user": ["--username", "made", "--password", "pw"],
+    "self-hosted create-users": [str(Path(__file__).parents[1] / "support" / "users.csv")],
     "self-hosted list-users": [],
     "self-hosted list-projects": [],
     "self-hosted list-workspaces": [],

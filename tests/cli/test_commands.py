@@ -28,6 +28,7 @@ Call = Callable[..., Result]
 Python = Callable[[Any], Any]
 
 
+USERS = Path(__file__).parents[1] / "support" / "users.csv"
 COMMANDS: list[tuple[list[str], Python]] = [
     (["workspace", "info", "ada-lab"], lambda a: a.workspace.info("ada-lab")),
     (["workspace", "list"], lambda a: a.workspace.list()),
@@ -100,6 +101,7 @@ COMMANDS: list[tuple[list[str], Python]] = [
         ["self-hosted", "create-user", "-u", "by-command", "-p", "correct horse"],
         lambda a: a.self_hosted.create_user("by-python", "correct horse"),
     ),
+    (["self-hosted", "create-users", str(USERS)], lambda a: a.self_hosted.create_users(USERS)),
 ]
 # Signed again for each response, or of what each interface has created for itself.
 SIGNED = ["url"]

@@ -174,7 +174,7 @@ NO_FIELDS = {
 # Made of what was asked for, or of other tables, and not of fields; usage declares none.
 MADE = {
     *("series", "log_exports", "usage", "endpoints"),
-    *("run_groups", "metrics_by_group", "tables"),
+    *("run_groups", "metrics_by_group", "tables", "created_users"),
 }
 DECLARED = {declared.name: declared for declared in schemas.DECLARED}
 
