@@ -221,12 +221,11 @@ class Pages:
 
     def _leave_out(self, numbers: list[int], error: SwanlabExportError, read: _Read) -> None:
         """Leave out the items of some of the smallest pages."""
-        if self._partial is None or not read.totals:
-            raise error
+        assert self._partial is not None  # else the error was raised where it came
         if not self._partial.is_wanted:
             self._partial.fail(numbers, error, self._title)
         first, last = (numbers[0] - 1) * _LEAST_SIZE + 1, numbers[-1] * _LEAST_SIZE
-        last = min(last, max(first, read.totals[0]))
+        last = min(last, max(first, self.total or 0))
         read.left_out += last - first + 1
         self._partial.fail([f"{self._title} {first} to {last} of the list"], error, self._title)
 

@@ -537,3 +537,50 @@ def test_lines_that_a_log_lacks_can_be_left_out() -> None:
     )
     assert [line for part in shards for line in part["logs"] or []] == lines
     assert [each["item"] for each in report.left_out()] == ["lines 16 to 30"]
+
+
+def test_a_shard_that_repeats_can_end_what_is_given() -> None:
+    """A log whose shards repeat is given up to there, and says which lines it lacks."""
+    report = Report()
+    lines = list(range(10))
+    shards = fetch_log_shards(
+        Server(lambda _: {"logs": lines, "count": 30}),
+        shard,
+        size=10,
+        read_number=lambda _: None,
+        partial=Partial(report, is_wanted=True),
+    )
+    assert [line for part in shards for line in part["logs"]] == lines
+    assert [each["item"] for each in report.left_out()] == ["lines 11 to 30"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "kept", "left_out"),
+    [(3, 25, "1 to 10"), (13, 25, "11 to 20"), (33, 30, "31 to 35")],
+    ids=["first page", "middle", "last page"],
+)
+def test_pages_that_fail_can_be_left_out(bad: int, kept: int, left_out: str) -> None:
+    """Of a page with an item that the server cannot give, the other parts are given."""
+    report = Report()
+
+    def respond(request: Request) -> Any:
+        page, size = (int(value) for _, value in request.params)
+        found = range((page - 1) * size, min(page * size, 35))
+        if bad in found:
+            raise ServerError("refused", status=400)
+        return {"list": [{"id": i} for i in found], "total": 35, "pages": -(-35 // size)}
+
+    pages = Pages(
+        Server(respond),
+        lambda page, size: Request("GET", "/x", (("page", str(page)), ("size", str(size)))),
+        lambda item: item["id"],
+        page=1,
+        size=20,
+        all=True,
+        title="runs",
+        progress=Progress(),
+        report=report,
+        partial=Partial(report, is_wanted=True),
+    )
+    assert len(list(pages)) == kept
+    assert [each["item"] for each in report.left_out()] == [f"runs {left_out} of the list"]

@@ -523,5 +523,5 @@ def _connect_again() -> None:
         client._connect()  # noqa: SLF001  a client has no reason to offer this to others
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_connect_again)
+# Windows does not fork.
+getattr(os, "register_at_fork", dict)(after_in_child=_connect_again)

@@ -72,9 +72,8 @@ class Permits:
         """Free a permit, unless it was lent."""
         with self._changed:
             self._unread.pop(permit, None)
-            if not permit.is_lent:
-                self._free += 1
-                self._changed.notify()
+            self._free += not permit.is_lent
+            self._changed.notify()
 
     def pause(self, permit: Permit) -> None:
         """Allow a permit to be lent."""

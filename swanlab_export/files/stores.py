@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from swanlab_export.client.redact import Redactor
@@ -64,11 +64,6 @@ class StoreObject:
 
     def __str__(self) -> str:
         return f"{self.url}/{self.key}".rstrip("/")
-
-    @property
-    def name(self) -> str:
-        """The last part of its key."""
-        return PurePosixPath(self.key).name
 
     def check(self) -> None:
         """Ask the store whether the object exists, before work begins.

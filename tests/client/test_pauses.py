@@ -185,3 +185,17 @@ def test_a_server_with_a_limit_rarely_refuses() -> None:
         assert list(client.map(client.send, [GET] * wanted)) == [1] * wanted
     assert refused <= workers * len(windows)
     assert sum(windows.values()) == wanted + refused
+
+
+def test_a_wait_for_what_is_not_complete_yet_is_said() -> None:
+    """A wait of more than two seconds before something is asked again is visible, a short one is not."""
+    said: list[str] = []
+    slept: list[float] = []
+    with (
+        RawServer(reply_login) as server,
+        server.client(sleep=slept.append, on_wait=said.append) as client,
+    ):
+        client.wait(0.5, "the export lacks step 3")
+        client.wait(3, "the export lacks step 3")
+    assert slept == [0.5, 3]
+    assert said == ["asking again in 3 s: the export lacks step 3"]

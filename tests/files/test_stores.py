@@ -19,6 +19,9 @@ from raw_server import RawServer, reply
 import swanlab_export as se
 from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files import parse_target, write_table
+from swanlab_export.files.marks import marking
+from swanlab_export.files.store_objects import StoreObjects
+from swanlab_export.files.stores import open_store, parse_store_url
 from swanlab_export.sandbox import parse_faults
 from swanlab_export.tables import Table
 
@@ -272,3 +275,60 @@ def test_an_incomplete_object_has_its_mark_beside_it(
     server.faults = parse_faults([])
     assert call(*words, "--save", f"s3://{BUCKET}/x.csv").exit_code == 0
     assert store.keys() == ["x.csv"]
+
+
+def test_a_store_without_its_library(
+    call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra, the message names what to install."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    result = call(*LIST, "--save", "s3://lab/x.csv")
+    assert (result.exit_code, "pip install obstore" in result.stderr) == (2, True)
+
+
+def test_a_container_is_opened_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure's containers are opened by their own names; nothing is sent before they are used."""
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    assert type(open_store("az://nightly", {})).__name__ == "AzureStore"
+
+
+def test_ranges_that_a_store_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range that is refused is an error in the words of the store."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with RawServer(lambda _: _refusal(400, "InvalidRange", "not so")) as server:
+        objects = StoreObjects(f"s3://{BUCKET}", {"endpoint": server.url})
+        with pytest.raises(OutputError, match="InvalidRange: not so"):
+            objects.read_range("x", 0, 5)
+
+
+def test_a_mark_that_stays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says that an object is incomplete must not stay beside a complete one."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    said = {"content-length": "3", "last-modified": "Wed, 01 Jan 2025 00:00:00 GMT", "etag": "x"}
+    with RawServer(lambda _: reply(200, b"", said)) as server:
+        found = parse_store_url(
+            f"s3://{BUCKET}/x.incomplete.json", {"endpoint": server.url}, called="save"
+        )
+        with pytest.raises(OutputError, match="could not be removed"):
+            found.remove()
+
+
+def fail_with_a_mark(place: Path) -> None:
+    """Set a mark for something that then fails."""
+    with marking(place) as mark:
+        mark(b"new")
+        raise OutputError("failed")
+
+
+def test_a_new_mark_goes_with_what_failed(tmp_path: Path) -> None:
+    """A mark that was set for a file which then failed is removed; one from before stays."""
+    place = tmp_path / "x.csv.incomplete.json"
+    for content in (None, b"old"):
+        if content is not None:
+            place.write_bytes(content)
+        with pytest.raises(OutputError):
+            fail_with_a_mark(place)
+        assert place.exists() == (content is not None)

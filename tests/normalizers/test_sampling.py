@@ -66,3 +66,12 @@ def test_points_on_another_axis_have_no_step() -> None:
     assert (found["step"], found["x"], left_out) == ([None, None], [0.1, 0.3], 1)
     found, _ = sampled([points([0, 1])], 10, is_time=True)
     assert (found["step"], found["x"]) == ([None, None], [1000, 1001])
+
+
+def test_words_are_sampled_where_they_are_wanted() -> None:
+    """A value that is a word counts as a point, if the words come in a column of their own."""
+    batch = points([0, 1, 2], [0.5, None, NAN])
+    batch = batch.append_column("text", pa.array([None, "high", None]))
+    for has_text, steps in ((True, [0, 1]), (False, [0])):
+        chosen, _ = sample_evenly(lambda: [batch], 10, is_time=False, has_text=has_text)
+        assert chosen.to_pydict()["step"] == steps
