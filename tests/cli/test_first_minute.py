@@ -56,6 +56,8 @@ def example(words: tuple[str, ...], program: str = "swanlab-export") -> list[str
 # These need a login or a backup, go on for ever, or write with the shell.
 APART = {("login",), ("verify",), ("logout",), ("sandbox", "serve"), ("completion",)}
 APART |= {("backup", name) for name in ("status", "diff", "verify")}
+CREATE_USERS = ("api", "self-hosted", "create-users")
+APART |= {CREATE_USERS}
 
 
 @pytest.mark.parametrize("words", [c for c in COMMANDS if c not in APART], ids=" ".join)
@@ -70,6 +72,18 @@ def test_the_example_of_a_command_runs(
     done = run(*typed)
     assert done.exit_code == 0, done.output
     assert done.stdout.strip("[]\n") or list(tmp_path.iterdir())
+
+
+def test_the_example_with_a_table_on_standard_input_runs() -> None:
+    """What the shell would print into the command is a table that it takes."""
+    words = example(CREATE_USERS)
+    end = words.index("|")
+    (_, table), (program, *typed) = words[:end], words[end + 1 :]
+    assert program == "swanlab-export"
+    assert tuple(typed[: len(CREATE_USERS)]) == CREATE_USERS
+    done = run(*typed, typed=table.replace("\\n", "\n"))
+    assert done.exit_code == 0, done.output
+    assert '"status":"created"' in done.stdout
 
 
 def test_the_examples_of_the_login_run(
