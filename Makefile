@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 COVERED := swanlab_export/client/*,swanlab_export/pagination.py,swanlab_export/normalizers/*,swanlab_export/files/*
 ARGS ?=
 
-.PHONY: demo referees test check coverage platforms workflows docs image lowest bench clean
+.PHONY: demo referees test check types doctests notebooks clean_install coverage platforms workflows \
+	docs image lowest bench clean
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,16 +30,26 @@ demo: $(READY)
 test: $(READY) referees
 	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
+# Two parts at a time: most of them use one processor.
 check: $(READY) referees
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --jobs 2 types platforms doctests notebooks clean_install \
+		workflows docs image lowest
+	$(MAKE) coverage
+
+types: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python --project tests/typing
+
+doctests: $(READY)
 	$(BIN)/python -m pytest --quiet --doctest-modules swanlab_export
+
+notebooks: $(READY)
 	$(BIN)/python tests/notebooks/run_notebooks.py
+
+clean_install: $(READY)
 	sh tests/clean_install.sh $(CURDIR)/$(BIN)/python
-	$(MAKE) platforms workflows docs image lowest
-	$(MAKE) coverage
 
 # Runs the suite only where it has not just been run with coverage, as .ci/run does.
 coverage: $(READY) referees
