@@ -121,8 +121,8 @@ class Rate:
 
 def attach_deadlines(pool: Any) -> None:
     """Have the connections of a pool tell the current deadline which socket they use."""
-    if not issubclass(pool.ConnectionCls, _Watched):
-        pool.ConnectionCls = _watched(pool.ConnectionCls)
+    # Threads share a pool: what one of them has done already stays as it is.
+    pool.ConnectionCls = _watched(pool.ConnectionCls)
 
 
 def _attach(sock: Any) -> None:
@@ -146,4 +146,6 @@ class _Watched:
 @cache
 def _watched(kind: type) -> type:
     """The same kind of connection (plain, with TLS, through a SOCKS proxy) as a watched one."""
+    if issubclass(kind, _Watched):
+        return kind
     return type(f"Watched{kind.__name__}", (_Watched, kind), {})
