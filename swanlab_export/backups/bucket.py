@@ -7,7 +7,6 @@ many stores lack or ignore.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import secrets
@@ -16,10 +15,11 @@ import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
+from swanlab_export.backups.destination import HashingFile
 from swanlab_export.backups.layout import LOCK_FILE
 from swanlab_export.errors import IncompleteError, OutputError
 from swanlab_export.files.atomic import output_errors
@@ -30,10 +30,6 @@ from swanlab_export.messages import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-    from _typeshed import ReadableBuffer
-
-    from swanlab_export.backups.destination import Pending
 
 # Smaller objects stay in memory while they are written.
 _SPOOLED_BYTES = 4 << 20
@@ -56,11 +52,6 @@ class Bucket(StoreObjects):
     def put(self, path: str, file: IO[bytes]) -> None:
         """Upload an object, and check that it is there."""
         put_file(self._store, path, file, f"{self}/{path}")
-
-    def move(self, pending: Pending, path: str) -> None:
-        """Put an object in another place than the one that it was begun for."""
-        pending.path = path
-        pending.place()
 
     def remove(self, path: str) -> None:
         """Remove an object, if it is there."""
@@ -138,40 +129,19 @@ class Bucket(StoreObjects):
                 self._write_lock(owner)
 
 
-class _Upload(io.RawIOBase):
+class _Upload(HashingFile):
     """An object that is gathered on this machine, hashed as it comes, and uploaded in the end."""
 
     def __init__(self, bucket: Bucket, path: str) -> None:
         super().__init__()
         self.path = path
         self._bucket = bucket
-        self._digest = hashlib.sha256()
-        self._size = 0
         # The system removes it with the process, however that ends.
         self._file = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)  # noqa: SIM115  discard closes it
 
-    def __enter__(self) -> Self:
-        return self
-
-    def writable(self) -> bool:
-        """It can be written."""
-        return True
-
-    def tell(self) -> int:
-        """How many bytes have come."""
-        return self._size
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        """Append bytes."""
+    def _append(self, view: memoryview) -> None:
         with output_errors(Path(tempfile.gettempdir())):
-            self._file.write(memoryview(data).cast("B"))
-        self._digest.update(data)
-        count = memoryview(data).nbytes
-        self._size += count
-        return count
-
-    def flush(self) -> None:
-        """Leave what is buffered where it is."""
+            self._file.write(view)
 
     def finish(self) -> tuple[int, str]:
         """End it; returns its size and sha256."""

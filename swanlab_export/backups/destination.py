@@ -12,13 +12,14 @@ import secrets
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
 import orjson
 
-from swanlab_export.backups.layout import LOCK_FILE, TEMPORARY
+from swanlab_export.backups.layout import LOCK_FILE, RUN_TABLES, TEMPORARY
 from swanlab_export.errors import IncompleteError, UsageError
 from swanlab_export.files.atomic import output_errors, replace
 from swanlab_export.files.store_objects import Entry
@@ -79,9 +80,6 @@ class Destination(Protocol):
 
     def create(self, path: str) -> Pending:
         """Begin an object, under a temporary name."""
-
-    def move(self, pending: Pending, path: str) -> None:
-        """Put an object in another place than the one that it was begun for."""
 
     def remove(self, path: str) -> None:
         """Remove an object, if it is there."""
@@ -146,6 +144,19 @@ def write_if_changed(destination: Destination, path: str, content: bytes) -> Non
         write_object(destination, path, content)
 
 
+def listed_sizes(destination: Destination, folder: str) -> dict[str, int]:
+    """The sizes of all objects of a project's runs, by their paths.
+
+    Lists tell many at once, which is what an object store is quick at.
+    """
+    prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
+    return {
+        entry.path: entry.size
+        for prefix in [*prefixes, f"state/payloads/{folder}", f"files/{folder}"]
+        for entry in destination.list(prefix)
+    }
+
+
 def hash_object(destination: Destination, path: str) -> tuple[int, str]:
     """Read a whole object; returns its size and sha256."""
     with destination.open(path) as file:
@@ -202,11 +213,6 @@ class Folder:
         """Begin an object, under a temporary name."""
         return _TemporaryObject(self.root, path)
 
-    def move(self, pending: Pending, path: str) -> None:
-        """Put an object in another place than the one that it was begun for."""
-        pending.path = path
-        pending.place()
-
     def remove(self, path: str) -> None:
         """Remove an object, if it is there."""
         with output_errors(self.root / path):
@@ -244,19 +250,13 @@ class Folder:
             yield
 
 
-class _TemporaryObject(io.RawIOBase):
-    """A file in ``state/tmp``, on the same file system, whose bytes are hashed as they come."""
+class HashingFile(io.RawIOBase, ABC):
+    """A binary file that only grows, whose bytes are hashed as they come."""
 
-    def __init__(self, root: Path, path: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.path = path
-        self._root = root
-        self._part = root / TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
         self._digest = hashlib.sha256()
         self._size = 0
-        with output_errors(root / path):
-            self._part.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("xb", buffering=_BUFFER_BYTES)
 
     def __enter__(self) -> Self:
         return self
@@ -271,15 +271,35 @@ class _TemporaryObject(io.RawIOBase):
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Append bytes."""
-        with output_errors(self._root / self.path):
-            self._file.write(data)
-        self._digest.update(data)
-        count = memoryview(data).nbytes
-        self._size += count
-        return count
+        view = memoryview(data).cast("B")
+        self._append(view)
+        self._digest.update(view)
+        self._size += len(view)
+        return len(view)
 
     def flush(self) -> None:
         """Leave what is buffered where it is: ``finish`` writes it."""
+
+    @abstractmethod
+    def _append(self, view: memoryview) -> None:
+        """Write bytes behind those that have come."""
+
+
+class _TemporaryObject(HashingFile):
+    """A file in ``state/tmp``, on the same file system, whose bytes are hashed as they come."""
+
+    def __init__(self, root: Path, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self._root = root
+        self._part = root / TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
+        with output_errors(root / path):
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("xb", buffering=_BUFFER_BYTES)
+
+    def _append(self, view: memoryview) -> None:
+        with output_errors(self._root / self.path):
+            self._file.write(view)
 
     def finish(self) -> tuple[int, str]:
         """End it, and have its bytes on the disk; returns its size and sha256."""

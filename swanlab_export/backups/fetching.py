@@ -14,7 +14,7 @@ from swanlab_export import schemas
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.export import exported_batches
 from swanlab_export.api.runs.find import FoundRun
-from swanlab_export.api.runs.keys import fetch_keys
+from swanlab_export.api.runs.keys import column_pages, fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
 from swanlab_export.backups.parquet import ParquetObject
 from swanlab_export.backups.receipts import Row, Stored, json_rows
@@ -23,13 +23,13 @@ from swanlab_export.endpoints import logs as log_endpoint
 from swanlab_export.endpoints import metrics as metrics_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.errors import NotFoundError, SwanlabExportError
-from swanlab_export.limits import LOG_LEVELS, LOG_SHARD_LINES, METRIC_TYPES, PAGE_SIZES
+from swanlab_export.limits import LOG_LEVELS, LOG_SHARD_LINES, METRIC_TYPES
 from swanlab_export.normalizers.details import key_class, normalize_columns, normalize_logs
 from swanlab_export.normalizers.metrics import Layout
 from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 from swanlab_export.normalizers.stored import config_rows, profile_json
 from swanlab_export.normalizers.values import as_text
-from swanlab_export.pagination import Pages, fetch_log_shards
+from swanlab_export.pagination import fetch_log_shards
 from swanlab_export.patterns import matching
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, RunRef
@@ -176,20 +176,8 @@ def chosen_keys(asked: Asked, known: Sequence[str]) -> list[str]:
 
 def fetch_columns(client: Client, run: FoundRun) -> list[Any] | None:
     """Fetch the columns of a run; None where the server lists none."""
-    pages = Pages(
-        client,
-        lambda page, size: endpoint.columns_page(
-            run.run_id, page, size, search=None, column_class=None, column_type=None
-        ),
-        endpoint.identify_column,
-        page=1,
-        size=PAGE_SIZES[-1],
-        all=True,
-        title="columns",
-        progress=Progress(),
-    )
     try:
-        return list(pages)
+        return list(column_pages(client, run.run_id))
     except NotFoundError:
         return None
 

@@ -26,7 +26,12 @@ from swanlab_export.api.runs.filters import Where, read_where
 from swanlab_export.backups import snapshots
 from swanlab_export.backups.account import write_account
 from swanlab_export.backups.decide import Rules
-from swanlab_export.backups.destination import open_destination, write_if_changed, write_object
+from swanlab_export.backups.destination import (
+    listed_sizes,
+    open_destination,
+    write_if_changed,
+    write_object,
+)
 from swanlab_export.backups.executors import Place, absolute, check_workers, is_remote
 from swanlab_export.backups.fold import fold_project, snapshot_rows
 from swanlab_export.backups.index import Index
@@ -35,7 +40,6 @@ from swanlab_export.backups.layout import (
     FORMAT_FILE,
     FREE_TABLES,
     PROJECTS_FILE,
-    RUN_TABLES,
     SNAPSHOTS,
     check_format,
     dump_json,
@@ -515,7 +519,11 @@ class Backup:
         written = {o.run_id for o in work.outcomes if o.action in {"whole", "part", "row"}}
         # Not the tasks themselves: each holds what was listed of its run.
         paths = {task.run_id: task.receipt for task in plan.tasks if task.run_id in written}
-        sizes = self._listed_sizes(plan) if len(paths) > len(plan.index) / 10 else {}
+        sizes = (
+            listed_sizes(self._destination, plan.place.folder)
+            if len(paths) > len(plan.index) / 10
+            else {}
+        )
         with ThreadPoolExecutor(self._context.client.jobs) as pool:
             list(pool.map(plan.index.reload, paths.keys(), paths.values()))
         others = {run_id for run_id in paths if not self._agrees(plan.index, run_id, sizes)}
@@ -527,16 +535,6 @@ class Backup:
             if not self._agrees(plan.index, task.run_id, {}):
                 error = "its objects are not those of its receipt: something else writes there"
                 self._fail(task.path, IncompleteError(error))
-
-    def _listed_sizes(self, plan: ProjectPlan) -> dict[str, int]:
-        """The sizes of all objects of a project's runs: lists tell many at once."""
-        folder = plan.place.folder
-        prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
-        return {
-            entry.path: entry.size
-            for prefix in [*prefixes, f"state/payloads/{folder}", f"files/{folder}"]
-            for entry in self._destination.list(prefix)
-        }
 
     def _agrees(self, index: Index, run_id: str, sizes: Mapping[str, int]) -> bool:
         receipt = index.get(run_id)

@@ -372,7 +372,8 @@ class _Unit:
             folder = kept_folder(task.project.folder, task.file)
             kept = f"{folder}/{str(written.stored.sha256)[:16]}.parquet"
             if self._destination.find(kept) is None:
-                self._destination.move(written.pending, kept)
+                written.pending.path = kept
+                written.pending.place()
         where = f"the new version is kept as {kept}" if kept else "the new version has no point"
         cure = f"{argument('accept_smaller', task.path)} takes it"
         return _outcome(task, "refused", error=f"{refusal}; {where}; {cure}")

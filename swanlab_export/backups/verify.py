@@ -17,7 +17,12 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.backups import snapshots
 from swanlab_export.backups.decide import Rules
-from swanlab_export.backups.destination import hash_object, open_destination, write_object
+from swanlab_export.backups.destination import (
+    hash_object,
+    listed_sizes,
+    open_destination,
+    write_object,
+)
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import (
     FORMAT_FILE,
@@ -271,14 +276,7 @@ class _Checks:
                 if self._destination.read(entry.path) != text.encode():
                     yield Problem(entry.path, owner, "it is not the one that the index holds")
             expected += _of_receipt(receipt, owner)
-        # Lists tell the sizes of many objects at once, which is what an object store is quick at.
-        prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
-        kept = [f"state/payloads/{folder}", f"files/{folder}"]
-        sizes = {
-            entry.path: entry.size
-            for prefix in [*prefixes, *kept]
-            for entry in self._destination.list(prefix)
-        }
+        sizes = listed_sizes(self._destination, folder)
         yield from self._compare(expected, sizes)
         named = {each.path for each in expected}
         for path in sizes.keys() - named:

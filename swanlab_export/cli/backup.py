@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from swanlab_export.cli.commands import Group
 from swanlab_export.cli.options import Shared, filter_option, output_options, shared_options
-from swanlab_export.cli.output import boundary, connected, printing, say
+from swanlab_export.cli.output import boundary, connected, printing, say, store_options
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
 from swanlab_export.settings import find_local
@@ -95,7 +95,7 @@ def run(
                 where=where or None,
                 media=not no_media,
                 executor=executor,
-                store_options=_store_options(shared, options["to"]),
+                store_options=store_options(shared, options["to"]),
                 on_project=None if shared.quiet else say,
                 **options,
             )
@@ -110,7 +110,7 @@ def status(dest: str, snapshots: bool, shared: Shared) -> None:
     with printing(shared, "backup-status", destination=dest) as output:
         from swanlab_export.backups import reports
 
-        options = _store_options(shared, dest)
+        options = store_options(shared, dest)
         reports.status(output, dest, has_snapshots=snapshots, store_options=options)
 
 
@@ -128,7 +128,7 @@ def diff(dest: str, first: str, second: str, shared: Shared) -> None:
     with printing(shared, "backup-diff", destination=dest) as output:
         from swanlab_export.backups import reports
 
-        options = _store_options(shared, dest)
+        options = store_options(shared, dest)
         reports.diff(output, dest, first, second, store_options=options)
 
 
@@ -160,7 +160,7 @@ def verify(dest: str, read: str | None, against_server: bool, repair: bool, shar
                 against_server=against_server,
                 repair=repair,
                 jobs=shared.jobs,
-                store_options=_store_options(shared, dest),
+                store_options=store_options(shared, dest),
             )
         return
     with printing(shared, "backup-verify", destination=dest) as output:
@@ -170,7 +170,7 @@ def verify(dest: str, read: str | None, against_server: bool, repair: bool, shar
             raise UsageError(f"{name} is for {both}: nothing else asks the server")
         from swanlab_export.backups.verify import verify as run_verify
 
-        options = _store_options(shared, dest)
+        options = store_options(shared, dest)
         run_verify(output, dest, read=read, jobs=shared.jobs, store_options=options)
 
 
@@ -187,10 +187,3 @@ def _check_keys(shared: Shared) -> None:
                 f"{argument('on')}: other processes do not get the key of a server in this one: "
                 "start it with `sandbox serve`, and set SWANLAB_API_KEY"
             )
-
-
-def _store_options(shared: Shared, dest: str) -> dict[str, str]:
-    """The options of the object store that the backup is in; none for a folder."""
-    from swanlab_export.files.stores import is_store_url, parse_store_options
-
-    return parse_store_options(shared.store_option) if is_store_url(dest) else {}

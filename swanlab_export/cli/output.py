@@ -109,7 +109,7 @@ def connected(
                 max_response_mb=shared.max_response,
                 # With --debug, the log has it.
                 on_wait=None if shared.quiet or shared.debug else say,
-                store_options=_host_options(shared),
+                store_options=store_options(shared, find_local(shared.host, os.environ)),
             ) as context,
         ):
             for warning in context.client.settings.warnings:
@@ -135,9 +135,9 @@ def printing(shared: Shared, name: str, *, destination: str = "") -> Iterator[Co
         output.show_report()
 
 
-def _host_options(shared: Shared) -> dict[str, str] | None:
-    """The options of the store whose backup is served."""
-    if "://" not in (find_local(shared.host, os.environ) or ""):
+def store_options(shared: Shared, place: str | None) -> dict[str, str] | None:
+    """The options of the object store that ``place`` is in; None for any other place."""
+    if "://" not in (place or ""):
         return None
     from swanlab_export.files import parse_store_options
 
@@ -495,15 +495,14 @@ def _target(shared: Shared, name: str, extra: Mapping[str, str]) -> Target | Non
         if shared.csv_bom:
             raise UsageError(f"{argument('csv_bom')} is for {argument('save')}")
         return None
-    from swanlab_export.files import parse_store_options, parse_target
+    from swanlab_export.files import parse_target
 
     if shared.output_format is not None:
         raise UsageError(
             f"{argument('save')} goes by the extension: leave out {argument('format')}"
         )
     save = shared.save or _default_name(name)
-    options = parse_store_options(shared.store_option) if "://" in save else None
-    target = parse_target(save, extra, store_options=options)
+    target = parse_target(save, extra, store_options=store_options(shared, save))
     if shared.raw and target.format != "json":
         raise UsageError(f"{argument('raw')} saves as .json only")
     if shared.fields is not None and target.format == "log":

@@ -18,7 +18,7 @@ from swanlab_export.cli.options import (
     refuse_raw,
     shared_options,
 )
-from swanlab_export.cli.output import connected
+from swanlab_export.cli.output import connected, store_options
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import (
     COLUMN_CLASSES,
@@ -501,9 +501,7 @@ def export_logs(path: str, shared: Shared, **options: Any) -> None:
     """The console log as a file: its URL, or with --save run.log the file itself."""
     with connected(shared, f"log-{path}", extra_formats={".log": "log"}) as api:
         save = shared.save if _is_log(shared.save) else None
-        from swanlab_export.files import parse_store_options  # with Arrow, which is slow to import
-
-        stores = parse_store_options(shared.store_option) if save else None
+        stores = store_options(shared, save)
         api.run.export_logs(path, save=save, store_options=stores, **options)
 
 

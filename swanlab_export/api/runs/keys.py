@@ -244,11 +244,12 @@ def _fetch_keys_of_run(client: Client, source: RunSource, metric_type: str) -> s
         return None
 
 
-def _column_keys(client: Client, source: RunSource, metric_type: str) -> Iterator[str]:
-    pages = Pages(
+def column_pages(client: Client, run_id: str) -> Pages:
+    """All columns of a run, as the server sends them."""
+    return Pages(
         client,
         lambda page, size: run_endpoint.columns_page(
-            source.run_id, page, size, search=None, column_class=None, column_type=None
+            run_id, page, size, search=None, column_class=None, column_type=None
         ),
         run_endpoint.identify_column,
         page=1,
@@ -257,7 +258,10 @@ def _column_keys(client: Client, source: RunSource, metric_type: str) -> Iterato
         title="columns",
         progress=Progress(),
     )
-    for column in pages:
+
+
+def _column_keys(client: Client, source: RunSource, metric_type: str) -> Iterator[str]:
+    for column in column_pages(client, source.run_id):
         if run_endpoint.is_column_of(column, metric_type):
             yield run_endpoint.read_column_key(column)
 
