@@ -104,7 +104,7 @@ class Bucket(StoreObjects):
             raise IncompleteError(
                 f"another backup writes to {quote(str(self))}: process {owner.get('pid')} on "
                 f"{owner.get('host')}, since {owner.get('since')}; its lock ends "
-                f"{_LOCK_ENDS_S // 60} minutes after its last sign of life"
+                f"{_LOCK_ENDS_S // 60} minutes after it was last renewed"
             )
 
     def _write_lock(self, owner: dict[str, Any]) -> str:

@@ -110,7 +110,7 @@ def _open_dask(address: str) -> Iterator[Executor]:
 class Processes(Executor):
     """Processes of this machine, each of which does one unit at a time.
 
-    A process that dies is replaced, and its unit is done again, so that what was lost is known:
+    A process that ends unexpectedly is replaced, and its unit is done again, so that what was lost is known:
     one pool of all processes would lose the units of all of them.
     """
 

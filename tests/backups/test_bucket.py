@@ -176,7 +176,7 @@ def moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         yield running
 
 
-def test_a_lock_without_a_sign_of_life_ends(moto: Store, api: se.Api[pa.Table]) -> None:
+def test_a_lock_that_is_not_renewed_ends(moto: Store, api: se.Api[pa.Table]) -> None:
     """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process."""
     moto.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"pid": 1}')
 
