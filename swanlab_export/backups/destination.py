@@ -190,8 +190,8 @@ class Folder:
             path = f"{prefix}/{entry.name}"
             if entry.is_dir():
                 yield from self.list(path)
-            else:
-                yield _entry(path, entry.stat())
+            elif (found := self.find(path)) is not None:  # else it was removed meanwhile
+                yield found
 
     def find(self, path: str) -> Entry | None:
         """Find an object."""
