@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from swanlab_export.api.context import Context
 from swanlab_export.api.doctor import Doctor
-from swanlab_export.api.outputs import FileOutput, FrameOutput, show_warning
+from swanlab_export.api.outputs import FileOutput, FrameOutput, refuse_store_options, show_warning
 from swanlab_export.api.projects import Projects
 from swanlab_export.api.resource import F, Output
 from swanlab_export.api.runs import Runs
@@ -351,6 +351,7 @@ class Api(Doctor[F]):
         options = PlotOptions.parse(**plot)
         if save is None:
             options.refuse(f"pictures: see {argument('save')}")
+            refuse_store_options(store_options)
         output: Output[Any] = (
             FrameOutput(frame or "")
             if save is None

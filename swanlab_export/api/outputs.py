@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.errors import SwanlabExportWarning
+from swanlab_export.errors import SwanlabExportWarning, UsageError
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
 from swanlab_export.messages import argument
@@ -123,6 +123,16 @@ class FileOutput:
             return write_table(table, self._target, source, report)
         picture = draw_picture(table, self._target.path.suffix, report, self._plot)
         return write_chunks([picture], self._target, source, report)
+
+
+def refuse_store_options(store_options: Mapping[str, str] | None) -> None:
+    """Refuse options of an object store where nothing is saved.
+
+    Raises:
+        UsageError: There are some.
+    """
+    if store_options:
+        raise UsageError(f"{argument('store_options')} is for {argument('save')} with a URL")
 
 
 def _then_show(batches: Any, report: Report) -> Any:

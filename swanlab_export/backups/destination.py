@@ -119,7 +119,7 @@ def open_destination(
         found = parse_store_url(text, store_options, called=called, is_prefix=True)
         return Bucket(str(found), found.options)
     if store_options:
-        raise UsageError(f"{argument('store_option')} is for URLs such as s3://bucket/prefix")
+        raise UsageError(f"{argument('store_options')} is for URLs such as s3://bucket/prefix")
     path = Path(text).expanduser()
     if "\0" in text or not text.strip() or (path.exists() and not path.is_dir()):
         raise UsageError(f"{argument(called)} {quote(text)} is not a folder")

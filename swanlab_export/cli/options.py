@@ -37,6 +37,7 @@ _OPTION_NAMES = {
     "column_type": "--type",
     "metric_class": "--class",
     "metric_type": "--type",
+    "store_options": "--store-option",
 }
 
 

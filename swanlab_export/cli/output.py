@@ -216,7 +216,7 @@ class CommandOutput:
         local = find_local(shared.host, os.environ) or ""
         if shared.store_option and "://" not in f"{shared.save} {destination} {local}":
             raise UsageError(
-                f"{argument('store_option')} is for object stores, such as s3://BUCKET/NAME"
+                f"{argument('store_options')} is for object stores, such as s3://BUCKET/NAME"
             )
         self._target = _target(shared, name, extra_formats)
         self._is_plot = _is_plot(shared)

@@ -82,7 +82,7 @@ def parse_target(
         found.check()
         return replace(target, object=found)
     if store_options:
-        raise UsageError(f"{argument('store_option')} is for URLs such as s3://bucket/name")
+        raise UsageError(f"{argument('store_options')} is for URLs such as s3://bucket/name")
     _check_path(target, given)
     return target
 

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from swanlab_export.client.redact import Redactor
 from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files.atomic import output_errors
-from swanlab_export.messages import argument, printable, quote
+from swanlab_export.messages import argument, closest, printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,12 +33,67 @@ _SECRETS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "AWS_TOKEN",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
     "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCESS_KEY",
     "AZURE_STORAGE_KEY",
     "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_STORAGE_TOKEN",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_BEARER_TOKEN",
 )
-_CLIENT_OPTIONS = ("timeout", "connect_timeout", "allow_http", "proxy_url")
+# The library ends the process for some names that it does not know, so that all known ones are here.
+CLIENT_OPTIONS = (
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "proxy_url",
+    "read_timeout",
+    "timeout",
+    "user_agent",
+)
+STORE_OPTIONS = {
+    "s3": (
+        "checksum_algorithm",
+        "disable_bulk_delete",
+        "disable_tagging",
+        "endpoint",
+        "imdsv1_fallback",
+        "metadata_endpoint",
+        "region",
+        "request_payer",
+        "role_arn",
+        "role_session_name",
+        "server_side_encryption",
+        "skip_signature",
+        "sse_bucket_key_enabled",
+        "sse_kms_key_id",
+        "unsigned_payload",
+        "virtual_hosted_style_request",
+    ),
+    "gs": ("base_url", "service_account", "skip_signature"),
+    "az": (
+        "account_name",
+        "authority_host",
+        "client_id",
+        "disable_tagging",
+        "endpoint",
+        "msi_endpoint",
+        "msi_resource_id",
+        "object_id",
+        "skip_signature",
+        "tenant_id",
+        "use_azure_cli",
+        "use_emulator",
+        "use_fabric_endpoint",
+    ),
+}
+_PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
+_FLAGS = {"allow_http", "allow_invalid_certificates"}
 _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
 # Stores take at most 10,000 parts of one object.
 _PARTS_MAX = 9_000
@@ -55,7 +110,7 @@ class StoreObject:
     Args:
         url: The URL of its bucket or container, such as ``s3://bucket``.
         key: Its name there.
-        options: Options of the store, such as ``endpoint`` and ``region``.
+        options: Options of the store, such as ``endpoint`` and ``region``; never a secret.
     """
 
     url: str
@@ -128,7 +183,7 @@ def parse_store_url(
 
     Raises:
         UsageError: It is none of an object store, has no bucket or object, or holds what belongs
-            into the environment or into options.
+            into the environment or into options; or there is no such option.
     """
     found = _URL.fullmatch(name)
     given = f"{argument(called)} {quote(Redactor()(name))}"
@@ -143,7 +198,7 @@ def parse_store_url(
             "environment, such as AWS_ACCESS_KEY_ID"
         )
     if "?" in rest or "#" in rest:
-        raise UsageError(f"{given}: options are given with {argument('store_option')}")
+        raise UsageError(f"{given}: options are given with {argument('store_options')}")
     if not bucket:
         raise UsageError(f"{given} has no bucket: {scheme}://BUCKET/NAME")
     if is_prefix:
@@ -153,68 +208,94 @@ def parse_store_url(
         raise UsageError(f"{given} is no name of an object")
     if find_spec("obstore") is None:
         raise UsageError(f"{given} needs another library: pip install obstore")
-    return StoreObject(f"{scheme}://{bucket}", key, dict(options or {}))
+    return StoreObject(f"{scheme}://{bucket}", key, _check_options(scheme, options or {}))
 
 
 def parse_store_options(given: Sequence[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` options of a store.
 
     Raises:
-        UsageError: One is no pair, or is a secret, which a list of processes would show.
+        UsageError: One is no pair, or is given twice.
 
     >>> parse_store_options(["endpoint=http://127.0.0.1:9000", "region=us-east-1"])
     {'endpoint': 'http://127.0.0.1:9000', 'region': 'us-east-1'}
     """
-    options = {}
+    options: dict[str, str] = {}
     for pair in given:
         name, separator, value = pair.partition("=")
-        if not separator or not name.strip():
-            raise UsageError(f"{argument('store_option')} is NAME=VALUE")
-        if _SECRET.search(name):
-            raise UsageError(
-                f"{argument('store_option')} {printable(name)} is a secret, which a list of "
-                "processes would show: set it in the environment, such as AWS_SECRET_ACCESS_KEY"
-            )
+        name = name.strip().lower()
+        if not separator or not name:
+            raise UsageError(f"{argument('store_options')} is NAME=VALUE")
         if name in options:
-            raise UsageError(f"{argument('store_option')} {printable(name)} is given twice")
-        options[name.strip().lower()] = value
+            raise UsageError(f"{argument('store_options')} {printable(name)} is given twice")
+        options[name] = value
     return options
+
+
+def _check_options(scheme: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a store by the names that its library knows.
+
+    Secrets are refused: a list of processes shows the command line, and options go to workers on
+    other machines.
+    """
+    known = (*STORE_OPTIONS[scheme], *CLIENT_OPTIONS)
+    checked = {}
+    for name, value in options.items():
+        short = name.strip().lower().removeprefix(_PREFIXES[scheme])
+        said = f"{argument('store_options')}: {printable(name)}"
+        if short not in known:
+            if _SECRET.search(name):
+                raise UsageError(
+                    f"{said} is a secret, which would be seen: set it in the environment, such as "
+                    "AWS_SECRET_ACCESS_KEY"
+                )
+            there = ", ".join(closest(short, known, 3))
+            raise UsageError(f"{said}: {scheme}:// has no such option; closest: {there}")
+        if short in _FLAGS and value not in {"true", "false"}:
+            raise UsageError(f"{said} is true or false, not {quote(value)}")
+        if short in checked:
+            raise UsageError(f"{said} is given twice")
+        checked[short] = value
+    ahead = os.environ.get("AWS_ENDPOINT_URL_S3")
+    if scheme == "s3" and ahead and checked.get("endpoint", ahead) != ahead:
+        raise UsageError(
+            f"{argument('store_options')} endpoint and AWS_ENDPOINT_URL_S3 name two servers, and the "
+            "library takes the latter: unset it"
+        )
+    return checked
 
 
 def open_store(url: str, options: Mapping[str, str]) -> Any:
     """Open a store by the URL of its bucket; keys come from the environment.
 
     Raises:
-        UsageError: There is no such option, or its value cannot be right.
+        UsageError: The value of an option cannot be right.
     """
     # Only for those who use an object store: it takes a while to import.
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    of_client = {name: options[name] for name in _CLIENT_OPTIONS if name in options}
+    of_client: Any = {name: options[name] for name in CLIENT_OPTIONS if name in options}
     of_store: Any = {name: value for name, value in options.items() if name not in of_client}
     if url.startswith("s3:"):
         # Of several objects in one request, stores expect and respond different things.
         of_store.setdefault("disable_bulk_delete", "true")
-    endpoints = [options.get("endpoint"), *(os.environ.get(name) for name in _ENDPOINTS)]
-    if any((endpoint or "").startswith("http://") for endpoint in endpoints):
+    names = (options.get("endpoint"), options.get("base_url"), *map(os.environ.get, _ENDPOINTS))
+    if any((name or "").startswith("http://") for name in names):
         of_client.setdefault("allow_http", "true")
-    client_options: Any = {
-        name: value == "true" if name == "allow_http" else value
-        for name, value in of_client.items()
-    }
+    of_client |= {name: of_client[name] == "true" for name in _FLAGS & of_client.keys()}
     try:
         return from_url(
             url,
             config=of_store,
-            client_options=client_options,
+            client_options=of_client,
             retry_config={
                 "max_retries": _RETRIES,
                 "retry_timeout": timedelta(seconds=_RETRY_S),
             },
         )
     except (BaseError, ValueError, TypeError) as error:
-        raise UsageError(f"{argument('store_option')}: {_words(error)[1]}") from None
+        raise UsageError(f"{argument('store_options')}: {_words(error)[1]}") from None
 
 
 def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:

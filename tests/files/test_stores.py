@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +22,12 @@ from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files import parse_target, write_table
 from swanlab_export.files.marks import marking
 from swanlab_export.files.store_objects import StoreObjects
-from swanlab_export.files.stores import open_store, parse_store_url
+from swanlab_export.files.stores import (
+    CLIENT_OPTIONS,
+    STORE_OPTIONS,
+    open_store,
+    parse_store_url,
+)
 from swanlab_export.sandbox import parse_faults
 from swanlab_export.tables import Table
 
@@ -73,11 +79,16 @@ def test_python_gets_the_url(
     """Calls that save to a store return the URL; options may be given instead of the environment."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     url = f"s3://{BUCKET}/runs.parquet"
+    options = {"endpoint": store.endpoint}
+    picture, wanted = f"s3://{BUCKET}/loss.png", {"keys": "loss", "range_head": 3}
     with se.connect(host=server.url, api_key=server.api_key) as api:
-        saving = api.using(save=url, store_options={"endpoint": store.endpoint})
+        saving = api.using(save=url, store_options=options)
         assert saving.run.list("ada-lab/digits") == url
         expected = api.run.list("ada-lab/digits")
+        run: Any = partial(api.run.metrics, "ada-lab/digits/mlp-long", **wanted)
+        assert run(save=picture, store_options=options) == picture
     pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(store.read("runs.parquet"))), expected)
+    assert store.read("loss.png").startswith(b"\x89PNG")
 
 
 def test_a_log_is_saved_to_a_store(store: Store, call: Callable[..., Result]) -> None:
@@ -225,7 +236,13 @@ def test_a_store_that_is_away_is_found_before_the_work(
         ("s3://lab/../x.csv", {}, "no name of an object"),
         ("ftp://lab/x.csv", {}, "object stores are s3://, gs://, az://"),
         ("s3://lab/x.doc", {}, "the extension must be one of"),
-        ("s3://lab/x.csv", {"regoin": "x"}, "'regoin' is not valid"),
+        ("s3://lab/x.csv", {"regoin": "x"}, "regoin: s3:// has no such option; closest: region"),
+        ("gs://lab/x.csv", {"user-agent": "x"}, "closest: user_agent"),
+        ("az://lab/x.csv", {"azure_account": "x"}, "closest: account_name"),
+        ("s3://lab/x.csv", {"allow_http": "yes"}, "allow_http is true or false, not 'yes'"),
+        ("s3://lab/x.csv", {"region": "x", "AWS_REGION": "y"}, "AWS_REGION is given twice"),
+        ("s3://lab/x.csv", {"timeout": "x"}, "failed to parse"),
+        ("s3://lab/x.csv", {"aws_secret_access_key": SECRET}, "is a secret, which would be seen"),
         ("x.csv", {"region": "x"}, "is for URLs"),
     ],
 )
@@ -234,6 +251,51 @@ def test_what_cannot_be_right_is_refused(name: str, options: dict[str, str], wor
     with pytest.raises(UsageError, match=words) as caught:
         parse_target(name, store_options=options)
     assert "key:secret" not in caught.value.message
+    assert SECRET not in caught.value.message
+
+
+def test_an_endpoint_that_the_environment_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint is never another one than the option says: the library prefers a variable."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(UsageError, match=r"name two servers.*unset it"):
+        parse_target("s3://lab/x.csv", store_options={"endpoint": "http://127.0.0.1:10"})
+
+
+VALUES = {
+    "checksum_algorithm": "SHA256",
+    "server_side_encryption": "AES256",
+    "authority_host": "https://login.example",
+} | dict.fromkeys(("endpoint", "base_url", "proxy_url"), "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("scheme", list(STORE_OPTIONS))
+def test_the_library_knows_every_option(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each option that is offered is one of the library, which sends nothing before it is used."""
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
+    for name in (*STORE_OPTIONS[scheme], *CLIENT_OPTIONS):
+        value = "5s" if name.endswith("timeout") else VALUES.get(name, "true")
+        if name == "service_account":  # a file, which is read at once
+            with pytest.raises(UsageError, match="open service account file"):
+                open_store(f"{scheme}://lab", {name: str(tmp_path / "missing.json")})
+        else:
+            open_store(f"{scheme}://lab", {name: value})
+
+
+def test_options_where_nothing_is_saved(api: se.Api[pa.Table], server: Sandbox) -> None:
+    """Options of a store are refused where they would have no effect."""
+    run, options = "ada-lab/digits/mlp-long", {"region": "x"}
+    calls: list[Any] = [
+        partial(api.using, "arrow"),
+        partial(api.run.metrics, run, keys="loss"),
+        partial(api.run.export_logs, run),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="store_options= is for save= with a URL"):
+            call(store_options=options)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

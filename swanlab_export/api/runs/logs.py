@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
+from swanlab_export.api.outputs import refuse_store_options
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource, check_choice
 from swanlab_export.api.runs.downloads import open_download, presign
@@ -155,6 +156,8 @@ class RunLogs(Resource[F]):
             raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
         if rows is not None and not 1 <= rows <= _LINES_MAX:
             raise UsageError(f"{argument('rows')} is from 1 to {_LINES_MAX}")
+        if save is None:
+            refuse_store_options(store_options)
         target = None if save is None else _parse_log_target(fspath(save), store_options)
         report = self._output.begin(schemas.LOG_EXPORTS, is_final=target is not None)
         run = find_run(self._context, ref, report)

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from swanlab_export.api.context import Result
-from swanlab_export.api.outputs import FileOutput
+from swanlab_export.api.outputs import FileOutput, refuse_store_options
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Output, Resource, flat
 from swanlab_export.api.runs.find import Wanted, find_runs
@@ -25,7 +25,7 @@ from swanlab_export.plot import PlotOptions
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from os import PathLike
     from pathlib import Path
@@ -85,6 +85,7 @@ class RunMetrics(Resource[F]):
         *paths: str | Iterable[str],
         keys: str | Sequence[str],
         save: str,
+        store_options: Mapping[str, str] | None = ...,
         log_scale: bool = ...,
         title: str | None = ...,
         size: str | tuple[float, float] | None = ...,
@@ -96,6 +97,7 @@ class RunMetrics(Resource[F]):
         *paths: str | Iterable[str],
         keys: str | Sequence[str],
         save: str | PathLike[str] | None = None,
+        store_options: Mapping[str, str] | None = None,
         log_scale: bool = False,
         title: str | None = None,
         size: str | tuple[float, float] | None = None,
@@ -129,6 +131,7 @@ class RunMetrics(Resource[F]):
                 ``.png``, ``.svg`` and ``.pdf`` draw a panel per key and a line per run, and a
                 notebook shows the picture where the call is the last line of a cell. A URL such
                 as ``s3://bucket/loss.parquet`` is an object of a store; see ``using``.
+            store_options: Options of the object store, where ``save`` is a URL such as s3://….
             log_scale: Pictures have a logarithmic axis.
             title: Of the picture; by default the name of the only run.
             size: Width and height of the picture in inches, such as ``"6x4"`` or ``(6, 4)``.
@@ -206,7 +209,10 @@ class RunMetrics(Resource[F]):
         plot = PlotOptions.parse(log_scale=log_scale, title=title, size=size, color_by=color_by)
         if save is None:
             plot.refuse(f"pictures: see {argument('save')}")
-        output: Output[Any] = self._output if save is None else FileOutput(save, plot)
+            refuse_store_options(store_options)
+        output: Output[Any] = (
+            self._output if save is None else FileOutput(save, plot, store_options=store_options)
+        )
         report = output.begin(query.declared())
         context = self._context
         left_out = Partial(report, is_wanted=partial)
