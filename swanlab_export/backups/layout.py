@@ -54,9 +54,13 @@ def safe_name(name: str) -> str:
 
 
 def marked_name(name: str, mark: str = "") -> str:
-    """A safe name with a mark behind it, by default the hash of the name."""
+    """A safe name with a mark behind it, by default the hash of the name.
+
+    >>> marked_name("nul.png", "1")
+    '-ul.png~1'
+    """
     plain = _OTHER.sub("-", name)[: _NAME_BYTES_MAX // 2].rstrip(". ")
-    first = plain if _PLAIN.match(plain) else f"-{plain[1:]}"
+    first = plain if _PLAIN.match(plain) and not _RESERVED.fullmatch(plain) else f"-{plain[1:]}"
     return f"{first}~{mark or hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 

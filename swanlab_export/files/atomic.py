@@ -60,6 +60,10 @@ _WORDS = {
 }
 # ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION: what Windows says of a file that is open.
 _OPEN_ELSEWHERE = {5, 32}
+# ERROR_PATH_NOT_FOUND and ERROR_FILENAME_EXCED_RANGE: what it says of a path that is too long, which
+# begins at this length, since a folder has to leave room for a file.
+_NOT_THERE = {3, 206}
+_LONG_PATH = 248
 
 
 @contextmanager
@@ -149,8 +153,17 @@ def output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = _WORDS.get(error.errno or 0, error.strerror or str(error))
-        raise OutputError(f"{quote(str(path))} cannot be written: {why}") from None
+        raise OutputError(f"{quote(str(path))} cannot be written: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    code = getattr(error, "winerror", None)
+    if code in _NOT_THERE and len(str(error.filename)) >= _LONG_PATH:
+        return (
+            "its path is longer than Windows allows: take a folder with a shorter path, or allow "
+            "long paths there (LongPathsEnabled)"
+        )
+    return _WORDS.get(error.errno or 0, error.strerror or str(error))
 
 
 def replace(source: Path, final: Path) -> None:

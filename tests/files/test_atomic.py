@@ -228,6 +228,25 @@ def test_a_file_that_is_open_elsewhere(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("length", "why"), [(221, "its path is longer than Windows allows"), (1, "folder is missing")]
+)
+def test_a_path_that_is_too_long_for_windows(
+    length: int, why: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Windows says that a folder is missing; the message says so only of a path that is not long."""
+
+    def refuse(path: Path, *_: object) -> int:
+        error = FileNotFoundError(errno.ENOENT, "The system cannot find the path", str(path))
+        error.winerror = 3  # type: ignore[attr-defined,unused-ignore]
+        raise error
+
+    path = tmp_path / ("x" * length)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match=why), write_atomically(path):
+        pass
+
+
 @contextmanager
 def writing_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process, in the middle of writing a file and a folder."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from systems import DeniedError, needs_linux
+from systems import needs_linux, refuse_what_is_open
 
 from swanlab_export.errors import IncompleteError, OutputError
 from swanlab_export.files import parse_target, write_chunks, write_table
@@ -19,44 +17,18 @@ from swanlab_export.files.folder import FolderWriter
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = (
     needs_linux  # the double finds out in /proc what is open; Windows itself is tested anyway
 )
-SHARING_VIOLATION = 32
-
-
-def is_open(path: str) -> bool:
-    """Say whether this process has a file open, or one inside of a folder."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        try:
-            found.add(Path(f"/proc/self/fd/{number}").readlink())
-        except OSError:
-            continue
-    here = Path(path).absolute()
-    return any(each == here or here in each.parents for each in found)
 
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system calls of Windows: what is open can be neither renamed, replaced nor removed."""
-
-    def guard(name: str, count: int) -> None:
-        call: Callable[..., Any] = getattr(os, name)
-
-        def guarded(*args: Any, **options: Any) -> Any:
-            if any(is_open(os.fspath(path)) for path in args[:count]):
-                raise DeniedError(SHARING_VIOLATION)
-            if name == "rename" and Path(args[1]).exists() and args[0] != args[1]:
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            return call(*args, **options)
-
-        monkeypatch.setattr(os, name, guarded)
-
-    for name, count in (("rename", 2), ("replace", 2), ("unlink", 1), ("remove", 1)):
-        guard(name, count)
+    """The system calls of Windows, and its name."""
+    refuse_what_is_open(monkeypatch)
     monkeypatch.setattr(sys, "platform", "win32")
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 needs_posix = pytest.mark.skipif(
     sys.platform == "win32",
@@ -14,6 +20,7 @@ needs_posix = pytest.mark.skipif(
 needs_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux has /proc and /dev/full"
 )
+SHARING_VIOLATION = 32
 
 
 class DeniedError(PermissionError):
@@ -22,3 +29,34 @@ class DeniedError(PermissionError):
     def __init__(self, winerror: int) -> None:
         super().__init__(errno.EACCES, "Access is denied")
         self.winerror = winerror
+
+
+def refuse_what_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the system calls of Windows: what is open can be neither renamed, replaced nor removed."""
+
+    def guard(name: str, count: int) -> None:
+        call: Callable[..., Any] = getattr(os, name)
+
+        def guarded(*args: Any, **options: Any) -> Any:
+            if any(_is_open(os.fspath(path)) for path in args[:count]):
+                raise DeniedError(SHARING_VIOLATION)
+            if name == "rename" and Path(args[1]).exists() and args[0] != args[1]:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            return call(*args, **options)
+
+        monkeypatch.setattr(os, name, guarded)
+
+    for name, count in (("rename", 2), ("replace", 2), ("unlink", 1), ("remove", 1)):
+        guard(name, count)
+
+
+def _is_open(path: str) -> bool:
+    """Say whether this process has a file open, or one inside of a folder."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        try:
+            found.add(Path(f"/proc/self/fd/{number}").readlink())
+        except OSError:
+            continue
+    here = Path(path).absolute()
+    return any(each == here or here in each.parents for each in found)
