@@ -57,7 +57,7 @@ def pack(recording: Path, into: Path) -> None:
 def back_up(recording: Path, folder: Path) -> None:
     """Back up everything that ada sees of a recording."""
     with Sandbox(Recording(recording)) as server:
-        settings = Settings(server.url, WEB_HOST, server.api_key, has_any_port=True)
+        settings = Settings(server.url, WEB_HOST, server.api_key, local="sandbox")
         with Client(settings) as client:
             context = Context(client, now_ms=lambda: NOW_S * 1000)
             api = Api(context, FrameOutput("arrow"), client.close)

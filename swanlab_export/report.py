@@ -48,6 +48,7 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     is_partial: bool = False
     _odd_values: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _alike: dict[str, dict[str, None]] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -55,6 +56,11 @@ class Report:
         """Add a warning."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def warn_of(self, what: str, item: str) -> None:
+        """Add an item to the warning that says the same of each of its items, each once."""
+        with self._lock:
+            self._alike.setdefault(what, {})[item] = None
 
     def hint(self, text: str) -> None:
         """Add a hint."""
@@ -102,14 +108,17 @@ class Report:
             self._odd_values.clear()
 
     def all_warnings(self) -> list[str]:
-        """The warnings, with one for each column that had odd values."""
+        """The warnings, with one for items that are alike, and for each column with odd values."""
+        alike = [
+            f"{what}: {name_first(list(items), NAMED_MAX)}" for what, items in self._alike.items()
+        ]
         odd = [
             f"{count} value{'s' if count > 1 else ''} of {column} "
             f"{'are' if count > 1 else 'is'} not of its type, and null in the table, such as "
             f"{quote(first)}"
             for column, (count, first) in self._odd_values.items()
         ]
-        return [*self.warnings, *odd]
+        return [*self.warnings, *alike, *odd]
 
 
 def count_items(count: int) -> str:
@@ -124,8 +133,13 @@ def item_of_list(number: int) -> str:
 
 def name_failures(failures: Sequence[Failure], most: int = NAMED_MAX) -> str:
     """Name the first few of many failures, and count the rest."""
-    named = "; ".join(map(str, failures[:most]))
-    rest = len(failures) - most
+    return name_first(list(map(str, failures)), most)
+
+
+def name_first(items: Sequence[str], most: int) -> str:
+    """Name the first few of many items, and count the rest."""
+    named = "; ".join(items[:most])
+    rest = len(items) - most
     return f"{named}; and {rest} more" if rest > 0 else named
 
 

@@ -37,7 +37,8 @@ class Settings:
         warnings: What the user should know.
         key_source: Where the key was found, for messages; "" where that is of no interest.
         assumes_https: The host was named without a scheme.
-        has_any_port: The server lives for one connection, and the next one has another port.
+        local: What the server was named as that lives for this connection alone, ``sandbox`` or
+            ``backup:FOLDER``: the next one has another port. "" for a server elsewhere.
     """
 
     host: str
@@ -46,7 +47,12 @@ class Settings:
     warnings: tuple[str, ...] = ()
     key_source: str = ""
     assumes_https: bool = False
-    has_any_port: bool = False
+    local: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the server is called in messages and metadata; an address of this machine says nothing."""
+        return self.local or self.host
 
     @property
     def key_page(self) -> str:
@@ -67,11 +73,11 @@ class Settings:
         if hosts & set(_PUBLIC_HOSTS):
             hosts |= set(_PUBLIC_HOSTS)
         found = _address(page)
-        if self.has_any_port:
+        if self.local:
             found, hosts = found.partition(":")[0], {host.partition(":")[0] for host in hosts}
         if found not in hosts:
             raise UsageError(
-                f"{quote(text)} is a page of {page}, but {self.host} is asked: name the right one "
+                f"{quote(text)} is a page of {page}, but {self.name} is asked: name the right one "
                 f"with {argument('host')}, or give only the path"
             )
 
@@ -352,7 +358,7 @@ def find_backup(local: str) -> Path | str | None:
     if "://" in folder:
         return folder.strip()
     try:
-        path = Path(folder.strip()).expanduser()
+        path = Path(folder.strip()).expanduser().absolute()
         is_there = path.is_dir()
     except (RuntimeError, ValueError):
         is_there = False

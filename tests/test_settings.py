@@ -228,7 +228,7 @@ def test_a_page_of_another_server_is_refused(host: str, page: str) -> None:
 
 def test_a_page_of_a_sandbox_that_is_gone() -> None:
     """The sandbox of each command has another port, and the same runs."""
-    settings = Settings("http://127.0.0.1:8000", "http://127.0.0.1:8000", "k", has_any_port=True)
+    settings = Settings("http://127.0.0.1:8000", "http://127.0.0.1:8000", "k", local="sandbox")
     settings.check_page(f"http://127.0.0.1:8001{PAGE}")
     with pytest.raises(UsageError, match="is a page of"):
         settings.check_page(f"http://127.0.0.2:8000{PAGE}")

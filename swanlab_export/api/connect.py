@@ -22,6 +22,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.files.store_objects import StoreObjects
 from swanlab_export.files.stores import parse_store_url
 from swanlab_export.limits import (
+    BACKUP,
     JOBS,
     JOBS_MAX,
     MAX_RESPONSE_MB,
@@ -231,7 +232,7 @@ def _settings(
             sandbox.web_url,
             api_key or sandbox.api_key,
             key_source=argument("api_key") if api_key else "",
-            has_any_port=True,
+            local=local if folder is None else f"{BACKUP}:{folder}",
         )
 
 
@@ -290,7 +291,7 @@ class Api(Doctor[F]):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Api({self.context.client.settings.host!r})"
+        return f"Api({self.context.client.settings.name!r})"
 
     def __reduce__(self) -> Any:
         # A copy would need the key, which must not get into files or other processes.

@@ -67,7 +67,7 @@ class Context:
             if not (value is None or value is False or value in ("", [], ()))
         }
         return {
-            "host": self.client.settings.host,
+            "host": self.client.settings.name,
             "command": command,
             "path": str(path),
             "options": given,

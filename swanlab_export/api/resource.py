@@ -55,7 +55,7 @@ class Resource(Generic[F]):
         self._output = output
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._context.client.settings.host!r})"
+        return f"{type(self).__name__}({self._context.client.settings.name!r})"
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:

@@ -398,10 +398,10 @@ class SelfHosted(Resource[F]):
         payload = endpoint.fetch_instance(client)
         instance = payload if isinstance(payload, dict) else {}
         if instance.get("expired"):
-            raise AuthenticationError(f"the licence of {client.settings.host} has expired")
+            raise AuthenticationError(f"the licence of {client.settings.name} has expired")
         if not instance.get("root"):
             username = quote(client.login().username)
-            raise AuthenticationError(f"{username} is not the root user of {client.settings.host}")
+            raise AuthenticationError(f"{username} is not the root user of {client.settings.name}")
 
 
 def _not_tried(stopped: SwanlabExportError) -> SwanlabExportError:

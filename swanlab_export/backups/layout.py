@@ -13,14 +13,12 @@ import orjson
 
 from swanlab_export._version import __title__, __version__
 from swanlab_export.errors import UsageError
-from swanlab_export.limits import SANDBOX
 from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from swanlab_export.backups.destination import Destination
-    from swanlab_export.settings import Settings
 
 FORMAT = 1
 FORMAT_FILE = "swanlab-backup.json"
@@ -164,11 +162,6 @@ def check_format(destination: Destination, host: str | None) -> dict[str, Any] |
 
 def _verify(where: str) -> str:
     return f"`{__title__} backup verify {where} --repair` writes it again"
-
-
-def server_name(settings: Settings) -> str:
-    """What a backup calls its server: the host, or ``sandbox`` where that starts with each command."""
-    return SANDBOX if settings.has_any_port else settings.host
 
 
 def format_content(host: str, web_host: str, created_at: str) -> dict[str, Any]:

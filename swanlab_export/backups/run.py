@@ -44,7 +44,6 @@ from swanlab_export.backups.layout import (
     check_format,
     dump_json,
     format_content,
-    server_name,
 )
 from swanlab_export.backups.parquet import RUNS_PER_GROUP, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
@@ -173,7 +172,7 @@ def backup(
         dry_run,
     )
     destination = open_destination(to, store_options)
-    check_format(destination, server_name(api.context.client.settings))
+    check_format(destination, api.context.client.settings.name)
     report = api.output.begin(schemas.BACKUP_RUN, is_final=True)
     run = Backup(
         api.context, destination, wish, executor, report, on_project, store_options=store_options
@@ -338,7 +337,7 @@ class Backup:
         yield from self._do_all(plans, bar)
         if self._away >= _AWAY_AFTER or (self._away and not self._is_reached):
             raise UnavailableError(
-                f"{self._context.client.settings.host} is away; what was fetched is kept, and the "
+                f"{self._context.client.settings.name} is away; what was fetched is kept, and the "
                 "next backup goes on from there"
             )
         self._end(account, began_at, planner.now())
@@ -364,7 +363,7 @@ class Backup:
     def _begin(self, account: Account, began_at: str) -> None:
         """Write what a new backup begins with, and note the folders of new projects."""
         settings = self._context.client.settings
-        name = server_name(settings)
+        name = settings.name
         if check_format(self._destination, name) is None:
             content = format_content(name, settings.web_host, began_at)
             write_object(self._destination, FORMAT_FILE, dump_json(content))
@@ -596,7 +595,7 @@ class Backup:
             objects[runs] = self._write_runs(account, runs)
         else:
             objects[runs] = known[runs]
-        format_file = check_format(destination, server_name(self._context.client.settings))
+        format_file = check_format(destination, self._context.client.settings.name)
         manifest = snapshots.Manifest(
             snapshot=name,
             previous=None if previous is None else previous.snapshot,

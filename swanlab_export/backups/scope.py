@@ -289,7 +289,7 @@ def _note_instance(context: Context, account: Account, report: Report) -> list[A
     account.instance = instance_endpoint.fetch_instance(client)
     if not instance_endpoint.is_root(account.instance):
         username = quote(client.login().username)
-        raise AuthenticationError(f"{username} is not the root user of {client.settings.host}")
+        raise AuthenticationError(f"{username} is not the root user of {client.settings.name}")
     account.usage = instance_endpoint.fetch_usage(client)
     users = _list(context, "users", instance_endpoint.users_page, user_endpoint.identify, report)
     account.users = sorted(users, key=orjson.dumps)

@@ -143,7 +143,7 @@ def verify(
         IncompleteError: Another backup writes to the folder.
     """
     chosen = _parse_read(read)
-    destination = open_destination(folder, store_options, called="DEST")
+    destination = check_backup(folder, store_options)
     report = output.begin(schemas.BACKUP_VERIFY, is_final=repair)
     checks = _Checks(destination, chosen, jobs)
     problems = checks.run()
@@ -169,6 +169,20 @@ def verify(
         {"command": "backup verify", "path": str(destination)},
     )
     return output.deliver(result, report)
+
+
+def check_backup(
+    folder: str | PathLike[str], store_options: Mapping[str, str] | None = None
+) -> Destination:
+    """Open a backup, of which anything may be damaged.
+
+    Raises:
+        UsageError: There is none.
+    """
+    destination = open_destination(folder, store_options, called="DEST")
+    if destination.find(FORMAT_FILE) is None and not snapshots.list_snapshots(destination):
+        check_format(destination, None)
+    return destination
 
 
 def _parse_read(read: str | None) -> Callable[[str], bool]:
@@ -224,8 +238,6 @@ class _Checks:
         if manifest is not None:
             yield from self._compare(_of_manifest(manifest))
             folders = {each["folder"]: each["project_id"] for each in manifest.projects}
-        elif self._destination.find(FORMAT_FILE) is None:
-            check_format(self._destination, None)
         for folder in sorted(folders.keys() | set(self._receipt_folders())):
             yield from self._project(folders.get(folder, ""), folder)
         yield from self._kept()

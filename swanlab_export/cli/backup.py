@@ -82,7 +82,13 @@ def run(
     """
     if on is not None:
         _check_keys(shared)
-    with connected(shared, "backup", destination=options["to"]) as api:
+
+    def check() -> None:
+        from swanlab_export.backups.destination import open_destination
+
+        open_destination(options["to"], store_options(shared, options["to"]))
+
+    with connected(shared, "backup", destination=options["to"], check=check) as api:
         # Arrow, which takes a while to import, is needed from here on.
         from swanlab_export.backups.executors import open_executor
         from swanlab_export.backups.run import backup as run_backup
@@ -148,8 +154,14 @@ def verify(dest: str, read: str | None, against_server: bool, repair: bool, shar
     By default: that each object exists, its size and its number of rows. Ends with exit code 5
     where something is wrong.
     """
+
+    def check() -> None:
+        from swanlab_export.backups.verify import check_backup
+
+        check_backup(dest, store_options(shared, dest))
+
     if against_server or repair:
-        with connected(shared, "backup-verify", destination=dest) as api:
+        with connected(shared, "backup-verify", destination=dest, check=check) as api:
             from swanlab_export.backups.verify import verify as run_verify
 
             run_verify(

@@ -38,7 +38,7 @@ from swanlab_export.report import Report, count_items
 from swanlab_export.settings import find_local
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from swanlab_export.api.connect import Api
     from swanlab_export.api.context import Result
@@ -78,6 +78,7 @@ def connected(
     extra_formats: Mapping[str, str] | None = None,
     plot: Mapping[str, Any] | None = None,
     destination: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Api[None]]:
     """Connect to the server that the options name; what calls return is printed or saved.
 
@@ -87,6 +88,7 @@ def connected(
         extra_formats: Further extensions that this command can save, with their formats.
         plot: The options of plots, of a command that can draw.
         destination: The backup that the command is about, which may be in an object store.
+        check: Called before the key is looked for: what else can be wrong is said first.
     """
     with boundary(debug=shared.debug):
         if click.get_current_context().find_root().obj is PROCESS:
@@ -95,6 +97,7 @@ def connected(
         output = CommandOutput(
             shared, name, extra_formats or {}, plot or {}, destination=destination
         )
+        check()
         from swanlab_export.api.connect import Api, open_context
 
         with (

@@ -152,7 +152,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Client({self.settings.host!r}, jobs={self.jobs})"
+        return f"Client({self.settings.name!r}, jobs={self.jobs})"
 
     def close(self) -> None:
         """Close all idle connections; what other threads still wait for ends, and is not retried."""
@@ -347,7 +347,7 @@ class Client:
     def check_open(self) -> None:
         """Raise ClosedError if the client is closed."""
         if self._closed.is_set():
-            raise ClosedError(f"the connection to {self.settings.host} is closed")
+            raise ClosedError(f"the connection to {self.settings.name} is closed")
 
     def _log_in(self) -> None:
         """Log in; the caller holds the lock."""
@@ -358,7 +358,7 @@ class Client:
             source = self.settings.key_source
             remedy = (
                 f"the sandbox needs no key: leave {argument('api_key')} out"
-                if self.settings.has_any_port
+                if self.settings.local
                 else f"the key is shown at {self.settings.key_page}, and "
                 f"{shell_command('login --relogin')} saves it"
             )

@@ -33,6 +33,19 @@ _OBJECTS = {
 }
 
 
+def warn_of_backup(payload: Mapping[str, Any], path: object, report: Report) -> None:
+    """Say what a backup that is served lacks of a run or project; a server sends nothing of it."""
+    about = payload.get("backup")
+    if not isinstance(about, dict):
+        return
+    if (gone_at := about.get("goneAt")) is not None:
+        report.warn_of("the server no longer has", f"{path} (since {gone_at})")
+    if (missing := about.get("missing")) is not None:
+        report.warn_of("the backup is not complete", f"{path}: {missing}")
+    elif (failed := about.get("failed")) is not None:
+        report.warn_of("the last backup failed, and what is shown is older", f"{path}: {failed}")
+
+
 def normalize_workspaces(
     payload: Iterable[Any], report: Report, *, is_single: bool = False
 ) -> Table:
@@ -144,6 +157,7 @@ def _project_row(payload: Mapping[str, Any], web_host: str, report: Report) -> R
         "workspace": workspace,
         "url": f"{web_host}/@{path}" if path else None,
     }
+    warn_of_backup(payload, path, report)
     put_all(known, split_labels(rest.pop("projectLabels", None)), report)
     return fill_row(rest, report, known)
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
-from swanlab_export.normalizers.entities import fill_row, put_all, split_labels
+from swanlab_export.normalizers.entities import (
+    fill_row,
+    put_all,
+    split_labels,
+    warn_of_backup,
+)
 from swanlab_export.normalizers.flatten import Row, flatten_config, flatten_fields
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.normalizers.stored import profile_json
@@ -184,6 +189,7 @@ def _run_row(payload: Mapping[str, Any], project: ProjectRef, web_host: str, rep
         "duration_s": _duration_s(rest.get("createdAt"), rest.get("finishedAt")),
         **{ours: rest.pop(theirs) for theirs, ours in _RENAMED.items() if theirs in rest},
     }
+    warn_of_backup(payload, known["path"], report)
     put_all(known, split_labels(rest.pop("labels", None)), report)
     row = fill_row(rest, report, known)
     put_all(row, _profile_columns(profile), report)

@@ -171,17 +171,37 @@ class Data:
 
     def payload(self, run: Run) -> dict[str, Any]:
         """A run as the server sent it alone."""
-        return self._with_end(run, self._dataset.payload(run)["run"])
+        return self._with_backup(run, self._dataset.payload(run)["run"])
 
     def listed(self, run: Run) -> dict[str, Any]:
         """A run as the server sent it in a list."""
         found = self._dataset.payload(run)
-        return self._with_end(run, found.get("listed") or found["run"])
+        return self._with_backup(run, found.get("listed") or found["run"])
 
-    @staticmethod
-    def _with_end(run: Run, payload: dict[str, Any]) -> dict[str, Any]:
-        """Say of a run that the server no longer has since when that is known."""
-        return payload if run.gone_at is None else payload | {"backup": {"goneAt": run.gone_at}}
+    def project_payload(self, project: Project) -> dict[str, Any]:
+        """A project as the server sent it, and whether the last backup could read it."""
+        failed = self._why_failed(project)
+        return project.payload | {"backup": {"failed": failed}} if failed else project.payload
+
+    def _with_backup(self, run: Run, payload: dict[str, Any]) -> dict[str, Any]:
+        """Say of a run what its backup lacks, and since when its server no longer has it."""
+        if not self.is_backup:
+            return payload
+        project = self.project_of(run.project_id)
+        assert project is not None
+        about = {
+            "goneAt": run.gone_at,
+            "missing": "; ".join(self._dataset.missing(run)),
+            "failed": self._why_failed(project, f"/{run.run_id}") or self._why_failed(project),
+        }
+        known = {name: value for name, value in about.items() if value}
+        return payload | {"backup": known} if known else payload
+
+    def _why_failed(self, project: Project, run: str = "") -> str | None:
+        """Why the last backup failed for a project, or a run of it; None where it did not."""
+        if not self.is_backup:
+            return None
+        return self._dataset.failed.get(f"{project.workspace}/{project.name}{run}")
 
     def summary(self, run: Run) -> dict[str, Any] | None:
         """The summary of each key as the server sent it; None where it was not asked for."""

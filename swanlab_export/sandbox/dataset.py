@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -31,7 +31,9 @@ FORMAT = 1
 _ABOUT = "swanlab-backup.json"
 _PROJECTS = "state/projects.json"
 _ACCOUNTS = "accounts.json"
-_RUN_COLUMNS = ("run_id", "slug", "root_exp_id", "payload", "metrics", "logs", "medias", "gone_at")
+_SNAPSHOTS = "state/snapshots/"
+_DATA_COLUMNS = ("payload", "metrics", "logs", "medias")
+_RUN_COLUMNS = ("run_id", "slug", "root_exp_id", *_DATA_COLUMNS, "gone_at", "complete", "receipt")
 
 Points = dict[str, pa.Array]
 
@@ -64,7 +66,8 @@ class Folder:
 
     def list(self, prefix: str) -> Sequence[str]:
         """The paths of the files whose paths begin with ``prefix``."""
-        found = (path for path in self._root.rglob("*") if path.is_file())
+        below = self._root / prefix.rpartition("/")[0]
+        found = (path for path in below.rglob("*") if path.is_file())
         paths = sorted(path.relative_to(self._root).as_posix() for path in found)
         return [path for path in paths if path.startswith(prefix)]
 
@@ -85,7 +88,12 @@ class Folder:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, and the paths of the objects that hold its data; None where it has none."""
+    """One run, and the paths of the objects that hold its data; None where it has none.
+
+    Attributes:
+        gone_at: Since when its server no longer has it.
+        receipt: Of a run of which something is missing, what says so.
+    """
 
     run_id: str
     project_id: str
@@ -94,6 +102,7 @@ class Run:
     logs: str | None = None
     medias: str | None = None
     gone_at: str | None = None
+    receipt: str | None = None
 
     @property
     def has_data(self) -> bool:
@@ -214,6 +223,20 @@ class Dataset:
         """The media items of a run: key, step, item, path, caption, text, file and more."""
         return [] if run.medias is None else self._medias(run.medias)
 
+    def missing(self, run: Run) -> list[str]:
+        """What of a run is not in the backup though it was asked for, in words."""
+        found: list[str] = [] if run.receipt is None else self._json(run.receipt)["missing"]
+        return found
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """What failed in the last backup, by the path of its run or project, and why."""
+        ending = "/manifest.json"
+        paths = [path for path in self._source.list(_SNAPSHOTS) if path.endswith(ending)]
+        manifest = self._json(max(paths)) if paths else {}
+        texts = (text.partition(": ") for text in manifest.get("failed", []))
+        return {path: why for path, _, why in texts}
+
     def read(self, path: str) -> bytes | None:
         """The bytes of an object; None where it is not there."""
         try:
@@ -254,7 +277,11 @@ class Dataset:
         gone_at = table["gone_at"]
         if pa.types.is_timestamp(gone_at.type):
             gone_at = pc.strftime(gone_at, "%Y-%m-%dT%H:%M:%SZ")
-        return table.set_column(table.schema.get_field_index("gone_at"), "gone_at", gone_at)
+        # Of runs that are whole, no receipt is asked for.
+        receipt = pc.if_else(table["complete"], None, table["receipt"])
+        for name, column in (("gone_at", gone_at), ("receipt", receipt)):
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+        return table.drop_columns("complete")
 
     def _read_payload(self, path: str) -> dict[str, Any]:
         packed = pa.BufferReader(self._source.read(path))

@@ -59,7 +59,7 @@ def show_project(state: State, user: Any, project: Project) -> dict[str, Any]:
     """A project as ``user`` sees it."""
     role = state.data.role(project.workspace, user["username"], project.payload.get("role"))
     nulls = {"projectLabels": None} if state.faults.has("nulls") else {}
-    return project.payload | {"role": role} | nulls
+    return state.data.project_payload(project) | {"role": role} | nulls
 
 
 def create_project(state: State) -> Response:

@@ -28,7 +28,7 @@ class Sandbox:
 
     Args:
         data: A dataset in format 1, such as a backup: its folder, or an object that gives its
-            objects (see ``dataset.Source``); or data that change, see ``living``; the sample data
+            objects (see ``dataset.Source``); or ``Data`` of another kind; the sample data
             by default.
         faults: What goes wrong; may be changed at any time by assigning to ``faults``.
         port: Port of the API origin, 0 for a free one.

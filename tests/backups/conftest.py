@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backup_support import Nights
+from living import LivingData
 
 import swanlab_export as se
 from swanlab_export.sandbox import Sandbox
-from swanlab_export.sandbox.living import LivingData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ from swanlab_export.sandbox import parse_faults
 if TYPE_CHECKING:
     from backup_support import Nights
     from click.testing import Result
+    from living import LivingData
 
     from swanlab_export.sandbox import Sandbox
-    from swanlab_export.sandbox.living import LivingData
 
 INTERRUPTED = """
 import os, signal, sys
@@ -139,6 +139,18 @@ def test_damage_is_exit_5_until_it_is_repaired(ended: Nights) -> None:
     assert done.exit_code == 0
     assert json.loads(done.stdout)[0]["cure"] == "repaired"
     assert runner.invoke(root, ["backup", "verify", str(ended.folder)]).exit_code == 0
+
+
+def test_the_folder_is_looked_at_before_the_key(tmp_path: Any) -> None:
+    """Who has neither a backup nor a key hears of the backup first."""
+    (tmp_path / "file").touch()
+    for words, said in (
+        (["verify", str(tmp_path), "--repair"], "holds no backup"),
+        (["verify", str(tmp_path), "--against-server"], "holds no backup"),
+        (["run", "--to", str(tmp_path / "file")], "is not a folder"),
+    ):
+        done = CliRunner().invoke(root, ["backup", *words])
+        assert (done.exit_code, said in done.stderr) == (2, True)
 
 
 def test_a_folder_without_a_backup_is_exit_2(tmp_path: Any) -> None:

@@ -10,8 +10,7 @@ import swanlab_export as se
 
 if TYPE_CHECKING:
     from backup_support import Nights
-
-    from swanlab_export.sandbox.living import LivingData
+    from living import LivingData
 
 
 def test_a_run_without_a_receipt_is_fetched_whole(world: LivingData, ended: Nights) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backup_support import objects
+from living import LivingData
 
 import swanlab_export as se
 from swanlab_export.sandbox import Sandbox
-from swanlab_export.sandbox.living import LivingData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,7 @@ from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
     from backup_support import Nights
-
-    from swanlab_export.sandbox.living import LivingData
+    from living import LivingData
 
 
 def rewrite(folder: Path, **changes: Any) -> None:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backup_support import Nights
-
-    from swanlab_export.sandbox.living import LivingData
+    from living import LivingData
 
 TABLES = ["runs", "configs", "summary", "columns", "metrics", "logs", "medias"]
 NUMBERS = {"configs": "float", "summary": "value", "metrics": "value", "medias": "size_bytes"}

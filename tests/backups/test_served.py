@@ -12,9 +12,13 @@ from sandbox_tiny import write_tiny
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
+from swanlab_export.sandbox import parse_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from backup_support import Nights
+    from living import LivingData
 
 READ = ("run", "list", "team/open", "--format", "csv", "--fields", "name")
 
@@ -159,3 +163,55 @@ def test_a_run_that_is_gone_is_served(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", se.SwanlabExportWarning)
         runs: Any = api.run.list("team/open")
     assert runs["backup.gone_at"].to_pylist() == [None, "2026-02-01T00:00:00Z", None]
+
+
+def test_what_is_not_whole_is_told(world: LivingData, ended: Nights) -> None:
+    """Of runs that lack something, that are gone, and whose last backup failed, each command warns."""
+    world.show("one", "image", 9, b"new")
+    world.log("one", 99, loss=0.5)
+    world.start("three")
+    ended.sandbox.faults = parse_faults(["gone=009-.*png"])
+    with pytest.warns(se.SwanlabExportWarning, match="item left out"):
+        ended.run()
+    ended.sandbox.faults = parse_faults(["gone=009-.*png", "refuse=runs/three"])
+    world.delete("two")
+    with pytest.warns(se.SwanlabExportWarning, match="2 items left out"):
+        ended.run()
+    host = f"backup:{ended.folder}"
+    missing = "warning: the backup is not complete: lab/digits/one: media 'media/image/009-"
+    gone = "warning: the server no longer has: lab/digits/two (since 2026-0"
+    failed = "warning: the last backup failed, and what is shown is older: lab/digits/three: "
+    done = call(host, "run", "metrics", "lab/digits/one", "--keys", "loss", "--all")
+    assert (done.exit_code, missing in done.stderr, gone in done.stderr) == (0, True, False)
+    for words in (
+        ["run", "list", "lab/digits"],
+        ["run", "summary", "--project", "lab/digits", "--keys", "loss"],
+    ):
+        done = call(host, *words)
+        assert done.exit_code == 0
+        told = [text in done.stderr for text in (missing, gone, failed)]
+        assert told == [True] * 3, done.stderr
+
+
+def test_a_project_that_failed_is_told(world: LivingData, ended: Nights) -> None:
+    """What the last backup could not read is shown as an earlier one left it, with a warning."""
+    world.add_project("other")
+    ended.run()
+    ended.sandbox.faults = parse_faults(["refuse=project/lab/digits/runs"])
+    with pytest.raises(se.IncompleteError, match="lab/digits: "):
+        ended.run()
+    host = f"backup:{ended.folder}"
+    failed = "warning: the last backup failed, and what is shown is older: lab/digits"
+    for words in (["project", "info", "lab/digits"], ["run", "logs", "lab/digits/one"]):
+        done = call(host, *words)
+        assert (done.exit_code, failed in done.stderr) == (0, True)
+    assert call(host, "project", "info", "lab/other").stderr == ""
+
+
+def test_files_name_the_backup_that_they_are_from(folder: Path, tmp_path: Path) -> None:
+    """An address of this machine would say nothing."""
+    with se.connect(host=f"backup:{folder}") as api:
+        assert api.run.list("team/open").attrs["host"] == f"backup:{folder}"
+        assert repr(api) == f"Api('backup:{folder}')"
+    with se.connect(host="sandbox") as api:
+        assert api.user.info().attrs["host"] == "sandbox"

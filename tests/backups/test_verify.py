@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from backup_support import Nights
-
-    from swanlab_export.sandbox.living import LivingData
+    from living import LivingData
 
 # One object of each kind; of those that end in *, the only one of that name.
 KINDS = [

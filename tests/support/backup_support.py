@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from living import LivingData
 
     from swanlab_export.sandbox import Sandbox
-    from swanlab_export.sandbox.living import LivingData
 
 
 class Nights:

@@ -36,7 +36,8 @@ MEDIAS = pa.schema(
 INDEX = pa.schema(
     IDS
     | dict.fromkeys(("slug", "root_exp_id", "created_at", "gone_at"), pa.string())
-    | dict.fromkeys(("payload", "metrics", "logs", "medias"), pa.string())
+    | dict.fromkeys(("payload", "metrics", "logs", "medias", "receipt"), pa.string())
+    | {"complete": pa.bool_()}
 )
 # 2026-01-05T09:00:00Z
 CREATED_S = 1_767_603_600
@@ -244,6 +245,7 @@ def _write_run(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
         "slug": run["slug"],
         "root_exp_id": run["rootExpId"],
         "created_at": run["createdAt"],
+        "complete": True,
         "payload": write_payload(
             folder,
             f"state/payloads/{run_id}.json.zst",

@@ -17,6 +17,7 @@ from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import Rule, filter_payload
 from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
 from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.entities import warn_of_backup
 from swanlab_export.refs import ProjectRef, RunRef
 from swanlab_export.report import Failure, Report
 
@@ -117,7 +118,8 @@ def find_run(context: Context, ref: RunRef, report: Report) -> FoundRun:
     with suggest(context, ref):
         names = RunNames(context)
         named = [names.expand_one(ref)]
-        return _find_named(context, named, names, Partial(report, is_wanted=False), report)[0]
+        whole = Partial(report, is_wanted=False)
+        return _told(_find_named(context, named, names, whole, report), report)[0]
 
 
 def find_runs(
@@ -139,15 +141,22 @@ def find_runs(
     if len(wanted.refs) == 1:
         with suggest(context, wanted.refs[0]):
             refs = names.expand(wanted.refs)
-            return _find_named(context, refs, names, partial, report)
+            return _told(_find_named(context, refs, names, partial, report), report)
     if wanted.refs:
         refs = names.expand(wanted.refs)
-        return _find_named(context, refs, names, partial, report)
+        return _told(_find_named(context, refs, names, partial, report), report)
     of_projects = [
         _find_in_project(context, ref, wanted.rules, partial, report, with_profile=with_profile)
         for ref in wanted.projects
     ]
-    return _distinct(run for found in of_projects for run in found)
+    return _told(_distinct(run for found in of_projects for run in found), report)
+
+
+def _told(runs: list[FoundRun], report: Report) -> list[FoundRun]:
+    """The same runs, after a warning about what a backup that is served lacks of them."""
+    for run in runs:
+        warn_of_backup(run.payload, f"{run.ref.project}/{run.run_id}", report)
+    return runs
 
 
 def _find_named(
