@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backup_support import Nights
-
-    from swanlab_export.sandbox.living import LivingData
+    from living import LivingData
 
 
 DEVICES = {
