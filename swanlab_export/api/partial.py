@@ -119,6 +119,14 @@ class Partial:
             raise refusal([Failure(str(item), error)], count_others(total - 1, title))
         self.fail([item], error, title)
 
+    def fail_of_batch(
+        self, item: object, error: SwanlabExportError, total: int, title: str
+    ) -> None:
+        """Leave out one of ``total`` items that were requested together; see ``fail``."""
+        if total > 1 and not self.is_wanted:
+            raise batch_error(error, title)
+        self.fail([item], error, title)
+
     def each(
         self, items: Iterable[_Item], read: Callable[[_Item], _Result]
     ) -> Iterator[tuple[_Item, _Result]]:
@@ -136,7 +144,8 @@ def refusal(
     failures: Sequence[Failure], others: str, *, most: int = NAMED_MAX
 ) -> SwanlabExportError:
     """The error of a call some of whose items failed, with what ``partial`` would give."""
-    more = f"; {argument('partial', True)} gives {others}" if others else ""
+    gives = f"{argument('partial', True)} gives what can be had of {others}"
+    more = f"; {gives}" if others else ""
     return joint_error(failures, more, most=most)
 
 

@@ -76,7 +76,7 @@ def test_without_it_nothing_is_saved_and_the_error_says_what_it_would_give(
     done = call(*EVERY_POINT, "--save", str(target))
     assert done.exit_code == 4, done.output
     assert f"{MANY}/many40-7: " in done.stderr
-    assert "--partial gives the other 39 runs" in done.stderr
+    assert "--partial gives what can be had of the other 39 runs" in done.stderr
     assert not target.exists()
 
 
@@ -234,7 +234,7 @@ def test_a_run_that_never_reaches_the_announced_step(
     server.faults = parse_faults(["csv=half", "where=exports/csv/many40-7/"])
     done = call(*EVERY_POINT, "--save", str(target))
     assert done.exit_code == 5, done.output
-    assert "--partial gives the other 39 runs" in done.stderr
+    assert "--partial gives what can be had of the other 39 runs" in done.stderr
     assert not target.exists()
     done = call(*EVERY_POINT, "--save", str(target), "--partial")
     assert done.exit_code == 5, done.output
@@ -251,7 +251,7 @@ def test_paths_of_which_some_do_not_exist_are_all_named(target: Path, call: Call
     assert done.exit_code == 4, done.output
     for path in paths:
         assert f"{path}: " in done.stderr
-    assert "--partial gives the other 2 runs" in done.stderr
+    assert "--partial gives what can be had of the other 2 runs" in done.stderr
     assert not target.exists()
 
 
@@ -375,7 +375,7 @@ def test_a_file_that_is_gone_is_left_out_of_a_download(
     server.faults = parse_faults([GONE_FILE, where])
     refused = call(*words, retries=1)
     assert refused.exit_code == 4, refused.output
-    assert "--partial gives the " in refused.stderr
+    assert "--partial gives " in refused.stderr
     assert not table.exists()
     done = call(*words, "--partial", retries=1)
     assert done.exit_code == 5, done.output
@@ -454,3 +454,48 @@ def test_a_run_that_is_not_there_is_left_out_of_the_others(call: Call) -> None:
     assert done.exit_code == 5, done.output
     assert [row["slug"] for row in json.loads(done.stdout)] == ["mlp-adam", "diverged"]
     assert f"left out: {PROJECT}/nobody: " in done.stderr
+
+
+@pytest.mark.parametrize("keys", ["lo*", "loss"])
+def test_a_batch_of_summaries_by_pattern_is_split(keys: str, server: Sandbox, call: Call) -> None:
+    """A run whose keys are refused costs its own summary, and not those of its batch."""
+    server.faults = parse_faults(["refuse=many40-7", "where=scalar/keys|summaries"])
+    words = ["run", "list", MANY, "--all", "--summary", keys, "--format", "csv"]
+    refused = call(*words)
+    assert refused.exit_code == 5, refused.output
+    assert "--partial gives the runs and summaries that can be had" in refused.stderr
+    done = call(*words, "--partial", "--fields", "run_id,summary.loss")
+    assert done.exit_code == 5, done.output
+    assert done.stderr.count("left out: ") == 1
+    assert f"left out: the summary of {MANY}/many40-7: " in done.stderr
+    rows = dict(line.split(",") for line in done.stdout.splitlines()[1:])
+    assert [run for run, loss in rows.items() if not loss] == ["many40-7"]
+
+
+# GT is compared here, so that the latest values of what the server chose are requested.
+ABOVE = ["run", "filter", MANY, "-f", "summary.loss>0", "--format", "csv", "--fields", "run_id"]
+
+
+def test_a_run_that_a_rule_cannot_judge_is_left_out(server: Sandbox, call: Call) -> None:
+    """The latest values of the others are compared, and the run is named."""
+    whole = call(*ABOVE)
+    server.faults = parse_faults(["refuse=many40-7", "where=summaries"])
+    refused = call(*ABOVE)
+    assert refused.exit_code == 5, refused.output
+    assert "--partial gives the runs that can be had" in refused.stderr
+    done = call(*ABOVE, "--partial")
+    assert done.exit_code == 5, done.output
+    assert f"left out: {MANY}/many40-7: " in done.stderr
+    assert done.stdout.splitlines() == [
+        line for line in whole.stdout.splitlines() if line != "many40-7"
+    ]
+
+
+def test_where_no_run_can_be_judged_none_is_said_to_fail_the_rule(
+    server: Sandbox, call: Call
+) -> None:
+    """That no run passes is not known, and not said."""
+    server.faults = parse_faults(["refuse=.", "where=summaries"])
+    done = call(*ABOVE, "--partial", "--jobs", "1")
+    assert (done.exit_code, done.stdout) == (5, "run_id\n"), done.output
+    assert "no run passes" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.rules import warn_of_states
 from swanlab_export.api.runs.survey import all_runs, check_rules, latest_values
 from swanlab_export.endpoints import runs as endpoint
@@ -14,7 +15,7 @@ from swanlab_export.endpoints.filters import (
     read_compared,
     sent_filters,
 )
-from swanlab_export.errors import NotFoundError, ServerError
+from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.normalizers.runs import flatten_groups, run_columns
 from swanlab_export.refs import RunRef
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from swanlab_export.api.context import Context
-    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.refs import ProjectRef
@@ -50,23 +50,29 @@ def filtered_runs(
         rules: What a run has to meet.
         find_project_id: Returns the project's id, or raises that there is no such project.
         report: Gets warnings.
-        partial: Decides whether a part of the runs that are listed instead is an error.
+        partial: Decides what it means that runs cannot be listed, or judged by the rules.
 
     Raises:
         NotFoundError: No run of the project has the key of a rule; names the closest ones.
     """
     warn_of_states(rules, report)
     client = context.client
+    if partial is None:
+        partial = Partial(report, is_wanted=False)
     found = _ask(context, ref, rules, find_project_id)
     is_complete = found is None
-    runs = list(all_runs(context, ref, report, partial)) if found is None else found
-    runs = _with_configs(client, ref, rules, runs, is_complete=is_complete)
-    summaries = _latest_values(client, runs, rules, find_project_id, is_complete=is_complete)
-    kept = [
-        run
-        for run, summary in zip(runs, summaries, strict=True)
-        if _passes_all(context, ref, rules, run, summary, is_complete=is_complete)
-    ]
+    listed = all_runs(context, ref, report, partial) if found is None else found
+    runs = [run for run, _ in partial.each(listed, lambda run: endpoint.read_source(run, ""))]
+    runs = _with_configs(client, ref, rules, runs, partial, is_complete=is_complete)
+    summaries = _latest_values(
+        client, runs, rules, find_project_id, partial, is_complete=is_complete
+    )
+    kept = []
+    for run, summary in zip(runs, summaries, strict=True):
+        if isinstance(summary, SwanlabExportError):
+            partial.fail_of_batch(_path(ref, run), summary, len(runs), "runs")
+        elif _passes_all(context, ref, rules, run, summary, is_complete=is_complete):
+            kept.append(run)
     check_rules(context, ref, rules, kept, find_project_id, report)
     return kept
 
@@ -125,7 +131,13 @@ def _ask(
 
 
 def _with_configs(
-    client: Client, ref: ProjectRef, rules: Sequence[Rule], runs: list[Any], *, is_complete: bool
+    client: Client,
+    ref: ProjectRef,
+    rules: Sequence[Rule],
+    runs: list[Any],
+    partial: Partial,
+    *,
+    is_complete: bool,
 ) -> list[Any]:
     """Fetch by itself each run that came without the config that has to be compared here."""
     of_config = [rule for rule in rules if rule.kind == "CONFIG"]
@@ -135,10 +147,24 @@ def _with_configs(
         is_needed = is_checked_here or endpoint.is_pinned(run)
         if not is_needed or endpoint.has_config(run):
             return run
-        run_id = endpoint.read_source(run, "").run_id
-        return endpoint.with_config(endpoint.fetch_run(client, RunRef(ref, run_id)))
+        try:
+            return endpoint.with_config(endpoint.fetch_run(client, _path(ref, run)))
+        except SwanlabExportError as error:
+            return error
 
-    return list(client.map(complete, runs)) if of_config else runs
+    if not of_config:
+        return runs
+    completed = []
+    for run, found in zip(runs, client.map(complete, runs), strict=True):
+        if isinstance(found, SwanlabExportError):
+            partial.fail_one(_path(ref, run), found, len(runs), "runs")
+        else:
+            completed.append(found)
+    return completed
+
+
+def _path(ref: ProjectRef, run: Any) -> RunRef:
+    return RunRef(ref, endpoint.read_source(run, "").run_id)
 
 
 def _latest_values(
@@ -146,13 +172,14 @@ def _latest_values(
     runs: list[Any],
     rules: Sequence[Rule],
     find_project_id: Callable[[], str],
+    partial: Partial,
     *,
     is_complete: bool,
-) -> list[Mapping[str, Any] | None]:
+) -> list[Mapping[str, Any] | SwanlabExportError | None]:
     """Fetch what rules about metrics compare, where the server has not compared it itself."""
     of_metrics = [rule for rule in rules if rule.kind == "SCALAR"]
     is_checked_here = is_complete or any(map(needs_check, of_metrics))
     if not (of_metrics and (is_checked_here or any(map(endpoint.is_pinned, runs)))):
         return [None] * len(runs)
     keys = list(dict.fromkeys(rule.field for rule in of_metrics))
-    return [*latest_values(client, runs, find_project_id(), keys)]
+    return [*latest_values(client, runs, find_project_id(), keys, partial)]

@@ -186,31 +186,22 @@ def fetch_keys(
 ) -> list[str]:
     """Fetch all keys that any of the runs has, each once.
 
-    Runs whose keys cannot be had are left out, where ``partial`` allows it.
+    Runs whose keys cannot be had are left out, where ``partial`` allows it; without it, the error
+    is the one of the request.
 
     Raises:
         NotOfferedError: The server tells them in no way.
     """
     found: dict[str, None] = {}
     chosen = Partial(Report(), is_wanted=False) if partial is None else partial.anew()
-
-    def fetch(some: list[RunSource]) -> dict[str, None]:
-        pages = fetch_by_cursor(client, functools.partial(endpoint.keys_page, some, metric_type))
-        keys: dict[str, None] = {}
-        try:
-            for page in pages:
-                keys |= dict.fromkeys(endpoint.read_keys(page))
-        except SwanlabExportError as error:
-            if not keys or len(some) > 1 or not chosen.is_wanted:
-                raise
-            behind = f"the keys of the run {some[0].run_id} behind {quote(list(keys)[-1])}"
-            chosen.fail([behind], error, "keys")
-        return keys
-
     try:
         for some in in_batches(sources, RUNS_PER_REQUEST):
-            for part, keys in chosen.fetch(some, fetch):
+            for part, keys in chosen.fetch(
+                some, lambda part: _fetch_all_pages(client, part, metric_type, chosen)
+            ):
                 if isinstance(keys, SwanlabExportError):
+                    if partial is None:
+                        raise keys
                     items = [f"the keys of the run {source.run_id}" for source in part]
                     chosen.fail(items, keys, "runs")
                 else:
@@ -224,6 +215,23 @@ def fetch_keys(
             raise
         return sorted(set().union(*known))
     return list(found)
+
+
+def _fetch_all_pages(
+    client: Client, some: list[RunSource], metric_type: str, partial: Partial
+) -> dict[str, None]:
+    """Fetch all keys of some runs; of a single run those before a page that fails."""
+    keys: dict[str, None] = {}
+    pages = fetch_by_cursor(client, functools.partial(endpoint.keys_page, some, metric_type))
+    try:
+        for page in pages:
+            keys |= dict.fromkeys(endpoint.read_keys(page))
+    except SwanlabExportError as error:
+        if not keys or len(some) > 1 or not partial.is_wanted:
+            raise
+        behind = f"the keys of the run {some[0].run_id} behind {quote(list(keys)[-1])}"
+        partial.fail([behind], error, "keys")
+    return keys
 
 
 def _fetch_keys_of_run(client: Client, source: RunSource, metric_type: str) -> set[str] | None:

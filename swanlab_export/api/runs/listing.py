@@ -468,12 +468,10 @@ def _summaries_by_id(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the id of each run with its summary; runs that failed are left out."""
     for ref, summary in pairs:
-        if not isinstance(summary, SwanlabExportError):
-            yield sources[ref].run_id, summary
-        elif partial.is_wanted or len(sources) == 1:
-            partial.fail([ref], summary, "runs")
+        if isinstance(summary, SwanlabExportError):
+            partial.fail_of_batch(ref, summary, len(sources), "runs")
         else:
-            raise batch_error(summary, "runs")
+            yield sources[ref].run_id, summary
 
 
 @dataclass(frozen=True)

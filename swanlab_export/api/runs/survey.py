@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.keys import fetch_keys
+from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.client import NotOfferedError
-from swanlab_export.endpoints import metrics as metrics_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import (
     as_number,
@@ -16,19 +17,18 @@ from swanlab_export.endpoints.filters import (
     is_of_time,
     read_compared,
 )
-from swanlab_export.errors import NotFoundError, UsageError
-from swanlab_export.limits import PAGE_SIZES, RUNS_PER_REQUEST
+from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
+from swanlab_export.limits import PAGE_SIZES
 from swanlab_export.messages import argument, closest, printable, quote
 from swanlab_export.normalizers.runs import run_columns
 from swanlab_export.normalizers.values import as_text
-from swanlab_export.pagination import Pages, in_batches
+from swanlab_export.pagination import Pages
 from swanlab_export.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from swanlab_export.api.context import Context
-    from swanlab_export.api.partial import Partial
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
@@ -58,18 +58,12 @@ def all_runs(
 
 
 def latest_values(
-    client: Client, runs: Sequence[Any], project_id: str, keys: Sequence[str]
-) -> list[Mapping[str, Any]]:
-    """Fetch the summary of each run, with these keys alone."""
-    sources = [endpoint.read_source(run, project_id) for run in runs]
-
-    def fetch(some: list[RunSource]) -> list[Mapping[str, Any]]:
-        payload = metrics_endpoint.fetch_summaries(client, some, keys)
-        by_id = metrics_endpoint.read_summaries(payload, some, keys)
-        return [by_id.get(source.run_id, {}) for source in some]
-
-    batches = in_batches(sources, RUNS_PER_REQUEST)
-    return [summary for part in client.map(fetch, batches) for summary in part]
+    client: Client, runs: Sequence[Any], project_id: str, keys: Sequence[str], partial: Partial
+) -> list[Mapping[str, Any] | SwanlabExportError]:
+    """Fetch the summary of each run, with these keys alone, or the error in its place."""
+    named = ((run, endpoint.read_source(run, project_id)) for run in runs)
+    pairs = join_summaries(client, named, lambda _: keys, Report(), partial)
+    return [summary for _, summary in pairs]
 
 
 def check_keys(
@@ -82,7 +76,8 @@ def check_keys(
 ) -> None:
     """Insist that, if the project has runs, one of them has each of these keys.
 
-    Costs requests: it is for keys that what was fetched anyway does not hold.
+    Costs requests: it is for keys that what was fetched anyway does not hold. Where a run cannot be
+    read, it may be the one that has a key.
 
     Raises:
         NotFoundError: No run has one of them; names the closest ones.
@@ -93,10 +88,14 @@ def check_keys(
     known: dict[str, None] = {}
     sources: list[RunSource] = []
     project_id = find_project_id()
-    for run in all_runs(context, ref, Report()):
+    # Of its own: what fails here is not left out of the table.
+    checks = Report()
+    partial = Partial(checks, is_wanted=True)
+    runs = all_runs(context, ref, checks, partial)
+    for run, source in partial.each(runs, lambda run: endpoint.read_source(run, project_id)):
         known.update(dict.fromkeys(config_keys(run)))
-        sources.append(endpoint.read_source(run, project_id))
-    if not sources:
+        sources.append(source)
+    if not sources or checks.failures:
         return
     for key in configs:
         if key not in known:
@@ -130,7 +129,8 @@ def check_rules(
         UsageError: Numbers are compared with a word.
     """
     if not kept:
-        _explain_empty(context, ref, rules, find_project_id, report)
+        if not report.failures:  # else it may be those that are left out which pass
+            _explain_empty(context, ref, rules, find_project_id, report)
         return
     of_config = [rule for rule in rules if rule.kind == "CONFIG"]
     configs = [rule.field for rule in of_config if _may_be_absent(rule, kept)]
@@ -159,7 +159,9 @@ def _explain_empty(
     report: Report,
 ) -> None:
     """Say how many runs there are, and which values they have in the fields of the rules."""
-    runs = list(all_runs(context, ref, Report()))
+    # Of its own: what fails here is left out of the explanation alone.
+    partial = Partial(Report(), is_wanted=True)
+    runs = list(all_runs(context, ref, Report(), partial))
     if not runs:
         report.warn(f"no run passes the filter: {ref} has no runs")
         return
@@ -167,7 +169,8 @@ def _explain_empty(
     metrics = list(dict.fromkeys(rule.field for rule in rules if rule.kind == "SCALAR"))
     summaries: list[Mapping[str, Any] | None] = [None] * len(runs)
     if metrics:
-        summaries = [*latest_values(context.client, runs, project_id, metrics)]
+        found = latest_values(context.client, runs, project_id, metrics, partial)
+        summaries = [None if isinstance(each, SwanlabExportError) else each for each in found]
     rows = [run_columns(run, ref, context.web_host) for run in runs]
     told = []
     for rule in rules:
@@ -211,11 +214,13 @@ def _check_metrics(
 
 
 def _known_metrics(client: Client, sources: Sequence[RunSource]) -> list[str] | None:
-    """The keys of runs; None where the server does not tell."""
+    """The keys of runs; None where the server does not tell those of each run."""
+    checks = Report()
     try:
-        return fetch_keys(client, sources, "SCALAR")
+        known = fetch_keys(client, sources, "SCALAR", Partial(checks, is_wanted=True))
     except NotOfferedError:
         return None
+    return None if checks.failures else known
 
 
 def _no_such_key(
