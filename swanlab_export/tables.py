@@ -46,6 +46,8 @@ class Table:
         run_values: What gives the lines of a plot their colours, by id.
         x_axis: What the x axis of a plot is called: ``step``, ``time``, ``relative_time`` or a key.
         keys: The keys that were asked for, which a plot without points names.
+        points_of_runs: Of a table of groups, the points that they are made of, with the columns of
+            the group; to be read after the rows, and only by a plot.
 
     Attributes:
         check_absent: Refuses columns of keys (``config.lr``) that no run has at all, where the
@@ -64,6 +66,7 @@ class Table:
         run_values: Mapping[str, Any] | None = None,
         x_axis: str = "step",
         keys: Sequence[str] = (),
+        points_of_runs: Iterable[pa.RecordBatch] = (),
     ) -> None:
         self.name = name
         self.schema = schema
@@ -73,6 +76,7 @@ class Table:
         self.run_values = dict(run_values or {})
         self.x_axis = x_axis
         self.keys = tuple(keys)
+        self.points_of_runs = points_of_runs
         self.check_absent: Callable[[Sequence[str]], None] | None = None
         self._batches = batches
 

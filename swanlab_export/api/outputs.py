@@ -104,7 +104,7 @@ class FileOutput:
         """Refuse a picture of anything but metrics, before any request."""
         del is_final
         if self._target.format == "plot":
-            check_plottable(table, color_by=self.color_by)
+            check_plottable(table)
         return Report()
 
     def deliver(self, result: Result, report: Report) -> Path | str:

@@ -241,9 +241,7 @@ class CommandOutput:
         if self._is_plot:
             from swanlab_export.plot import check_plottable
 
-            check_plottable(
-                table, fields, is_picture=self._target is not None, color_by=self.color_by
-            )
+            check_plottable(table, fields, is_picture=self._target is not None)
         return self._report
 
     def deliver(self, result: Result, report: Report) -> None:

@@ -105,7 +105,6 @@ def check_plottable(
     fields: str | Sequence[str] | None = None,
     *,
     is_picture: bool = True,
-    color_by: str | None = None,
 ) -> None:
     """Refuse a plot that cannot be drawn, before any request.
 
@@ -113,17 +112,12 @@ def check_plottable(
         table: The declared table, with the column ``x`` where another x axis was asked for.
         fields: The columns that were chosen; None for all.
         is_picture: It is to be a picture, not a plot in the terminal.
-        color_by: The column of the runs that gives the lines their colours.
 
     Raises:
         UsageError: It is not a table of metrics that can be drawn, or a library is missing.
     """
     chosen = table.names if fields is None else parse_names(fields, "fields")
     _check_columns(table.name, X.name if X.name in table.names else "step", chosen)
-    if color_by is not None and table.name == METRICS_BY_GROUP.name:
-        raise UsageError(
-            f"{argument('color_by')} colours runs, and {argument('group_by')} has a line per group"
-        )
     # The terminal's ticks are matplotlib's, too.
     libraries = ["matplotlib.figure", "matplotlib.ticker", "tsdownsample"]
     try:
@@ -139,6 +133,8 @@ def draw_picture(
     table: Table, extension: str, report: Report, options: PlotOptions | None = None
 ) -> bytes:
     """Draw the metrics table (long, or of groups), one panel per key; a gap where a value is NaN.
+
+    The runs of groups are thin lines behind them.
 
     Args:
         table: The table; it is read to its end.
@@ -184,7 +180,7 @@ def print_plot(
 
     _check(table)
     options = options or PlotOptions()
-    plot = gather_plot(table, report, options, points=screen.POINTS)
+    plot = gather_plot(table, report, options, points=screen.POINTS, has_room=False)
     with _silent():
         screen.print_screen(
             plot, stream, report, is_log_scale=options.log_scale, is_coloured=is_coloured

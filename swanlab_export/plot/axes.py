@@ -96,7 +96,7 @@ def y_axis(span: Span, *, is_log_scale: bool) -> Axis:
 def show_limits(
     panel: Panel,
     values: Sequence[Any],
-    labels: Mapping[str, str],
+    names: Mapping[str, str],
     report: Report,
     *,
     is_log_scale: bool,
@@ -106,7 +106,7 @@ def show_limits(
     Args:
         panel: Which panel it is.
         values: Of its lines; see ``find_limits``.
-        labels: What the lines are called.
+        names: What the lines are called.
         report: Gets the warning.
         is_log_scale: All values are shown.
     """
@@ -114,11 +114,11 @@ def show_limits(
     whole = min(low for low, _ in ends), max(high for _, high in ends)
     low, high = shown = whole if is_log_scale else find_limits(values)
     if shown != whole:
-        lines = [line for line in panel.lines if ((line.y < low) | (line.y > high)).any()]
-        names = ", ".join([labels[line.name] for line in lines[:3]] + ["…"] * (len(lines) > 3))
+        beyond = [line for line in panel.every_line if ((line.y < low) | (line.y > high)).any()]
+        some = ", ".join([names[line.name] for line in beyond[:3]] + ["…"] * (len(beyond) > 3))
         report.warn(
             f"{panel.key}: values from {whole[0]:.3g} to {whole[1]:.3g} would flatten the other lines; "
-            f"what is beyond the axis is marked at its edge ({names}); {argument('log_scale', 'True')} "
+            f"what is beyond the axis is marked at its edge ({some}); {argument('log_scale', 'True')} "
             "shows all"
         )
     return shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.plot.lines import MISSING
+from swanlab_export.plot.lines import MISSING, SEVERAL
 
 if TYPE_CHECKING:
     from swanlab_export.plot.lines import Plot
@@ -17,6 +17,8 @@ OKABE_ITO = (
 )
 _STROKES = ("-", "--", ":")
 GREY = "#808080"
+# Of groups whose runs differ in what gives the colours.
+_SEVERAL = {"color": "#404040", "linestyle": "--"}
 # Of numbers, from small to large; its pale end is left out.
 _SCALE, _SCALE_END = "viridis", 0.92
 
@@ -26,18 +28,23 @@ def line_styles(plot: Plot) -> dict[str, dict[str, Any]]:
     names = list(dict.fromkeys(plot.labels.values()))
     if plot.values:
         colours = _scaled(plot)
-        return {name: {"color": colours.get(name, GREY)} for name in plot.labels}
-    if len(names) > len(OKABE_ITO) * len(_STROKES) or not (plot.legend or len(names) == 1):
-        return {name: {"color": GREY, "alpha": 0.5} for name in plot.labels}
-    return {
-        name: {"color": GREY}
-        if plot.colour_by and label == MISSING
-        else {
-            "color": OKABE_ITO[names.index(label) % len(OKABE_ITO)],
-            "linestyle": _STROKES[names.index(label) // len(OKABE_ITO)],
+        styles: dict[str, dict[str, Any]] = {
+            name: {"color": colours.get(name, GREY)} for name in plot.labels
         }
-        for name, label in plot.labels.items()
-    }
+    elif len(names) > len(OKABE_ITO) * len(_STROKES) or not (plot.legend or len(names) == 1):
+        styles = {name: {"color": GREY, "alpha": 0.5} for name in plot.labels}
+    else:
+        styles = {name: _distinct(names.index(label)) for name, label in plot.labels.items()}
+    if plot.colour_by:
+        fixed = {MISSING: {"color": GREY}, SEVERAL: _SEVERAL}
+        styles |= {name: fixed[label] for name, label in plot.labels.items() if label in fixed}
+    return styles
+
+
+def _distinct(number: int) -> dict[str, Any]:
+    """Colour and stroke of the first, second, … line."""
+    colours = len(OKABE_ITO)
+    return {"color": OKABE_ITO[number % colours], "linestyle": _STROKES[number // colours]}
 
 
 def colour_scale(plot: Plot) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from swanlab_export.plot.downsample import Trace, downsample
 from swanlab_export.schemas import X
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from swanlab_export.plot import PlotOptions
     from swanlab_export.plot.downsample import Floats
@@ -33,7 +34,7 @@ _NAME_CELLS = 40
 _LARGEST, _SMALLEST = 1e100, 1e-100
 # Beyond these years no library draws dates; nothing was logged then.
 _TIMES_MS = tuple(np.array(["1900", "3000"], "datetime64[ms]").astype(np.float64))
-MISSING = "missing"
+MISSING, SEVERAL = "missing", "several"
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,35 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One key, as it is shown, and a line per run or group that has it."""
+    """One key, as it is shown.
+
+    Attributes:
+        key: The key.
+        lines: A line per run or group that has it.
+        behind: Of groups, the lines of their runs, which are drawn behind them.
+    """
 
     key: str
     lines: list[Line]
+    behind: list[Line] = field(default_factory=list)
+
+    @property
+    def every_line(self) -> list[Line]:
+        """The lines, and those behind them."""
+        return [*self.lines, *self.behind]
 
     def x_span(self) -> Span | None:
         """First and last x, gaps included: a run that diverged is shown up to its last step."""
-        x = np.concatenate([[], *(line.x for line in self.lines)])
+        x = np.concatenate([[], *(line.x for line in self.every_line)])
         return (float(x.min()), float(x.max())) if len(x) else None
 
     def has_integer_x(self) -> bool:
         """Whether all x are integers, such as steps or epochs: so are the ticks, then."""
-        return all(bool((line.x % 1 == 0).all()) for line in self.lines)
+        return all(bool((line.x % 1 == 0).all()) for line in self.every_line)
 
     def values(self) -> list[Floats]:
         """The values of each line that has any."""
-        return [values for values in (line.values() for line in self.lines) if len(values)]
+        return [values for values in (line.values() for line in self.every_line) if len(values)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,8 @@ class Plot:
 
     Attributes:
         panels: In the order of their keys in the table; at least one.
-        labels: What the legend calls each line, in the order of the legend; lines may share one.
+        names: What each line is called.
+        labels: What the legend calls it, in the order of the legend; lines may share one.
         x_axis: ``step``, ``time``, ``relative_time`` or a key.
         is_time: The x axis is one of times.
         title: Above all panels.
@@ -106,6 +120,7 @@ class Plot:
     """
 
     panels: list[Panel]
+    names: dict[str, str]
     labels: dict[str, str]
     x_axis: str
     is_time: bool
@@ -125,7 +140,9 @@ class Plot:
         return "time (UTC)" if self.is_time else show(self.x_axis)
 
 
-def gather_plot(table: Table, report: Report, options: PlotOptions, *, points: int) -> Plot:
+def gather_plot(
+    table: Table, report: Report, options: PlotOptions, *, points: int, has_room: bool = True
+) -> Plot:
     """Read a table of metrics, long or grouped, to its end.
 
     Args:
@@ -134,35 +151,85 @@ def gather_plot(table: Table, report: Report, options: PlotOptions, *, points: i
         report: Warns of what the plot leaves out.
         options: Whether values that are not positive are gaps, and so on.
         points: How many points of one panel can be seen: of more, lines are downsampled.
+        has_room: The runs of groups are drawn behind them.
     """
     axis = X.name if X.name in table.schema.names else "step"
-    traces: dict[str, dict[str, Trace]] = {}
     more = [name for name in ("std", "smoothed") if name in table.schema.names]
-    columns = [axis, value_column(table.schema.names), *more]
-    for batch in table:
-        for key, name, part in _split(batch, columns):
-            trace = traces.setdefault(key, {}).setdefault(name, Trace())
-            x, *others = (_numbers(column) for column in part.columns)
-            trace.add(np.vstack([np.where(np.abs(x) <= _LARGEST, x, np.nan), *others]))
+    traces = _read_traces(table, [axis, value_column(table.schema.names), *more])
+    behind, runs_of = _read_behind(table, axis, points if has_room else 0)
     panels = [
-        Panel(show(key), [line for line in _lines(of_key, more, points) if len(line.x)])
+        Panel(
+            show(key),
+            [line for line in _lines(of_key, more, points) if len(line.x)],
+            behind.get(key, []),
+        )
         for key, of_key in traces.items()
     ] or [Panel(show(key), []) for key in table.keys or [""]]
     _warn_without_x(traces, show(table.x_axis), report)
     panels = [_drawable(panel, report, is_log=options.log_scale) for panel in panels]
-    names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
     is_time = pa.types.is_timestamp(table.schema.field(axis).type)
-    labels = _labels(names, table.run_names)
-    title = options.title or (labels[next(iter(names))] if len(names) == 1 else "")
+    labels = _labels([line.name for panel in panels for line in panel.lines], table.run_names)
+    title = options.title or (next(iter(labels.values())) if len(labels) == 1 else "")
+    of_runs = [line.name for panel in panels for line in panel.behind]
+    names = labels | _labels(of_runs, table.run_names)
     values: dict[str, float] = {}
     if options.color_by:
-        labels, values = _coloured(names, table.run_values)
+        labels, values = _coloured(names, table.run_values, runs_of)
     plot = Plot(
-        panels, labels, table.x_axis, is_time, show(title), show(options.color_by or ""), values
+        panels,
+        names,
+        labels,
+        table.x_axis,
+        is_time,
+        show(title),
+        show(options.color_by or ""),
+        values,
     )
     if len(set(labels.values())) > LEGEND_MAX and not values:
         report.hint(options.hint_of_many(len(labels)))
     return plot
+
+
+def _read_traces(table: Table, columns: list[str]) -> dict[str, dict[str, Trace]]:
+    """Read the points of each key and run, or group; of the columns, the first one is x."""
+    traces: dict[str, dict[str, Trace]] = {}
+    for batch in table:
+        for key, name, part in _split(batch, columns):
+            traces.setdefault(key, {}).setdefault(name, Trace()).add(_points(part))
+    return traces
+
+
+def _points(batch: pa.RecordBatch) -> Floats:
+    """The columns as numbers; of the first one, those that no axis can show are missing."""
+    x, *others = map(_numbers, batch.columns)
+    return np.vstack([np.where(np.abs(x) <= _LARGEST, x, np.nan), *others])
+
+
+def _read_behind(
+    table: Table, axis: str, points: int
+) -> tuple[dict[str, list[Line]], dict[str, list[str]]]:
+    """Read the points of the runs of groups: their lines by key, and which runs each group has.
+
+    The points of a line come together, and are downsampled before those of the next one come.
+    """
+    lines: dict[str, list[Line]] = {}
+    runs_of: dict[str, dict[str, None]] = {}
+    bins = max(16, points // (4 * max(1, len(table.run_names))))
+
+    def key_and_run(batch: pa.RecordBatch) -> tuple[str, str]:
+        return batch["key"][0].as_py(), batch["run_id"][0].as_py()
+
+    for (key, run), batches in groupby(table.points_of_runs, key_and_run):
+        trace = Trace()
+        for batch in batches:
+            (group,) = _group_names(batch.slice(0, 1), "run_id").to_pylist()
+            runs_of.setdefault(group, {})[run] = None
+            value = "smoothed" if "smoothed" in batch.schema.names else "value"
+            if points:
+                trace.add(_points(batch.select([axis, value])))
+        if points and len((line := Line(run, *downsample(trace.points(), bins))).x):
+            lines.setdefault(key, []).append(line)
+    return lines, {group: list(runs) for group, runs in runs_of.items()}
 
 
 def value_column(names: Iterable[str]) -> str:
@@ -207,14 +274,18 @@ def _line_names(batch: pa.RecordBatch) -> pa.Array:
     """The run of each row; of groups, their fields with their values."""
     if "run_id" in batch.schema.names:
         return batch["run_id"]
-    fields = batch.schema.names[: batch.schema.names.index("key")]
+    return _group_names(batch, "key")
+
+
+def _group_names(batch: pa.RecordBatch, before: str) -> pa.Array:
+    """The fields of groups, which are before a column, with their values."""
     parts = [
         pc.binary_join_element_wise(
             f"{name.removeprefix('config.')}=",
             pc.fill_null(batch[name].cast(pa.string()), MISSING),
             "",
         )
-        for name in fields
+        for name in batch.schema.names[: batch.schema.names.index(before)]
     ]
     return pc.binary_join_element_wise(*parts, ", ")
 
@@ -250,7 +321,7 @@ def _warn_without_x(traces: Mapping[str, Mapping[str, Trace]], x_axis: str, repo
 def _drawable(panel: Panel, report: Report, *, is_log: bool) -> Panel:
     """Make gaps of values that the y axis cannot show, with a warning."""
     lines, runs = [], 0
-    for line in panel.lines:
+    for line in panel.every_line:
         with np.errstate(invalid="ignore"):
             is_shown = (np.abs(line.y) <= _LARGEST) & ((line.y > 0) | (not is_log))
         runs += bool((~is_shown & ~np.isnan(line.y)).any())
@@ -263,11 +334,11 @@ def _drawable(panel: Panel, report: Report, *, is_log: bool) -> Panel:
         )
     elif runs:
         report.warn(f"{panel.key}: values beyond 1e100, of {runs} lines, are not shown")
-    return Panel(panel.key, lines)
+    return Panel(panel.key, lines[: len(panel.lines)], lines[len(panel.lines) :])
 
 
 def _labels(names: Iterable[str], run_names: Mapping[str, str]) -> dict[str, str]:
-    """Name runs by their display names; where two are equal, with their ids."""
+    """Name each run by its display name; where two are equal, with their ids."""
     shown = {name: shorten(show(run_names.get(name) or name), _NAME_CELLS) for name in names}
     counts = Counter(shown.values())
     return {
@@ -277,10 +348,16 @@ def _labels(names: Iterable[str], run_names: Mapping[str, str]) -> dict[str, str
 
 
 def _coloured(
-    names: Iterable[str], values: Mapping[str, Any]
+    names: Iterable[str], values: Mapping[str, Any], runs_of: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """Name lines by what colours them, in its order; numbers are returned, too."""
-    found = {name: values.get(name) for name in names}
+    """Name lines by what colours them, in its order; numbers are returned, too.
+
+    A group has the value of its runs, where these have one.
+    """
+    of_groups = {name: [values.get(run) for run in runs] for name, runs in runs_of.items()}
+    mixed = [name for name, of_runs in of_groups.items() if len(set(map(repr, of_runs))) > 1]
+    values = {**values, **{name: of_runs[0] for name, of_runs in of_groups.items()}}
+    found = {name: values.get(name) for name in names if name not in mixed}
     numbers = {
         name: float(value)
         for name, value in found.items()
@@ -293,4 +370,4 @@ def _coloured(
         numbers = {}
     missing = [name for name, value in found.items() if value is None]
     labels = {name: shorten(show(str(found[name])), _NAME_CELLS) for name in known}
-    return labels | dict.fromkeys(missing, MISSING), numbers
+    return labels | dict.fromkeys(missing, MISSING) | dict.fromkeys(mixed, SEVERAL), numbers

@@ -9,7 +9,7 @@ import numpy as np
 
 from swanlab_export.messages import argument
 from swanlab_export.plot import axes
-from swanlab_export.plot.colours import colour_scale, line_styles
+from swanlab_export.plot.colours import GREY, colour_scale, line_styles
 from swanlab_export.plot.fonts import choose_fonts
 from swanlab_export.plot.lines import LEGEND_MAX, shorten
 
@@ -142,8 +142,11 @@ def _draw_panel(
         axis.set_yticks([])
         axis.text(0.5, 0.5, _why_empty(span, is_log), ha="center", transform=axis.transAxes)
         return
-    limits = axes.show_limits(panel, values, plot.labels, report, is_log_scale=is_log)
+    limits = axes.show_limits(panel, values, plot.names, report, is_log_scale=is_log)
     _set_axis(axis, "y", axes.y_axis(limits, is_log_scale=is_log), _TICKS - 1)
+    pale = 0.5 if len(panel.behind) <= LEGEND_MAX else 0.25
+    for line in panel.behind:
+        _draw_behind(axis, line, plot, styles.get(line.name, {"color": GREY}) | {"alpha": pale})
     # Where one line has many points, the others are before it.
     for line in sorted(panel.lines, key=lambda line: -len(line.x)):
         _draw_line(axis, line, plot, styles[line.name], len(panel.lines))
@@ -194,6 +197,20 @@ def _draw_line(axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines:
         axis.fill_between(x, low, high, color=style["color"], alpha=alpha, linewidth=0)
 
 
+def _draw_behind(axis: Axes, line: Line, plot: Plot, style: dict[str, Any]) -> None:
+    """Draw a run of a group, thin."""
+    axis.plot(
+        _positions(line.x, plot),
+        line.y,
+        **style,
+        linewidth=0.6,
+        marker=".",
+        markersize=2.0,
+        markevery=line.alone().tolist(),
+        zorder=1.5,
+    )
+
+
 def _mark(
     axis: Axes, line: Line, plot: Plot, beyond: Any, place: int, mark: str, style: dict[str, Any]
 ) -> None:
@@ -229,8 +246,9 @@ def _add_legend(
     from matplotlib.lines import Line2D
 
     names = plot.legend
+    has_grey_runs = not plot.colour_by and any(panel.behind for panel in plot.panels)
     width, height = figure.get_size_inches()
-    lines = len(names) + 2 * bool(plot.colour_by)
+    lines = len(names) + has_grey_runs + 2 * bool(plot.colour_by)
     font = min(_FONT, float(height) * 72 / (lines * _LINE + 1))
     if font < _FONT_LEAST:
         report.warn(f"the legend has no room for {len(names)} names: a larger "
@@ -239,6 +257,9 @@ def _add_legend(
     cells = int(width / 3 * _CELLS_PER_INCH * _FONT / font)
     first = {label: name for name, label in reversed(plot.labels.items())}
     handles = [Line2D([], [], **{"linewidth": 1.5} | styles[first[name]]) for name in names]
+    if has_grey_runs:
+        handles.append(Line2D([], [], color=GREY, linewidth=0.6))
+        names = [*names, "single runs"]
     legend = figure.legend(
         handles,
         ["line"] * len(handles),

@@ -98,7 +98,7 @@ def _panel(
     x_axis = axes.x_axis(span, panel, is_time=plot.is_time)
     y_axis = None
     if values:
-        limits = axes.show_limits(panel, values, plot.labels, report, is_log_scale=is_log_scale)
+        limits = axes.show_limits(panel, values, plot.names, report, is_log_scale=is_log_scale)
         y_axis = axes.y_axis(limits, is_log_scale=is_log_scale)
     drawn, common = _frame(panel.lines, pens, x_axis, y_axis, width)
     yield from drawn

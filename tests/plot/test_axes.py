@@ -83,12 +83,12 @@ def test_one_diverged_run_does_not_flatten_the_others() -> None:
     report = Report()
     plot = gather_plot(metrics(points), report, PlotOptions(), points=9999)
     (panel,) = plot.panels
-    limits = show_limits(panel, panel.values(), plot.labels, report, is_log_scale=False)
+    limits = show_limits(panel, panel.values(), plot.names, report, is_log_scale=False)
     assert limits == pytest.approx((0.5, 2.0 + 10 / 9))
     (warning,) = report.warnings
     assert warning.startswith("loss: values from 0.5 to 1e+30 would flatten the other lines")
     assert "(gone); log_scale=True shows all" in warning
-    everything = show_limits(panel, panel.values(), plot.labels, report, is_log_scale=True)
+    everything = show_limits(panel, panel.values(), plot.names, report, is_log_scale=True)
     assert everything == (0.5, 1e30)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from points import line, metrics, runs_of
+from points import grouped, line, metrics, runs_of
 
 from swanlab_export import schemas
 from swanlab_export.plot import PlotOptions
@@ -112,6 +112,55 @@ def test_groups_are_lines_with_bands() -> None:
     assert (first.y.tolist(), first.std.tolist()) == ([1.0, 2.0], [0.5, 0.25])
     assert (first.values().min(), first.values().max()) == (0.5, 2.25)
     assert second.values().tolist() == [5.0]
+
+
+def test_the_runs_of_groups_are_behind_them() -> None:
+    """Each run is a line of its own, and no name of the legend; limits and axes are those of all."""
+    points = [*line([1.0, 2.0], "a"), *line([5.0, 4.0, 9.0], "b"), *line([2.0], "b", "acc")]
+    groups = {"run_id": ["a", "b"], "config.lr": [0.1, 0.1]}
+    plot = plot_of(grouped(points, groups, run_names={"a": "first", "b": "second"}))
+    loss, acc = plot.panels
+    assert [(each.name, each.y.tolist()) for each in loss.lines] == [("lr=0.1", [3.0, 3.0, 9.0])]
+    assert [(each.name, each.y.tolist()) for each in loss.behind] == [
+        ("a", [1.0, 2.0]), ("b", [5.0, 4.0, 9.0])
+    ]  # fmt: skip
+    assert [each.name for each in acc.behind] == ["b"]
+    assert plot.names == {"lr=0.1": "lr=0.1", "a": "first", "b": "second"}
+    assert (list(plot.labels), plot.title) == (["lr=0.1"], "lr=0.1")
+    assert [len(each) for each in loss.values()] == [7, 2, 3]
+    assert loss.x_span() == (0, 2)
+
+
+def test_a_log_scale_has_gaps_in_the_runs_of_groups() -> None:
+    """Values that are not positive are none of the runs' either."""
+    table = grouped(line([1.0, -2.0, 3.0], "a"), {"run_id": ["a"], "g": ["x"]})
+    (run,) = plot_of(table, log_scale=True).panels[0].behind
+    assert np.isnan(run.y).tolist() == [False, True, False]
+
+
+def test_a_terminal_has_no_room_for_the_runs_of_groups() -> None:
+    """There only the groups are lines, in the colours of their runs."""
+    table = grouped(
+        runs_of(2),
+        {"run_id": ["run-0", "run-1"], "g": ["x", "y"]},
+        run_values={"run-0": 0.3, "run-1": 0.1},
+    )
+    options = PlotOptions(color_by="config.lr")
+    plot = gather_plot(table, Report(), options, points=100, has_room=False)
+    assert [len(panel.behind) for panel in plot.panels] == [0]
+    assert plot.labels == {"g=y": "0.1", "g=x": "0.3"}
+
+
+def test_groups_are_coloured_by_what_their_runs_have() -> None:
+    """A group whose runs have one value has it, too; others are several, and their runs have colours."""
+    groups = {"run_id": [f"run-{i}" for i in range(5)], "g": ["x", "x", "y", "y", "z"]}
+    values = {"run-0": 1, "run-1": 1, "run-2": 2, "run-3": 3, "run-4": None}
+    plot = plot_of(grouped(runs_of(5), groups, run_values=values), color_by="config.lr")
+    assert plot.legend == ["1", "2", "3", "missing", "several"]
+    assert {name: plot.labels[name] for name in ("g=x", "g=y", "g=z")} == {
+        "g=x": "1", "g=y": "several", "g=z": "missing"
+    }  # fmt: skip
+    assert plot.values == {"g=x": 1, "run-0": 1, "run-1": 1, "run-2": 2, "run-3": 3}
 
 
 def test_smoothed_values_belong_to_their_points() -> None:

@@ -82,7 +82,6 @@ def test_sizes_are_read(size: Any, expected: tuple[float, float] | None) -> None
         ["--save", "x.png", "--layout", "wide"],
         ["--save", "x.png", "--size", "huge"],
         ["--format", "plot", "--fields"],
-        ["--save", "x.png", "--group-by", "config.lr", "--color-by", "config.lr"],
     ],
     ids=" ".join,
 )
@@ -140,6 +139,12 @@ def test_groups_and_smoothed_values_are_drawn(call: Call, tmp_path: Path) -> Non
         re.findall(">([^<>]*=[^<>]*)</text>", picture)
     )
     assert picture.count("PolyCollection_") == 4
+    assert picture.count("stroke-width: 0.6") == 130 + 1  # and their name
+    by = ["--group-by", "config.lr,config.hidden", "--color-by", "config.lr"]
+    assert call(*sweep, *by).exit_code == 0
+    assert {"config.lr", "0.001", "0.3"} <= set(
+        re.findall("<text[^>]*>([^<]*)</text>", path.read_text(encoding="utf-8"))
+    )
     run = ["run", "metrics", LINEAR, "--keys", "loss", "--save", str(path)]
     assert call(*run, "--smooth", "0.9").exit_code == 0
     picture = path.read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ import pytest
 from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
 from matplotlib.colors import to_rgb
-from points import line, metrics, runs_of
+from points import grouped, line, metrics, runs_of
 from systems import needs_posix
 
 from swanlab_export import schemas
@@ -115,6 +115,34 @@ def test_runs_without_the_column_are_grey() -> None:
     for values in ({"run-0": "sgd", "run-1": "adam"}, {"run-0": 1, "run-1": 2.5}):
         drawn = strokes(svg(metrics(runs_of(3), run_values=values), color_by="config.x"))
         assert [GREY in style for style in drawn] == [False, False, True]
+
+
+def test_the_runs_of_groups_are_thin_grey_lines() -> None:
+    """They are drawn before the groups, which keep their colours, and the legend names them once."""
+    groups = {"run_id": [f"run-{i}" for i in range(6)], "g": ["x", "y"] * 3}
+    picture = svg(grouped(runs_of(6), groups))
+    drawn = strokes(picture)
+    assert [GREY in style for style in drawn] == [True] * 6 + [False] * 2
+    assert all("stroke-width: 0.6" in style for style in drawn[:6])
+    assert {"g=x", "g=y", "single runs"} <= set(words(picture))
+    assert "run-0" not in words(picture)
+    many = grouped(runs_of(40), {"run_id": [f"run-{i}" for i in range(40)], "g": ["x", "y"] * 20})
+    paler = [style for style in strokes(svg(many)) if "stroke-opacity: 0.25" in style]
+    assert len(paler) == 40
+
+
+def test_the_runs_of_groups_have_colours() -> None:
+    """Each run and group has the colour of its value; a group of several values is dashed and grey."""
+    groups = {"run_id": [f"run-{i}" for i in range(4)], "g": ["x", "x", "y", "y"]}
+    for values in ([1, 1, 2, 3], ["a", "a", "b", "c"]):
+        named = {f"run-{i}": value for i, value in enumerate(values)}
+        picture = svg(grouped(runs_of(4), groups, run_values=named), color_by="config.lr")
+        of = [re.findall("stroke: (#......)", style)[0] for style in strokes(picture)]
+        assert of[0] == of[1] == of[4]
+        assert len(set(of)) == 4
+        assert of[5] == "#404040"
+        assert {"several", str(values[3])} <= set(words(picture))
+        assert "single runs" not in words(picture)
 
 
 def as_deuteranope(colours: tuple[str, ...]) -> Any:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from swanlab_export import schemas
+from swanlab_export.analysis import PointGroups
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Point = tuple[str, str, int, float | None]
 
@@ -41,3 +43,13 @@ def runs_of(count: int, points: int = 4) -> list[Point]:
         for run in range(count)
         for point in line([i * (run + 1.0) for i in range(points)], f"run-{run}")
     ]
+
+
+def grouped(points: Sequence[Point], groups: Mapping[str, Any], **labels: Any) -> Table:
+    """The groups of runs, with the points of the runs; the points of a run and key come together."""
+    of_runs = [metrics(list(each)) for _, each in groupby(points, lambda point: point[:2])]
+    keys = list(dict.fromkeys(point[1] for point in points))
+    field = pa.field("step", schemas.INT)
+    rows = PointGroups((batch for each in of_runs for batch in each), pa.table(groups), keys, field)
+    behind = rows.points_of_runs()
+    return Table("metrics_by_group", rows.schema, rows, points_of_runs=behind, **labels)

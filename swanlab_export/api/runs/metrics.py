@@ -135,7 +135,8 @@ class RunMetrics(Resource[F]):
             log_scale: Pictures have a logarithmic axis.
             title: Of the picture; by default the name of the only run.
             size: Width and height of the picture in inches, such as ``"6x4"`` or ``(6, 4)``.
-            color_by: A column of the runs that gives the lines their colours: ``"config.lr"``.
+            color_by: A column of the runs that gives the lines their colours: ``"config.lr"``. With
+                ``group_by``, a group whose runs have one value has its colour, too.
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
             all: Every point, instead of a sample; a range gives every point in it, too.
@@ -159,7 +160,9 @@ class RunMetrics(Resource[F]):
             group_by: Columns of the runs whose values make a group: ``"config.lr"``. A row is then
                 a group, key and step of all points: n, mean, std (ddof 1), min and max of the
                 finite values, and n_nonfinite. A step that only some runs have is a row with a
-                smaller n; of several points of a run at one step the last one counts.
+                smaller n; of several points of a run at one step the last one counts. Pictures have
+                a line with a band of ± std per group, over thin lines of its runs. The points wait
+                in a temporary file: memory does not grow with their number.
             run_columns: Columns of the runs to add to each row: ``"state,config.lr"``.
 
         Returns:

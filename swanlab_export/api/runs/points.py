@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from swanlab_export import schemas
-from swanlab_export.analysis import group_points
+from swanlab_export.analysis import PointGroups
 from swanlab_export.analysis.columns import add_smoothed, add_times, join_runs
 from swanlab_export.api.runs.survey import check_keys
 from swanlab_export.errors import UsageError
@@ -172,9 +173,19 @@ def grouped_points(table: Table, query: Query, columns: pa.Table, report: Report
         report: Gets a warning where the runs of no group meet at any step.
     """
     axis = "step" if query.x_type is None else "x"
-    data = group_points(table.to_arrow(), columns, axis, is_smoothed=query.smooth is not None)
-    if len(data) and len(columns) > 1 and max(data["n"].to_pylist()) == 1:
-        report.warn(f"no two runs of a group have a point at the same {axis}: each n is 1")
-    grouped = table.with_rows(data.schema, data.to_batches())
+    is_smoothed = query.smooth is not None
+    field = table.schema.field(axis)
+    groups = PointGroups(table, columns, table.keys, field, is_smoothed=is_smoothed)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        most = 0
+        for batch in groups:
+            most = max(most, pc.max(batch["n"]).as_py())
+            yield batch
+        if most == 1 and len(columns) > 1:
+            report.warn(f"no two runs of a group have a point at the same {axis}: each n is 1")
+
+    grouped = table.with_rows(groups.schema, batches())
     grouped.name = schemas.METRICS_BY_GROUP.name
+    grouped.points_of_runs = groups.points_of_runs()
     return grouped
