@@ -25,8 +25,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from swanlab_export._version import __title__, __version__
 from swanlab_export.backups.destination import open_destination, write_object
 from swanlab_export.backups.layout import TEMPORARY
-from swanlab_export.errors import OutputError, SwanlabExportError, UnavailableError, UsageError
-from swanlab_export.messages import argument, quote
+from swanlab_export.errors import (
+    AuthenticationError,
+    OutputError,
+    SwanlabExportError,
+    UnavailableError,
+    UsageError,
+)
+from swanlab_export.messages import argument, printable, quote
 from swanlab_export.settings import load_settings
 
 if TYPE_CHECKING:
@@ -107,6 +113,10 @@ def _open_dask(address: str) -> Iterator[Executor]:
         client.close(timeout=_CONNECT_S)
 
 
+class LostUnitError(BrokenProcessPool):
+    """A unit that ended its worker each time, while that did nothing else."""
+
+
 class Processes(Executor):
     """Processes of this machine, each of which does one unit at a time.
 
@@ -135,7 +145,7 @@ class Processes(Executor):
                     process = _new_process()
         finally:
             self._idle.put(process)
-        raise BrokenProcessPool(f"its process ended {_ATTEMPTS} times")
+        raise LostUnitError(f"its process ended {_ATTEMPTS} times")
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all processes, after what they are doing."""
@@ -176,15 +186,21 @@ def _run_probes(executor: Executor, place: Place, token: str) -> list[Probe]:
     try:
         if client is None:
             return [executor.submit(write_probe, place, token).result()]
-        return list(client.run(write_probe, place, token).values())
-    except SwanlabExportError:
-        raise
-    except Exception as error:  # noqa: BLE001
-        # What an engine raises for a worker that lacks this package, or unpickles it in vain.
-        raise OutputError(
-            f"a worker cannot run {__title__} {__version__}: {type(error).__name__}: {error}; "
-            "install the same version there"
-        ) from None
+        found: dict[str, Any] = client.run(write_probe, place, token, on_error="return")
+    except Exception as error:  # noqa: BLE001  each engine has its own
+        raise OutputError(_unfit("a worker", error)) from None
+    for worker, probe in found.items():
+        if not isinstance(probe, Probe):
+            raise OutputError(_unfit(f"the worker {worker}", probe))
+    return list(found.values())
+
+
+def _unfit(worker: str, error: Exception) -> str:
+    """What an engine raises for a worker that lacks this package, or cannot read what it is sent."""
+    return (
+        f"{worker} cannot run {__title__} {__version__}: {type(error).__name__}: "
+        f"{printable(str(error))}; install the same version there"
+    )
 
 
 def write_probe(place: Place, token: str) -> Probe:
@@ -196,6 +212,8 @@ def write_probe(place: Place, token: str) -> Probe:
         load_settings(place.host, None, environ=os.environ, cwd=Path.cwd())
         destination = open_destination(place.destination, dict(place.store_options))
         write_object(destination, path, token.encode())
+    except AuthenticationError:
+        error = f"there is no API key for {place.host}: set SWANLAB_API_KEY there, or log in there"
     except SwanlabExportError as refused:
         error = refused.message
     return Probe(worker, path, platform.python_version(), __version__, error)

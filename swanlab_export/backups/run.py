@@ -17,6 +17,7 @@ from concurrent.futures import (
 )
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export import schemas
@@ -32,7 +33,13 @@ from swanlab_export.backups.destination import (
     write_if_changed,
     write_object,
 )
-from swanlab_export.backups.executors import Place, absolute, check_workers, is_remote
+from swanlab_export.backups.executors import (
+    LostUnitError,
+    Place,
+    absolute,
+    check_workers,
+    is_remote,
+)
 from swanlab_export.backups.fold import fold_project, snapshot_rows
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import (
@@ -268,6 +275,7 @@ class Backup:
         self._is_reached = False
         self._rows = self._bytes = 0
         self._limited_until = 0.0
+        self._lost: list[tuple[_Work, Task]] = []
         client = context.client
         self._token = secrets.token_hex(8)
         self._template = Task(
@@ -402,6 +410,12 @@ class Backup:
             while under_way:
                 yield from self._collect(under_way, bar)
                 yield from self._finish_done(works)
+            for work, lost in self._lost if self._away < _AWAY_AFTER else ():
+                # Alone: with a worker, whatever else it was doing was lost.
+                task = replace(lost, permits=jobs)
+                under_way[submit(task)] = (work, task)
+                yield from self._collect(under_way, bar, is_repeated=True)
+                yield from self._finish_done(works)
             for work in works:  # of a server that is away: what was fetched
                 yield from self._finish(work)
 
@@ -409,8 +423,7 @@ class Backup:
     def _pool(self, window: int) -> Iterator[Callable[[Task], Future[Outcome]]]:
         """Yield what submits a unit; threads carry the words of this interface on."""
         if self._executor is not None:
-            executor = self._executor
-            yield lambda task: executor.submit(run_unit, task)
+            yield partial(self._submit, self._executor)
             return
         pool = ThreadPoolExecutor(window, thread_name_prefix=__title__)
         try:
@@ -419,6 +432,12 @@ class Backup:
             # A unit that is still under way commits nothing once the backup has ended.
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _submit(self, executor: Executor, task: Task) -> Future[Outcome]:
+        try:
+            return executor.submit(run_unit, task)
+        except Exception as error:  # noqa: BLE001  each engine has its own
+            raise _ended(error) from None
+
     def _wait_for_server(self) -> None:
         """Have no worker ask a server that told another one to wait."""
         left_s = self._limited_until - time.time()
@@ -426,15 +445,22 @@ class Backup:
             self._context.client.wait(left_s, "429, as one of the workers says")
 
     def _collect(
-        self, under_way: dict[Future[Outcome], tuple[_Work, Task]], bar: Bar
+        self,
+        under_way: dict[Future[Outcome], tuple[_Work, Task]],
+        bar: Bar,
+        *,
+        is_repeated: bool = False,
     ) -> Iterator[Row]:
-        """Wait for units, and take what they return."""
+        """Wait for units, and take what they return; those that were lost are for later."""
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for future in done:
             work, task = under_way.pop(future)
+            outcome = self._result(future, task)
+            if outcome.ends == "worker" and not is_repeated:
+                self._lost.append((work, task))
+                continue
             work.left -= 1
             bar.add(1)
-            outcome = self._result(future, task)
             self._limited_until = max(self._limited_until, outcome.limited_until)
             yield from self._take(work, outcome)
             self._rows += outcome.rows
@@ -450,10 +476,9 @@ class Backup:
         try:
             return future.result()
         except CancelledError as error:
-            raise UnavailableError(
-                f"what does the units has ended: {error or 'cancelled'}; what was fetched is kept, "
-                "and the next backup goes on from there"
-            ) from None
+            raise _ended(error) from None
+        except LostUnitError as error:
+            return replace(lost_unit(task, error), ends="")
         except Exception as error:  # noqa: BLE001  each engine has its own for a worker that died
             return lost_unit(task, error)
 
@@ -651,6 +676,14 @@ class Backup:
         shown = ", ".join(part for part in parts if not part.startswith("0 ")) or "no runs"
         written = f"; {rows:,} rows, {size / 1e6:,.1f} MB" if size else ""
         return f"{work.plan.place}: {shown}{written}"
+
+
+def _ended(error: BaseException) -> UnavailableError:
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
+    return UnavailableError(
+        f"what does the units has ended: {words}; what was fetched is kept, and the next backup "
+        "goes on from there"
+    )
 
 
 def _report_row(place: ProjectPlace, run_id: str, action: str, reason: str, **numbers: Any) -> Row:

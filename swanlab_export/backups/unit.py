@@ -106,8 +106,9 @@ class Outcome:
     Attributes:
         action: What was done; empty where nothing had to be.
         error: What went wrong; "" where nothing did.
-        ends: What it means for the whole backup: ``server`` (it is away), ``key`` or
-            ``destination``; "" where the next unit may go on.
+        ends: What it means for the whole backup: ``server`` (it is away), ``key``,
+            ``destination``, or ``worker`` (lost, perhaps by another unit); "" where the next unit
+            may go on.
         limited_until: Until when the server wants no request, in Unix seconds.
         warnings: What the reader of the data must know, such as values of odd types.
     """
@@ -157,7 +158,7 @@ def run_unit(task: Task) -> Outcome:
 def lost_unit(task: Task, error: BaseException) -> Outcome:
     """What a unit has come to whose worker was lost, each time that it was tried."""
     words = f"its worker was lost: {type(error).__name__}: {error}"
-    return _outcome(task, "failed", error=words)
+    return _outcome(task, "failed", error=words, ends="worker")
 
 
 @contextmanager

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import signal
-import sys
-from concurrent.futures import Executor, Future
+import shutil
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from dask_cluster import Cluster, run_cluster
+from dask_cluster import Cluster, join, run_cluster
+from deadly import Deadly
 
 import swanlab_export as se
 from swanlab_export.backups.executors import Processes, open_executor
@@ -22,7 +25,6 @@ from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -59,26 +61,6 @@ def metrics(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found if p.is_file()}
 
 
-class Deadly(Executor):
-    """An executor that kills the worker of a unit, as often as it is tried."""
-
-    def __init__(self, executor: Executor, run_id: str) -> None:
-        self._executor = executor
-        self._run_id = run_id
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submit, with what kills before it."""
-        return self._executor.submit(_kill_first, self._run_id, work, *args, **kwargs)
-
-
-def _kill_first(run_id: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    if getattr(args[0], "run_id", None) == run_id:
-        if sys.platform == "win32":
-            os.abort()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return work(*args, **kwargs)
-
-
 def test_a_cluster_writes_the_same_backup(
     connected: se.Api[pa.Table], cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -91,22 +73,46 @@ def test_a_cluster_writes_the_same_backup(
     assert not list((tmp_path / "dask" / "state" / "tmp").iterdir())
 
 
-def test_a_unit_that_kills_its_process(connected: se.Api[pa.Table], tmp_path: Path) -> None:
-    """A unit whose process dies each time is named and left out; all others are done."""
-    listed = connected.run.list(PROJECT)
-    poison = listed["run_id"][1].as_py()
-    connected.using("arrow")
+@pytest.fixture(scope="module", params=["processes", "dask"])
+def workers(request: Any) -> str:
+    """What ``--on`` names: a process, or the workers of the cluster."""
+    if request.param == "processes":
+        return "processes:1"
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return f"dask:{cluster.address}"
+
+
+def test_a_worker_that_is_killed(connected: se.Api[pa.Table], workers: str, tmp_path: Path) -> None:
+    """A worker that dies in the middle of a unit loses nothing: the unit is done again."""
+    listed = connected.run.list(PROJECT)["run_id"].to_pylist()
+    with open_executor(workers) as executor:
+        deadly = Deadly(executor, listed[1], tmp_path / "killed")
+        report: Any = se.backup(connected, to=tmp_path / "x", paths=PROJECT, executor=deadly)
+    assert (tmp_path / "killed").exists()
+    assert sorted(report["run_id"].to_pylist()) == sorted(listed)
+    assert report["error"].null_count == len(listed)
+    se.backup(connected, to=tmp_path / "y", paths=PROJECT)
+    assert metrics(tmp_path / "x") == metrics(tmp_path / "y")
+
+
+def test_a_unit_that_kills_its_worker(
+    connected: se.Api[pa.Table], workers: str, tmp_path: Path
+) -> None:
+    """A unit whose worker dies each time is named and left out; all others are done."""
+    listed = connected.run.list(PROJECT)["run_id"].to_pylist()
+    poison = listed[1]
     with (
-        Processes(2) as processes,
+        open_executor(workers) as executor,
         pytest.warns(se.SwanlabExportWarning, match=f"{poison}.*its worker was lost"),
     ):
         report: Any = se.backup(
-            connected, to=tmp_path, paths=PROJECT, executor=Deadly(processes, poison)
+            connected, to=tmp_path, paths=PROJECT, executor=Deadly(executor, poison)
         )
     failed = report.filter([error is not None for error in report["error"].to_pylist()])
     assert failed["run_id"].to_pylist() == [poison]
-    assert len(report) == len(listed)
-    assert not list((tmp_path / "state" / "receipts").rglob(f"{poison}*"))
+    assert sorted(report["run_id"].to_pylist()) == sorted(listed)
+    receipts = {path.stem for path in (tmp_path / "state" / "receipts").rglob("*.json")}
+    assert receipts == {*listed} - {poison}
 
 
 def test_budget_and_key(connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path) -> None:
@@ -129,17 +135,150 @@ def test_budget_and_key(connected: se.Api[pa.Table], backed_up: Sandbox, tmp_pat
     assert not any(backed_up.api_key.encode() in task for task in tasks)
 
 
+def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
+    """Have one worker of the cluster do something; returns its process id."""
+    from distributed import Client  # takes a while to import
+
+    with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        worker = min(client.scheduler_info()["workers"])
+        client.run(change, workers=[worker])
+        return str(client.run(os.getpid, workers=[worker])[worker])
+
+
 def test_a_worker_without_a_key(
-    connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path, monkeypatch: Any
+    connected: se.Api[pa.Table], backed_up: Sandbox, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """A worker that finds no key is named before anything starts."""
-    monkeypatch.delenv("SWANLAB_API_KEY")
-    with (
-        Processes(1) as processes,
-        pytest.raises(OutputError, match=r"the worker on .*process \d+.*: .*key"),
-    ):
-        se.backup(connected, to=tmp_path, paths=PROJECT, executor=processes)
+    """The one worker of a cluster that finds no key is named before anything starts."""
+    process = change_worker(cluster, lambda: os.environ.pop("SWANLAB_API_KEY"))
+    try:
+        with (
+            open_executor(f"dask:{cluster.address}") as executor,
+            pytest.raises(
+                OutputError,
+                match=rf"the worker on \S+ \(process {process}\): there is no API key for .*: set SWANLAB_API_KEY",
+            ),
+        ):
+            se.backup(connected, to=tmp_path, paths=PROJECT, executor=executor)
+    finally:
+        environ = {"SWANLAB_API_KEY": backed_up.api_key}
+        change_worker(cluster, lambda: os.environ.update(environ))
     assert not (tmp_path / "tables").exists()
+    assert list((tmp_path / "state" / "tmp").iterdir()) == []
+
+
+def test_a_worker_with_another_disk(
+    connected: se.Api[pa.Table], cluster: Cluster, tmp_path: Path
+) -> None:
+    """A worker that writes to a folder of its own is named before anything starts."""
+    here, there = tmp_path / "here", tmp_path / "there"
+
+    class Elsewhere(Executor):
+        """As if the folder of the workers were on another disk."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            moved = [replace(each, destination=str(there)) for each in args[:1]]
+            return threads.submit(work, *moved, *args[1:], **kwargs)
+
+    with (
+        ThreadPoolExecutor(1) as threads,
+        pytest.raises(OutputError, match=r"the worker on .* writes to another place than '.*here'"),
+    ):
+        se.backup(connected, to=here, paths=PROJECT, executor=Elsewhere())
+    assert not (here / "tables").exists()
+
+
+def test_a_worker_with_another_version(
+    connected: se.Api[pa.Table], backed_up: Sandbox, cluster: Cluster, tmp_path: Path
+) -> None:
+    """A worker on which another version of this package is installed is named, with both versions."""
+    installed = tmp_path / "site" / "swanlab_export"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(se.__file__).parent, installed, ignore=ignored)
+    version = '__title__ = "swanlab-export"\n__version__ = "0.0.9"\n'
+    (installed / "_version.py").write_text(version, encoding="utf-8")
+    environ = {"SWANLAB_API_KEY": backed_up.api_key, "PYTHONPATH": str(installed.parent)}
+    with (
+        join(cluster, environ) as process,
+        open_executor(f"dask:{cluster.address}") as executor,
+        pytest.raises(OutputError) as caught,
+    ):
+        se.backup(connected, to=tmp_path / "x", paths=PROJECT, executor=executor)
+    words = rf"the worker on \S+ \(process {process}\) has swanlab-export 0.0.9, and this is {se.__version__}"
+    assert re.match(words, caught.value.message), caught.value.message
+    assert not (tmp_path / "x" / "tables").exists()
+
+
+def test_a_worker_with_another_python(connected: se.Api[pa.Table], tmp_path: Path) -> None:
+    """A worker with another version of Python is named: what it is sent may not be readable there."""
+
+    class Old(Executor):
+        """As if its worker had an old Python."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            done: Future[Any] = Future()
+            done.set_result(replace(work(*args, **kwargs), python="3.9.18"))
+            return done
+
+    with pytest.raises(OutputError, match=r"the worker on .* runs Python 3\.9, and this is 3"):
+        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Old())
+
+
+def test_the_key_is_nowhere(
+    connected: se.Api[pa.Table],
+    backed_up: Sandbox,
+    cluster: Cluster,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The key is in no page and no log of a cluster, in no command line, log or object of ours."""
+    caplog.set_level("DEBUG")
+    seen: list[str] = []
+
+    class Seen(Executor):
+        """Looks at the cluster whenever a unit is submitted."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            seen.append(pickle.dumps((work, args, kwargs)).decode("latin-1"))
+            future = executor.submit(work, *args, **kwargs)
+            workers = cluster.page("/info/main/workers.html")
+            links = re.findall(r'href="\.\./((?:worker|logs|call-stacks?)/[^"]+)"', workers)
+            pages = ["main/logs.html", "main/exceptions.html", *links]
+            seen.extend(cluster.page(f"/info/{page}") for page in pages)
+            seen.extend(map(cluster.page, ("/json/identity.json", "/json/counts.json", "/metrics")))
+            return future
+
+    with open_executor(f"dask:{cluster.address}") as executor:
+        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Seen())
+    commands = cluster.commands()
+    assert len(commands) >= 3
+    seen += [*commands, cluster.log, caplog.text]
+    seen += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    assert "distributed.worker" in cluster.log
+    assert not [text for text in seen if backed_up.api_key in text]
+
+
+def test_an_executor_that_breaks(connected: se.Api[pa.Table], tmp_path: Path) -> None:
+    """Where an executor takes no more units, the backup ends and says so; the next one goes on."""
+
+    class Breaks(Executor):
+        """As a pool of processes of which one has died."""
+
+        count = 0
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self.count += 1
+            if self.count > 3:
+                raise BrokenProcessPool("a process was terminated abruptly")
+            done: Future[Any] = Future()
+            done.set_result(work(*args, **kwargs))
+            return done
+
+    with pytest.raises(UnavailableError, match="has ended: BrokenProcessPool: a process was"):
+        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Breaks())
+    receipts = list((tmp_path / "state" / "receipts").rglob("*.json"))
+    assert len(receipts) == 2
+    report: Any = se.backup(connected, to=tmp_path, paths=PROJECT)
+    assert len(report) == 3
 
 
 def test_a_scheduler_that_goes_away(
@@ -150,7 +289,7 @@ def test_a_scheduler_that_goes_away(
     folder.mkdir()
 
     def kill(line: str) -> None:
-        running.scheduler.kill()
+        running.process.kill()
 
     home = {"HOME": str(folder), "SWANLAB_API_KEY": backed_up.api_key}
     with (

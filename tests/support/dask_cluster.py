@@ -1,72 +1,133 @@
-"""A Dask cluster on this machine: a scheduler and workers, each a process of its own."""
+"""A Dask cluster on this machine: a process with the scheduler, and processes of workers.
+
+Not only imported: a process of its own runs ``main``, so that a cluster can be killed as a whole.
+A worker that is killed is started anew, as nannies and Kubernetes do.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+# The scheduler gives a unit up with the first worker that it loses.
+_CONFIG = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
 _START_S = 60
-_ATTEMPTS_OF_WORKERS = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
 
 
 @dataclass
 class Cluster:
-    """A cluster that runs."""
+    """A cluster that runs.
+
+    Attributes:
+        address: Of its scheduler.
+        web: Where the scheduler's pages are.
+        folder: Where its processes run; ``log`` has what they say.
+    """
 
     address: str
-    scheduler: subprocess.Popen[bytes]
-    workers: list[subprocess.Popen[bytes]]
+    web: str
+    folder: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def log(self) -> str:
+        """What the scheduler and the workers said."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def commands(self) -> list[str]:
+        """The command lines of its processes, which any user of the machine can see."""
+        psutil: Any = import_module("psutil")
+        head = psutil.Process(self.process.pid)
+        return [" ".join(each.cmdline()) for each in (head, *head.children(recursive=True))]
+
+    def page(self, path: str) -> str:
+        """A page of the scheduler, which may be one about an error."""
+        return requests.get(self.web + path, timeout=_START_S).text
 
 
 @contextmanager
 def run_cluster(
     folder: Path, *, workers: int = 2, environ: Mapping[str, str] | None = None
 ) -> Iterator[Cluster]:
-    """Start a cluster, whose workers have these variables; stop it at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    dask = [sys.executable, "-m", "dask"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    """Start a cluster whose processes have these variables; stop it at the end."""
     # Processes that are killed leave broken coverage data.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    with ExitStack() as stack:
-        head = [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-        scheduler = subprocess.Popen(head, cwd=folder, env=plain | _ATTEMPTS_OF_WORKERS, **quiet)
-        stack.callback(_end, scheduler)
-        words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory"]
-        started = [
-            subprocess.Popen(
-                [*dask, "worker", address, *words, str(folder / f"worker{number}")],
-                cwd=folder,
-                env=plain | dict(environ or {}),
-                **quiet,
-            )
-            for number in range(workers)
-        ]
-        for each in started:
-            stack.callback(_end, each)
-        _wait(address, workers)
-        yield Cluster(address, scheduler, started)
+    paths = os.pathsep.join([str(Path(__file__).parent), plain.get("PYTHONPATH", "")])
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(workers)],
+            cwd=folder,
+            env=plain
+            | _CONFIG
+            | {"PYTHONPATH": paths.strip(os.pathsep), "DASK_TEMPORARY_DIRECTORY": str(folder)}
+            | dict(environ or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        with process:
+            assert process.stdout is not None
+            try:
+                said = json.loads(process.stdout.readline())
+                yield Cluster(said["address"], said["web"], folder, process)
+            finally:
+                process.kill()  # its workers end with it
 
 
-def _wait(address: str, workers: int) -> None:
+@contextmanager
+def join(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[int]:
+    """Have one more worker in a cluster, with these variables; yields its process id."""
     from distributed import Client  # takes a while to import
 
-    with Client(address, timeout=_START_S, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        client.wait_for_workers(workers, timeout=_START_S)
+    words = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    with (
+        Client(cluster.address, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        subprocess.Popen(
+            [sys.executable, "-m", "dask", "worker", cluster.address, *words],
+            cwd=cluster.folder,
+            env=os.environ | dict(environ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as worker,
+    ):
+        try:
+            client.wait_for_workers(len(client.scheduler_info()["workers"]) + 1, timeout=_START_S)
+            yield worker.pid
+        finally:
+            worker.terminate()  # it says goodbye
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
+def main() -> None:
+    """Run a cluster until standard input ends."""
+    from distributed import LocalCluster  # takes a while to import
+
+    open_cluster: Any = LocalCluster
+    with open_cluster(
+        n_workers=int(sys.argv[1]),
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=False,
+        local_directory=os.getcwd(),  # noqa: PTH109
+    ) as cluster:
+        web = f"http://127.0.0.1:{cluster.scheduler.http_server.port}"
+        sys.stdout.write(json.dumps({"address": cluster.scheduler_address, "web": web}) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
