@@ -78,6 +78,9 @@ class Destination(Protocol):
     def read(self, path: str) -> bytes:
         """Read an object."""
 
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Read a range of an object."""
+
     def create(self, path: str) -> Pending:
         """Begin an object, under a temporary name."""
 
@@ -190,8 +193,9 @@ class Folder:
             path = f"{prefix}/{entry.name}"
             if entry.is_dir():
                 yield from self.list(path)
-            elif (found := self.find(path)) is not None:  # else it was removed meanwhile
-                yield found
+                continue
+            with suppress(FileNotFoundError):  # it was removed meanwhile
+                yield _entry(path, entry.stat())
 
     def find(self, path: str) -> Entry | None:
         """Find an object."""
@@ -208,6 +212,12 @@ class Folder:
     def read(self, path: str) -> bytes:
         """Read an object."""
         return (self.root / path).read_bytes()
+
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Read a range of an object."""
+        with io.FileIO(f"{self.root}/{path}") as file:  # a Path would take as long as the reading
+            file.seek(start)
+            return file.read(end - start)
 
     def create(self, path: str) -> _TemporaryObject:
         """Begin an object, under a temporary name."""

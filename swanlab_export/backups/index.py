@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swanlab_export import schemas
-from swanlab_export.backups.layout import index_path
+from swanlab_export.backups.layout import RECEIPTS, index_path
 from swanlab_export.backups.receipts import Receipt
 from swanlab_export.files.store_objects import Entry
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from swanlab_export.backups.destination import Destination
 
@@ -44,6 +44,7 @@ class Index:
     Args:
         destination: The backup.
         folder: The folder of the project.
+        entries: Its receipts, as a list had them; by default they are listed here.
 
     Attributes:
         is_current: The index file holds exactly these receipts.
@@ -51,7 +52,9 @@ class Index:
         lost: Receipts that the index holds, and that are missing.
     """
 
-    def __init__(self, destination: Destination, folder: str) -> None:
+    def __init__(
+        self, destination: Destination, folder: str, entries: Iterable[Entry] | None = None
+    ) -> None:
         self.is_current = True
         self.broken: dict[str, str] = {}
         self._destination = destination
@@ -60,7 +63,7 @@ class Index:
         indexed = {held.entry.path: held for held in self._indexed()}
         self._spare: dict[str, Held] = {}
         self._held: dict[str, Held] = {}
-        for entry in destination.list(f"state/receipts/{folder}"):
+        for entry in entries or destination.list(f"{RECEIPTS}/{folder}"):
             known = indexed.pop(entry.path, None)
             held = known
             if held is None or held.entry != entry:

@@ -27,6 +27,7 @@ PROJECTS_FILE = "state/projects.json"
 LOCK_FILE = "state/lock.json"
 TEMPORARY = "state/tmp"
 SNAPSHOTS = "state/snapshots"
+RECEIPTS = "state/receipts"
 # The tables that are chosen by name; the first three come without a request of their own.
 FREE_TABLES = ("runs", "configs", "summary")
 CHOSEN_TABLES = ("columns", "metrics", "logs", "medias")
@@ -99,7 +100,7 @@ def project_object(table: str, folder: str) -> str:
 
 def receipt_path(folder: str, file: str) -> str:
     """The path of one run's receipt."""
-    return f"state/receipts/{folder}/{file}.json"
+    return f"{RECEIPTS}/{folder}/{file}.json"
 
 
 def payload_path(folder: str, file: str) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 RUNS_PER_GROUP = 2000
 _ZSTD_LEVEL = 3
+# Footers of most objects are shorter, so that one read gets them.
+_FOOTER_BYTES = 8192
+_END_BYTES = 8
 
 
 class ParquetObject:
@@ -112,6 +115,20 @@ def write_rows(
     finally:
         pending.discard()
     return written.rows, size, sha256
+
+
+def count_rows(destination: Destination, path: str, size: int) -> int:
+    """How many rows an object of ``size`` bytes has, as its footer says.
+
+    Raises:
+        ArrowException: It has no such footer.
+        OSError: It cannot be read.
+    """
+    end = destination.read_range(path, max(0, size - _FOOTER_BYTES), size)
+    footer_bytes = int.from_bytes(end[-_END_BYTES:-4], "little") + _END_BYTES
+    if len(end) < footer_bytes <= size:
+        end = destination.read_range(path, size - footer_bytes, size)
+    return int(pq.read_metadata(pa.BufferReader(end)).num_rows)
 
 
 def read_rows(destination: Destination, path: str) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 import pyarrow as pa
@@ -70,8 +70,7 @@ class Asked:
         return tuple(name for name in CHOSEN_TABLES if name in wanted)
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """One object of a run: where it is, and what it must be; ``path`` is None where it has no row."""
 
     path: str | None = None
@@ -151,7 +150,7 @@ class Receipt:
         payload: dict[str, Any] = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(self)
         }
-        objects = {name: dataclasses.asdict(each) for name, each in self.objects.items()}
+        objects = {name: each._asdict() for name, each in self.objects.items()}
         payload["asked"] = self.asked.dump()
         payload["objects"] = objects | {"files": payload.pop("files")}
         try:

@@ -9,49 +9,40 @@ from dataclasses import dataclass, field
 from functools import partial as bind
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.backups import snapshots
-from swanlab_export.backups.decide import Rules
 from swanlab_export.backups.destination import (
     hash_object,
     listed_sizes,
     open_destination,
-    write_object,
 )
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import (
     FORMAT_FILE,
-    PROJECTS_FILE,
+    RECEIPTS,
     RUN_TABLES,
     SNAPSHOTS,
     check_format,
-    dump_json,
-    index_path,
 )
-from swanlab_export.backups.receipts import Asked, Receipt, Row
-from swanlab_export.backups.run import Backup, Wish
-from swanlab_export.backups.scope import Account, Scope
+from swanlab_export.backups.parquet import count_rows
 from swanlab_export.errors import IncompleteError, UsageError
 from swanlab_export.limits import JOBS
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.rows import build_table
-from swanlab_export.refs import ProjectRef, parse_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from os import PathLike
 
     from swanlab_export.api.connect import Api
-    from swanlab_export.api.context import Context
     from swanlab_export.api.resource import Output
     from swanlab_export.backups.destination import Destination
+    from swanlab_export.backups.receipts import Receipt, Row
     from swanlab_export.backups.snapshots import Manifest
-    from swanlab_export.report import Report
+    from swanlab_export.files.store_objects import Entry
 
 F = TypeVar("F")
 _PART = re.compile(r"(\d{1,6})/(\d{1,6})")
@@ -150,13 +141,18 @@ def verify(
     cures: dict[str, str] = {}
     if repair and problems:
         assert api is not None
-        _Repair(api.context, destination, problems, report).run()
+        # A check alone does not need what a backup does.
+        from swanlab_export.backups.repair import Repair
+
+        Repair(api.context, destination, problems, report).run()
         again = {problem.path for problem in _Checks(destination, chosen, jobs).run()}
         cures = {each.path: "repaired" for each in problems if each.path not in again}
     rows = [_row(each, destination, cures.get(each.path)) for each in problems]
     if against_server:
         assert api is not None
-        rows += _compare(api.context, destination, report)
+        from swanlab_export.backups.repair import compare_with_server
+
+        rows += compare_with_server(api.context, destination, report)
     report.hint(str(checks.compared))
     for text in checks.compared.unknown:
         report.warn(text)
@@ -238,8 +234,9 @@ class _Checks:
         if manifest is not None:
             yield from self._compare(_of_manifest(manifest))
             folders = {each["folder"]: each["project_id"] for each in manifest.projects}
-        for folder in sorted(folders.keys() | set(self._receipt_folders())):
-            yield from self._project(folders.get(folder, ""), folder)
+        listed = self._receipts()
+        for folder in sorted(folders.keys() | listed.keys()):
+            yield from self._project(folders.get(folder, ""), folder, listed.pop(folder, []))
         yield from self._kept()
 
     def _manifests(self) -> Generator[Problem, None, Manifest | None]:
@@ -265,13 +262,17 @@ class _Checks:
             )
         return last
 
-    def _receipt_folders(self) -> Iterator[str]:
-        for entry in self._destination.list("state/receipts"):
-            yield entry.path.removeprefix("state/receipts/").rpartition("/")[0]
+    def _receipts(self) -> dict[str, list[Entry]]:
+        """The receipts of each folder of a project, whether or not a manifest names it."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self._destination.list(RECEIPTS):
+            folder = entry.path.removeprefix(f"{RECEIPTS}/").rpartition("/")[0]
+            found.setdefault(folder, []).append(entry)
+        return found
 
-    def _project(self, project_id: str, folder: str) -> Iterator[Problem]:
+    def _project(self, project_id: str, folder: str, entries: list[Entry]) -> Iterator[Problem]:
         """Check the receipts of a project, and what they name."""
-        index = Index(self._destination, folder)
+        index = Index(self._destination, folder, entries)
         unread = index.broken | dict.fromkeys(index.lost, "it is missing")
         expected: list[Expected] = []
         for path, why in unread.items():
@@ -338,8 +339,7 @@ class _Checks:
 
     def _rows_cause(self, expected: Expected) -> str:
         try:
-            with self._destination.open(expected.path, expected.size) as file:
-                rows = int(pq.read_metadata(file).num_rows)
+            rows = count_rows(self._destination, expected.path, expected.size)
         except (pa.ArrowException, OSError) as error:
             return f"its footer cannot be read: {quote(str(error))}"
         return "" if rows == expected.rows else f"it has {rows:,} rows, not {expected.rows:,}"
@@ -385,132 +385,3 @@ def _owner(project_id: str, path: str, folder: str) -> Owner:
 def _stem(path: str) -> str:
     """The name of an object without folder and extension: that of its run."""
     return path.rpartition("/")[2].removesuffix(".json").removesuffix(".parquet")
-
-
-def _compare(context: Context, destination: Destination, report: Report) -> Iterator[Row]:
-    """What the next backup would fetch of the projects that are in the backup, and why."""
-    account = Account.read(destination)
-    scope = Scope(projects=tuple(_refs(account)))
-    asked = _last_asked(destination)
-    wish = Wish(scope, (), Rules(asked), frozenset(), is_dry_run=True)
-    for row in Backup(context, destination, wish, None, report).rows():
-        project = account.project(row["project_id"])
-        folder = "" if project is None else project["folder"]
-        yield {
-            "object": row["path"],
-            "run": f"{folder}/{row['run_id']}",
-            "cause": f"the server has it otherwise: {row['reason']}",
-            "cure": "`backup run` fetches it",
-        }
-
-
-def _refs(account: Account, project_ids: Collection[str] | None = None) -> Iterator[ProjectRef]:
-    for each in account.projects:
-        if project_ids is None or each["project_id"] in project_ids:
-            yield ProjectRef(each["workspace"], each["name"])
-
-
-def _last_asked(destination: Destination) -> Asked:
-    """What of each run was asked for last time."""
-    manifest = snapshots.last_manifest(destination)
-    return Asked() if manifest is None else Asked.parse(manifest.asked)
-
-
-class _Repair:
-    """Has objects fetched or written again, as a backup of their projects alone."""
-
-    def __init__(
-        self,
-        context: Context,
-        destination: Destination,
-        problems: list[Problem],
-        report: Report,
-    ) -> None:
-        self._context = context
-        self._destination = destination
-        self._problems = problems
-        self._report = report
-
-    def run(self) -> None:
-        """Remove what is wrong and can be made again, and then make it."""
-        destination = self._destination
-        with destination.lock():
-            self._restore()
-            manifest = snapshots.last_manifest(destination)
-            forced: dict[str, set[str]] = {}
-            for problem in self._problems:
-                owner = problem.owner
-                if owner.project_id and owner.run_id:
-                    forced.setdefault(owner.project_id, set()).add(owner.run_id)
-                elif owner.project_id:
-                    forced.setdefault(owner.project_id, set())
-                self._make_room(problem)
-        account = Account.read(destination)
-        if manifest is None or any(p.path.startswith(SNAPSHOTS) for p in self._problems):
-            for each in account.projects:
-                forced.setdefault(each["project_id"], set())
-        scope = Scope(projects=tuple(_refs(account, forced)))
-        wish = Wish(scope, (), Rules(_last_asked(destination), is_full=True), frozenset(), False)
-        for _ in Backup(self._context, destination, wish, None, self._report, forced=forced).rows():
-            pass
-
-    def _make_room(self, problem: Problem) -> None:
-        """Remove what is wrong, so that it is made again; of a receipt the index may have the text."""
-        destination = self._destination
-        if problem.spare is not None:
-            write_object(destination, problem.path, problem.spare.encode())
-        elif problem.can_repair and not (
-            problem.owner.run_id and not problem.path.startswith("state/receipts/")
-        ):
-            destination.remove(problem.path)
-        if problem.path.startswith(SNAPSHOTS):
-            for manifest in list(snapshots.readable_manifests(destination)):
-                if manifest.runs == problem.path:  # nothing can be compared with it any more
-                    destination.remove(manifest.path)
-
-    def _restore(self) -> None:
-        """Write the files again without which nothing can be read."""
-        destination = self._destination
-        manifest = snapshots.last_manifest(destination)
-        if manifest is None:
-            return
-        bad = {problem.path for problem in self._problems}
-        if FORMAT_FILE in bad:
-            write_object(destination, FORMAT_FILE, dump_json(manifest.format_file))
-        if PROJECTS_FILE in bad:
-            account = _rebuild_account(destination, manifest)
-            write_object(destination, PROJECTS_FILE, dump_json(account.dump()))
-        self._problems = [
-            each for each in self._problems if each.path not in {FORMAT_FILE, PROJECTS_FILE}
-        ]
-
-
-def _rebuild_account(destination: Destination, manifest: Manifest) -> Account:
-    """Find out again which project has which folder; the rest is asked of the server."""
-    account = Account()
-    for each in manifest.projects:
-        ref = parse_project(each["path"])
-        account.folders.setdefault(ref.workspace, each["folder"].partition("/")[0])
-        account.projects.append(
-            {
-                "project_id": each["project_id"],
-                "workspace": ref.workspace,
-                "name": ref.project,
-                "folder": each["folder"],
-                "index": index_path(each["folder"]),
-                "payload": _indexed_payload(destination, each["folder"]),
-                "seen_at": each["seen_at"],
-            }
-        )
-    account.projects = [each for each in account.projects if each["payload"] is not None]
-    return account
-
-
-def _indexed_payload(destination: Destination, folder: str) -> Any:
-    """What the server said of a project, as its index has it; None where that cannot be read."""
-    try:
-        with destination.open(index_path(folder)) as file:
-            metadata = pq.read_schema(file).metadata or {}
-        return orjson.loads(metadata[b"swanlab_backup"])["project"]
-    except (OSError, pa.ArrowException, KeyError, ValueError):
-        return None

@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from swanlab_export.client.redact import Redactor
 from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files.atomic import output_errors
 from swanlab_export.messages import argument, closest, printable, quote
@@ -185,6 +184,9 @@ def parse_store_url(
         UsageError: It is none of an object store, has no bucket or object, or holds what belongs
             into the environment or into options; or there is no such option.
     """
+    # Only for those who use an object store: it takes a while to import.
+    from swanlab_export.client.redact import Redactor
+
     found = _URL.fullmatch(name)
     given = f"{argument(called)} {quote(Redactor()(name))}"
     scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
@@ -355,6 +357,8 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 def _words(error: Exception) -> tuple[str, str]:
     """What a store or its library said: its code, and one line without secrets."""
+    from swanlab_export.client.redact import Redactor
+
     secrets = [value for name in _SECRETS if (value := os.environ.get(name))]
     text = str(error).split("\n\nDebug source:", maxsplit=1)[0]
     code = re.search(r"<Code>([^<]*)</Code>", text)
