@@ -216,7 +216,7 @@ PROJECTS = TableSchema(
         Column("path", TEXT, "workspace/project, as commands take it"),
         Column("name", TEXT, "name in the workspace"),
         Column("project_id", TEXT, "id of the project"),
-        Column("workspace", TEXT, "username of its workspace"),
+        Column("workspace", TEXT, "username of its owner: a person, or a team"),
         Column("visibility", TEXT, "PUBLIC or PRIVATE"),
         Column("description", TEXT, "text of its owner"),
         Column("labels", TEXTS, "names of its labels"),

@@ -50,6 +50,8 @@ class Table:
             the group; to be read after the rows, and only by a plot.
 
     Attributes:
+        sorted_by: The columns that give the order of the rows, where one was asked for; a terminal
+            always shows them.
         check_absent: Refuses columns of keys (``config.lr``) that no run has at all, where the
             table may lack the column only because none of its rows has the key.
     """
@@ -77,6 +79,7 @@ class Table:
         self.x_axis = x_axis
         self.keys = tuple(keys)
         self.points_of_runs = points_of_runs
+        self.sorted_by: Sequence[str] = ()
         self.check_absent: Callable[[Sequence[str]], None] | None = None
         self._batches = batches
 

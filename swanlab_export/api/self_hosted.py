@@ -272,7 +272,10 @@ class SelfHosted(Resource[F]):
         workspace: str | None = None,
         partial: bool = False,
     ) -> F:
-        """All projects of all workspaces; one row each.
+        """All projects of all workspaces; one row each, with its owner and what it holds.
+
+        The owner is its workspace, which is a person or a team (``group.type``): the server does not
+        say who created a project, but ``creator`` chooses those of one user.
 
         Args:
             all: Every project; the default unless a page is asked for.

@@ -34,6 +34,20 @@ _RUNS = tuple(
     )
 )
 _NAME, _SUMMARY = _RUNS[0], _RUNS[2]
+# Of projects: whose it is, how large it is, and when it changed.
+_PROJECTS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"workspace",
+        r"name",
+        r"count\..*",
+        r"updated_at|created_at",
+        r"visibility|description|role",
+        r"path",
+        r"(?!url$).*",
+        r"url",
+    )
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +123,13 @@ def list_columns(table: Table) -> Table:
 
 
 def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
-    """Put the columns of runs in the order in which people compare runs.
+    """Put the columns of runs in the order in which people compare runs, and those of projects.
 
     In other tables the name of the run comes first, with what was asked for of the run; then the
     columns in their order.
     """
+    if table == "projects":
+        return sorted(columns, key=lambda column: _rank(column, _PROJECTS))
     if table != "runs":
         return _with_name_first(columns)
     names = [column.cells for column in columns if column.name == "name"]
@@ -122,12 +138,16 @@ def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
     def rank(column: Column) -> int:
         if column.name == "run_id" and not is_named:
             return 0
-        found = next(i for i, each in enumerate(_RUNS) if each.fullmatch(column.name))
+        found = _rank(column, _RUNS)
         # A config of a few runs tells the others nothing.
         is_rare = 2 * sum(map(bool, column.cells)) < len(column.cells)
         return len(_RUNS) - 2 if is_rare and found else found
 
     return sorted(columns, key=rank)
+
+
+def _rank(column: Column, order: Sequence[re.Pattern[str]]) -> int:
+    return next(i for i, each in enumerate(order) if each.fullmatch(column.name))
 
 
 def _with_name_first(columns: Sequence[Column]) -> list[Column]:
@@ -145,7 +165,7 @@ def _with_name_first(columns: Sequence[Column]) -> list[Column]:
 
 
 def choose_columns(
-    columns: Sequence[Column], width: int, *, is_chosen: bool
+    columns: Sequence[Column], width: int, *, is_chosen: bool, sorted_by: Sequence[str] = ()
 ) -> list[tuple[Column, int]]:
     """Choose the columns that fit, in order, each with its least width; at least one.
 
@@ -155,15 +175,19 @@ def choose_columns(
         columns: In the order in which they are shown; at least one.
         width: Of the terminal, in cells.
         is_chosen: Whether these columns were chosen: then all are cut before one is left out.
+        sorted_by: Names of those that give the order of the rows: others are left out for them.
     """
     if not is_chosen:
         columns = [each for each in columns if not (each.is_empty or each.is_constant)] or columns
     least = {column: column.needs(width, _SHORTEST) for column in columns}
     if is_chosen and sum(least.values()) + GAP * (len(least) - 1) > width:
         least = {column: column.needs(width, _SHORTEST_CHOSEN) for column in columns}
-    # An option asked for summaries: many configs before them must not take all of the width.
+    # Options asked for an order and for summaries: configs before them must not take all of the width.
+    first = [] if is_chosen else [c for c in columns if c.name in sorted_by]
+    kept = _fitting(first, {}, least, width)
+    room = min(width, 2 * width // 3 + sum(cells + GAP for cells in kept.values()))
     wanted = [] if is_chosen else [c for c in columns if _is_wanted(c.name)]
-    kept = _fitting(wanted, {}, least, 2 * width // 3)
+    kept = _fitting(wanted, kept, least, room)
     kept = _fitting(columns, kept, least, width) or {columns[0]: width}
     return [(column, kept[column]) for column in columns if column in kept]
 

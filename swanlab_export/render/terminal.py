@@ -56,7 +56,7 @@ def write_terminal(
     elif table.is_single and total == 1:
         _draw_entity(console, rows)
     else:
-        _draw_rows(console, rows, table.name, total=total, is_chosen=is_chosen)
+        _draw_rows(console, rows, table, total=total, is_chosen=is_chosen)
     assert isinstance(console.file, StringIO)
     # Not written by rich, which takes a broken pipe for a reason to exit.
     lines = console.file.getvalue().split("\n")[:-1]
@@ -133,15 +133,15 @@ def _times(cells: Sequence[str | None]) -> list[str | None]:
 
 
 def _draw_rows(
-    console: Console, rows: pa.Table, table: str, *, total: int, is_chosen: bool
+    console: Console, rows: pa.Table, table: Table, *, total: int, is_chosen: bool
 ) -> None:
     columns = [
         _column(field, column, 4 * console.width)
         for field, column in zip(rows.schema, rows.columns, strict=True)
     ]
     if not is_chosen:
-        columns = sort_columns(columns, table)
-    shown = choose_columns(columns, console.width, is_chosen=is_chosen)
+        columns = sort_columns(columns, table.name)
+    shown = choose_columns(columns, console.width, is_chosen=is_chosen, sorted_by=table.sorted_by)
     drawing = _drawing()
     for column, least in shown:
         drawing.add_column(

@@ -38,6 +38,17 @@ def test_the_best_of_all_runs(api: se.Api[pa.Table], call: Callable[..., Result]
     assert [row["run_id"] for row in found] == listed["run_id"].to_pylist()
 
 
+def test_a_terminal_shows_what_gives_the_order(
+    call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns, too: columns that are not sorted by are left out instead."""
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ("run", "list", SWEEP, "--limit", "9", "--format", "table", "--summary", "val/acc")
+    assert "updated_at" not in call(*words, "--sort", "name").stdout.splitlines()[0]
+    head = call(*words, "--sort", "-updated_at,name").stdout.splitlines()[0].split()
+    assert {"name", "summary.val/acc", "updated_at"} <= set(head)
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [

@@ -232,6 +232,28 @@ def test_summaries_are_shown_however_many_configs_there_are() -> None:
     assert header(lines) == ["name", "config.number_0", "summary.acc", "state"]
 
 
+def test_what_gives_the_order_is_shown() -> None:
+    """However many configs and summaries are before it, at its place among the columns."""
+    more: dict[str, list[Any]] = {f"config.number_{i}": [i, i + 1] for i in range(9)}
+    more |= {f"summary.{name}": [0.5, 0.25] for name in ("acc", "loss", "f1")}
+    table = runs(["one", "two"], **more)
+    assert "duration_s" not in header(screen(table, 60))
+    table.sorted_by = ["duration_s", "config.number_7"]
+    lines = screen(table, 60)
+    assert header(lines) == ["name", "config.number_7", "summary.acc", "summary.loss", "duration_s"]
+
+
+def test_columns_of_projects_say_whose_and_how_large_they_are() -> None:
+    """Owner, name, counts and times come before what else there is, and the path after them."""
+    names = ["path", "name", "project_id", "workspace", "description", "count.experiments"]
+    names += ["created_at", "url", "group.type"]
+    batch = pa.record_batch({name: [f"{name}1", f"{name}2"] for name in names})
+    assert header(screen(Table("projects", batch.schema, [batch]), 150)) == [
+        *("workspace", "name", "count.experiments", "created_at", "description", "path"),
+        *("project_id", "group.type", "url"),
+    ]
+
+
 def test_runs_of_one_name_are_told_apart() -> None:
     """Where names are not distinct, ids are beside them."""
     assert header(screen(runs(["a", "b"])))[:2] == ["name", "state"]
