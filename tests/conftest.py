@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,16 +27,33 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths of folders, one for each test: ``mktemp`` would look at all earlier ones each time."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Path:
+def private_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> Path:
     """No test sees the login, the settings or the terminal of whoever runs it."""
-    home: Path = tmp_path_factory.mktemp("home")
+    home = next(homes)
+    home.mkdir()
     for name in list(os.environ):
         if name.startswith("SWANLAB") or name in {"COLUMNS", "LINES", "NO_COLOR", "CLICOLOR"}:
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "SWANLAB_SAVE_DIR"):
         monkeypatch.setenv(name, str(home))
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def list_of_fonts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One list of the machine's fonts for all homes, which matplotlib else makes for each anew."""
+    cache: pytest.Cache = request.config.cache
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", str(cache.mkdir("matplotlib")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,10 +58,12 @@ PROTOCOLS = {"pagination.py": {"nextCursor", "hasMore"}, "client": {"userInfo", 
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
+@cache
 def _tree(file: str) -> ast.Module:
     return ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
 
 
+@cache
 def _imports(file: str) -> set[str]:
     """Names of our modules that a file imports, anywhere in it."""
     found = set()
@@ -117,6 +120,7 @@ def test_imports_have_no_circles_inside_a_package(file: str) -> None:
             open_files.extend(graph[current])
 
 
+@cache
 def _siblings(file: str) -> set[str]:
     """Files of the same package that a file imports when it is loaded."""
     found = set()
