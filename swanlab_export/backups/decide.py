@@ -11,7 +11,7 @@ from swanlab_export.backups.receipts import time_ms
 from swanlab_export.normalizers.values import as_time_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from swanlab_export.backups.receipts import Asked, Receipt
 
@@ -62,6 +62,7 @@ class Rules:
         before: Receipt | None,
         noted_at: str,
         last_at: str | None,
+        is_offered: Callable[[str], bool],
     ) -> Decision | None:
         """Decide what is to be done about a run; None for nothing.
 
@@ -71,10 +72,11 @@ class Rules:
             before: Its receipt.
             noted_at: When the server said so.
             last_at: When the project was last compared; None where that is not known.
+            is_offered: Says whether the server has a table, of one that was not fetched before.
         """
         if before is None:
             return Decision("whole", "new", self.asked)
-        return self._compare(run_id, facts, before, noted_at, last_at)
+        return self._compare(run_id, facts, before, noted_at, last_at, is_offered)
 
     def _compare(
         self,
@@ -83,12 +85,13 @@ class Rules:
         before: Receipt,
         noted_at: str,
         last_at: str | None,
+        is_offered: Callable[[str], bool],
     ) -> Decision | None:
         asked = self.asked.joined(before.asked)
         if reason := self._why_whole(facts, before):
             return Decision("whole", reason, asked)
-        if parts := self.asked.missing(before.asked):
-            return Decision("part", f"not asked for before: {', '.join(parts)}", asked, parts)
+        if parts := tuple(filter(is_offered, self.asked.missing(before.asked))):
+            return Decision("part", f"not fetched before: {', '.join(parts)}", asked, parts)
         if changed := [name for name in _NAMES if _differs(name, facts, before.facts)]:
             return Decision("row", f"changed: {', '.join(changed)}", asked)
         if before.gone_at is not None:

@@ -20,6 +20,7 @@ from swanlab_export.backups.parquet import ParquetObject
 from swanlab_export.backups.receipts import Row, Stored, json_rows
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import logs as log_endpoint
+from swanlab_export.endpoints import medias as media_endpoint
 from swanlab_export.endpoints import metrics as metrics_endpoint
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.errors import NotFoundError, SwanlabExportError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from swanlab_export.backups.receipts import Asked
     from swanlab_export.backups.unit import ProjectPlace
     from swanlab_export.client import Client
+    from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.report import Report
     from swanlab_export.tables import Table
 
@@ -180,6 +182,21 @@ def fetch_columns(client: Client, run: FoundRun) -> list[Any] | None:
         return list(column_pages(client, run.run_id))
     except NotFoundError:
         return None
+
+
+def is_offered(client: Client, source: RunSource, table: str) -> bool:
+    """Say whether the server offers a table that it may lack; asks for it once per connection."""
+    requests = {
+        "logs": log_endpoint.logs_page(source, 0, LOG_LEVELS[0]),
+        "medias": media_endpoint.medias_request(source, []),
+    }
+    request = requests.get(table)
+    if request is None:
+        return True
+    if client.capabilities.is_unknown(request):
+        with suppress(SwanlabExportError):
+            client.send(request)
+    return not client.capabilities.lacks(str(request))
 
 
 def write_metrics(

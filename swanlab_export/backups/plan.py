@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.api.runs.survey import all_runs
+from swanlab_export.backups import fetching
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import Names, receipt_path
 from swanlab_export.backups.receipts import time_text
@@ -126,7 +128,7 @@ class Planner:
         try:
             for run, source, summary in self._runs(place):
                 seen.add(source.run_id)
-                self._add(made, names, run, source.run_id, summary, last_at)
+                self._add(made, names, run, source, summary, last_at)
             if not self.where and self.forced is None:
                 self._find_gone(made, seen)
         except OutputError:
@@ -170,15 +172,17 @@ class Planner:
         made: ProjectPlan,
         names: Names,
         run: Any,
-        run_id: str,
+        source: endpoint.RunSource,
         summary: dict[str, Any],
         last_at: str | None,
     ) -> None:
+        run_id = source.run_id
         path, before = made.index.path(run_id), made.index.get(run_id)
         if self.forced is not None and before is not None and run_id not in self.forced:
             return
         facts = endpoint.read_facts(run) | {"summary": summary}
-        decision = self.rules.decide(run_id, facts, before, made.noted_at, last_at)
+        is_offered = partial(fetching.is_offered, self.context.client, source)
+        decision = self.rules.decide(run_id, facts, before, made.noted_at, last_at, is_offered)
         if decision is None:
             made.unchanged += 1
             return

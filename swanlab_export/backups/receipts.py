@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -19,7 +19,7 @@ from swanlab_export.backups.layout import CHOSEN_TABLES, FORMAT
 from swanlab_export.normalizers.values import as_float
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from swanlab_export.schemas import TableSchema
 
@@ -60,6 +60,10 @@ class Asked:
         tables = tuple(name for name in CHOSEN_TABLES if name in {*self.tables, *other.tables})
         return Asked(tables, keys, self.media or other.media)
 
+    def without(self, tables: Container[str]) -> Asked:
+        """The same without some tables."""
+        return replace(self, tables=tuple(name for name in self.tables if name not in tables))
+
     def missing(self, before: Asked) -> tuple[str, ...]:
         """The tables that have to be fetched where ``before`` was asked for last time."""
         wanted = [name for name in self.tables if name not in before.tables]
@@ -86,7 +90,7 @@ class Receipt:
     Attributes:
         facts: What the server said before the run was fetched; see ``plan``.
         facts_at: When that was, by the server's clock.
-        asked: What was wanted.
+        asked: What was wanted, without what the server does not offer: it is fetched once it does.
         objects: Each table's object, and ``payload``.
         files: Files of media.
         latest: The latest step of each key.

@@ -494,6 +494,8 @@ class Backup:
         work.outcomes.append(outcome)
         for warning in outcome.warnings:
             self._report.warn(f"{path}: {warning}")
+        for lack in outcome.lacks:
+            self._report.warn(f"not in the backup, and fetched once it is offered: {lack}")
         if not outcome.action:
             self._changes["unchanged"] += 1
             return

@@ -21,7 +21,7 @@ from swanlab_export.errors import (
     OutputError,
 )
 from swanlab_export.limits import PAGE_SIZES
-from swanlab_export.messages import quote
+from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.values import as_list
 from swanlab_export.pagination import Pages
 from swanlab_export.progress import Progress
@@ -192,7 +192,7 @@ def find_projects(context: Context, scope: Scope, account: Account, report: Repo
             found[endpoint.read_project_id(payload)] = (ref, payload)
 
     if scope.is_instance:
-        add(_note_instance(context, account, report))
+        add(_instance_projects(context, account, report))
     for workspace in _wanted_workspaces(context, scope, account):
         add(_list(context, "projects", _projects_of(workspace), endpoint.identify, report))
     known = {(each["workspace"], each["name"]) for each in account.projects}
@@ -277,6 +277,19 @@ def _note_workspace(
             account.add_workspace(own)
         elif is_named and ref.workspace not in known and isinstance(error, NotFoundError):
             raise
+
+
+def _instance_projects(context: Context, account: Account, report: Report) -> list[Any]:
+    """The payloads of all projects of the instance, which is noted, too.
+
+    Raises:
+        NotOfferedError: The server does not list them; says what can be backed up instead.
+    """
+    try:
+        return _note_instance(context, account, report)
+    except NotOfferedError as error:
+        instead = f"without {argument('instance')} the backup has what you see"
+        raise NotOfferedError(f"{error.message}; {instead}", status=error.status) from None
 
 
 def _note_instance(context: Context, account: Account, report: Report) -> list[Any]:

@@ -111,6 +111,7 @@ class Outcome:
             may go on.
         limited_until: Until when the server wants no request, in Unix seconds.
         warnings: What the reader of the data must know, such as values of odd types.
+        lacks: What of it the server does not offer.
     """
 
     run_id: str
@@ -123,6 +124,7 @@ class Outcome:
     ends: str = ""
     limited_until: float = 0.0
     warnings: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -200,6 +202,7 @@ class _Unit:
         self._is_shared = _contexts.get((os.getpid(), task.token)) is context
         self._report = Report()
         self._missing: list[str] = []
+        self._not_offered: dict[str, str] = {}
         self._has_failed = False
         self._before = self._read_before()
         self._written: dict[str, fetching.Written] = {}
@@ -316,6 +319,7 @@ class _Unit:
         try:
             return fetch()
         except NotOfferedError as error:
+            self._not_offered[name] = error.message
             self._missing.append(f"{name}: {error.message}")
         except SwanlabExportError as error:
             if _failed(self._task, error).ends:
@@ -402,7 +406,7 @@ class _Unit:
             **fetching.describe_run(self._context, run, self._report),
             facts=task.facts,
             facts_at=task.facts_at,
-            asked=task.asked,
+            asked=task.asked.without(self._not_offered),
             objects=objects,
             files=files,
             latest=metrics.latest if metrics is not None else {},
@@ -443,4 +447,5 @@ class _Unit:
             + sum(file["bytes"] for file in files),
             error="; ".join(receipt.missing) if self._has_failed else "",
             warnings=tuple(self._report.all_warnings()),
+            lacks=tuple(f"{name}: {why}" for name, why in self._not_offered.items()),
         )

@@ -35,9 +35,14 @@ def read_steps(payload: Any) -> list[Any]:
     return as_list(as_object(payload or {}, "media of a step").get("steps"), "a list of steps")
 
 
+def medias_request(source: RunSource, keys: Sequence[str]) -> Request:
+    """Ask for the media of all steps: ``POST /house/metrics/f_media``."""
+    return fixed("POST", "/house/metrics/f_media", body=_media_body(source, keys))
+
+
 def fetch_media(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
-    """Fetch the media of all steps: ``POST /house/metrics/f_media``."""
-    return client.send(fixed("POST", "/house/metrics/f_media", body=_media_body(source, keys)))
+    """Fetch the media of all steps."""
+    return client.send(medias_request(source, keys))
 
 
 def read_media(payload: Any, keys: Sequence[str], report: Report) -> Iterator[MediaItem]:

@@ -130,15 +130,15 @@ def test_what_was_not_asked_for_before_is_fetched_alone(world: LivingData, night
     nights.run(tables="metrics", keys="loss")
     assert {row["key"] for row in nights.table("metrics")} == {"loss"}
     assert not (nights.folder / "tables" / "logs").exists()
-    assert nights.run(tables="logs", keys="loss") == {"one": ("part", "not asked for before: logs")}
+    assert nights.run(tables="logs", keys="loss") == {"one": ("part", "not fetched before: logs")}
     assert not [r for r in nights.sandbox.requests if "export" in r.path]
     assert nights.run(media=False) == {
-        "one": ("part", "not asked for before: columns, metrics, medias")
+        "one": ("part", "not fetched before: columns, metrics, medias")
     }
     assert {row["key"] for row in nights.table("metrics")} == {"acc", "loss", "__swanlab__.cpu"}
     (item,) = nights.table("medias")
     assert (item["path"] is None, item["file"]) == (False, None)
-    assert nights.run() == {"one": ("part", "not asked for before: medias")}
+    assert nights.run() == {"one": ("part", "not fetched before: medias")}
     (item,) = nights.table("medias")
     assert (nights.folder / item["file"]).read_bytes() == b"png"
     assert nights.run(tables="metrics", keys="acc", media=False) == {}

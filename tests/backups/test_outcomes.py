@@ -196,28 +196,3 @@ def test_a_server_that_is_away_keeps_what_is_there(living: Sandbox, ended: Night
         ended.run()
     assert info.value.exit_code == 6
     assert ended.objects() == before
-
-
-@pytest.mark.parametrize("generation", ["2.6", "2.8"])
-def test_older_servers_are_backed_up_as_far_as_they_tell(
-    world: LivingData, tmp_path: Path, generation: str
-) -> None:
-    """Points come from files per key; what a server does not offer is no failure."""
-    world.start("one")
-    world.log_many("one", 5, "loss", "acc")
-    world.print_line("one", "epoch 1")
-    world.wait(hours=1)
-    world.finish("one")
-    world.wait(days=1)
-    with (
-        Sandbox(world, generation=generation) as old,
-        se.connect(host=old.url, api_key=old.api_key, frame="arrow") as api,
-    ):
-        reports: list[Any] = [se.backup(api, to=tmp_path) for _ in range(2)]
-    assert reports[0]["error"].to_pylist() == [None]
-    assert reports[1].num_rows == 0
-    (receipt,) = (tmp_path / "state" / "receipts").rglob("one.json")
-    found = orjson.loads(receipt.read_bytes())
-    assert found["points"] == {"acc": 5, "loss": 5}
-    assert found["complete"] is True
-    assert len(found["missing"]) == (1 if generation == "2.6" else 0)
