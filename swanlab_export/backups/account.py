@@ -43,18 +43,17 @@ def write_account(
     objects: Objects = {}
     for name, table in _tables(account, web_host).items():
         path = f"tables/{name}.parquet"
-        pending = destination.create(path)
+        part = ParquetObject(destination.create(path), table.schema.remove_metadata())
         try:
-            part = ParquetObject(pending, table.schema.remove_metadata())
             for batch in table.to_batches():
                 part.write(batch)
             size, sha256 = part.finish()
             objects[path] = {"rows": table.num_rows, "bytes": size, "sha256": sha256}
             found = destination.find(path)
             if known.get(path) != objects[path] or found is None or found.size != size:
-                pending.place()
+                part.pending.place()
         finally:
-            pending.discard()
+            part.discard()
     for path, content in (
         (PROJECTS_FILE, dump_json(account.dump())),
         (README_FILE, README.encode()),

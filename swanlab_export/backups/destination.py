@@ -152,12 +152,14 @@ def listed_sizes(destination: Destination, folder: str) -> dict[str, int]:
 
     Lists tell many at once, which is what an object store is quick at.
     """
+    return {entry.path: entry.size for entry in listed_entries(destination, folder)}
+
+
+def listed_entries(destination: Destination, folder: str) -> Iterator[Entry]:
+    """Yield all objects of a project's runs but their receipts."""
     prefixes = [f"tables/{table}/{folder}" for table in RUN_TABLES]
-    return {
-        entry.path: entry.size
-        for prefix in [*prefixes, f"state/payloads/{folder}", f"files/{folder}"]
-        for entry in destination.list(prefix)
-    }
+    for prefix in [*prefixes, f"state/payloads/{folder}", f"files/{folder}"]:
+        yield from destination.list(prefix)
 
 
 def hash_object(destination: Destination, path: str) -> tuple[int, str]:

@@ -322,7 +322,7 @@ def write_rows_of(
             written.stored = Stored(path, parquet.rows, size, sha256)
     finally:
         if parquet is not None and written.pending is None:
-            parquet.pending.discard()
+            parquet.discard()
 
 
 def write_payload(destination: Destination, path: str, payload: Mapping[str, Any]) -> Written:

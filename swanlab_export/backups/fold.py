@@ -87,10 +87,10 @@ def fold_project(
     with ExitStack() as cleanup:
         parts: dict[str, ParquetObject] = {}
         for name, path in paths.items():
-            pending = destination.create(path)
-            cleanup.callback(pending.discard)
             metadata = {"swanlab_backup": about} if name == "index" else None
-            parts[name] = ParquetObject(pending, SCHEMAS[name].arrow(), metadata)
+            part = ParquetObject(destination.create(path), SCHEMAS[name].arrow(), metadata)
+            cleanup.callback(part.discard)
+            parts[name] = part
         for items in in_batches(index.receipts(), RUNS_PER_GROUP):
             for _, _, receipt in items:
                 folded.counts.add(receipt)

@@ -25,6 +25,8 @@ FORMAT_FILE = "swanlab-backup.json"
 README_FILE = "README.md"
 PROJECTS_FILE = "state/projects.json"
 LOCK_FILE = "state/lock.json"
+# There while runs are being written: where a backup finds it, the one before was interrupted.
+UNFINISHED_FILE = "state/unfinished.json"
 TEMPORARY = "state/tmp"
 SNAPSHOTS = "state/snapshots"
 RECEIPTS = "state/receipts"

@@ -78,6 +78,11 @@ class ParquetObject:
         self._writer.close()
         return self.pending.finish()
 
+    def discard(self) -> None:
+        """Give it up, unless it is in its place."""
+        self._writer.is_open = False  # else it would write its end when it is collected
+        self.pending.discard()
+
     def _write(self, table: pa.Table) -> None:
         rows = pa.table(table.columns, schema=self.schema)
         self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
@@ -105,15 +110,14 @@ def write_rows(
     metadata: dict[str, Any] | None = None,
 ) -> tuple[int, int, str]:
     """Write one table, whole or not at all; returns its rows, its size and its sha256."""
-    pending = destination.create(path)
+    written = ParquetObject(destination.create(path), schema, metadata)
     try:
-        written = ParquetObject(pending, schema, metadata)
         for batch in batches:
             written.write(batch)
         size, sha256 = written.finish()
-        pending.place()
+        written.pending.place()
     finally:
-        pending.discard()
+        written.discard()
     return written.rows, size, sha256
 
 

@@ -48,6 +48,7 @@ from swanlab_export.backups.layout import (
     FREE_TABLES,
     PROJECTS_FILE,
     SNAPSHOTS,
+    UNFINISHED_FILE,
     check_format,
     dump_json,
     format_content,
@@ -55,6 +56,7 @@ from swanlab_export.backups.layout import (
 from swanlab_export.backups.parquet import RUNS_PER_GROUP, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
 from swanlab_export.backups.receipts import Asked, Row, build_rows
+from swanlab_export.backups.recovery import recover
 from swanlab_export.backups.scope import Account, Scope, find_projects, place_of
 from swanlab_export.backups.unit import (
     Outcome,
@@ -272,7 +274,7 @@ class Backup:
         self._failed: list[str] = []
         self._changes = {"fetched": 0, "failed": 0, "gone": 0, "unchanged": 0}
         self._away = 0
-        self._is_reached = False
+        self._is_reached = self._is_marked = False
         self._rows = self._bytes = 0
         self._limited_until = 0.0
         self._lost: list[tuple[_Work, Task]] = []
@@ -376,6 +378,8 @@ class Backup:
             content = format_content(name, settings.web_host, began_at)
             write_object(self._destination, FORMAT_FILE, dump_json(content))
         write_if_changed(self._destination, PROJECTS_FILE, dump_json(account.dump()))
+        if self._destination.find(UNFINISHED_FILE) is not None:
+            recover(self._destination, account)
 
     def _do_all(self, plans: Iterable[ProjectPlan], bar: Bar) -> Iterator[Row]:
         """Do the units of all projects, many at a time, and fold each project when it is done."""
@@ -402,6 +406,10 @@ class Backup:
                         self._wait_for_server()
                     else:
                         permits = 1
+                    if not self._is_marked:
+                        self._is_marked = True
+                        about = {"began_at": planned.facts_at}
+                        write_object(self._destination, UNFINISHED_FILE, dump_json(about))
                     task = replace(planned, permits=permits)
                     under_way[submit(task)] = (work, task)
                 yield from self._finish_done(works)
@@ -639,6 +647,7 @@ class Backup:
             program=f"{__title__} {__version__}",
         )
         snapshots.write_manifest(destination, manifest)
+        destination.remove(UNFINISHED_FILE)
 
     def _write_runs(self, account: Account, path: str) -> dict[str, Any]:
         """Write the table of all runs."""

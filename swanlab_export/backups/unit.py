@@ -426,15 +426,17 @@ class _Unit:
         if self._is_over():
             raise ClosedError("the backup was ended")
         destination, before = self._destination, self._before
-        for name, written in self._written.items():
+        for written in self._written.values():
             for pending, _ in written.files:
                 if pending is not None:
                     pending.place()
             if written.pending is not None:
                 written.pending.place()
-            elif before is not None and (old := before.objects.get(name)) and old.path:
-                destination.remove(old.path)  # nothing of it is left on the server
         size, _ = write_object(destination, self._task.receipt, receipt.dump())
+        for name, written in self._written.items():
+            old = None if before is None else before.objects.get(name)
+            if written.pending is None and old is not None and old.path:
+                destination.remove(old.path)  # nothing of it is left on the server
         stored = [each.stored for name, each in self._written.items() if name != "payload"]
         files = [file for each in self._written.values() for pending, file in each.files if pending]
         return Outcome(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -92,51 +91,6 @@ def test_what_a_run_costs(world: LivingData, nights: Nights) -> None:
     counted = [path for path in of_runs if path not in fixed]
     # The summaries of both runs come in one request.
     assert len(counted) == 1 + 7 + 7 + 3
-
-
-def test_any_order_of_events_ends_with_what_is_there(
-    world: LivingData, nights: Nights, tmp_path: Path
-) -> None:
-    """Runs start, log, end, resume and change; the last night's tables are those of a first one."""
-    chosen = random.Random(11)
-    ids: list[str] = []
-    for _ in range(60):
-        world.wait(minutes=chosen.choice([1, 20, 300]))
-        event = chosen.randrange(8)
-        run_id = chosen.choice(ids) if ids else ""
-        if event == 0 or not ids:
-            ids.append(f"run{len(ids)}")
-            world.start(ids[-1])
-        elif event == 1:
-            world.log_many(run_id, chosen.randrange(1, 9), chosen.choice(["loss", "acc"]))
-        elif event == 2:
-            world.finish(run_id, chosen.choice(["FINISHED", "CRASHED", "OFFLINE"]))
-        elif event == 3:
-            world.resume(run_id)
-            world.print_line(run_id, "resumed")
-        elif event == 4:
-            world.edit(run_id, name=f"name{chosen.randrange(99)}", cluster="g")
-        elif event == 5:
-            world.edit_config(run_id, lr=chosen.random())
-        else:
-            nights.run()
-    nights.run()
-    first = tmp_path / "first"
-    se.backup(nights.api, to=first)
-    for name in ("metrics", "logs", "configs", "summary", "columns"):
-        before, after = (
-            {
-                p.relative_to(root).as_posix(): p.read_bytes()
-                for p in (root / "tables" / name).rglob("*.parquet")
-            }
-            for root in (first, nights.folder)
-        )
-        assert before == after, name
-    columns = [name for name in nights.table("runs")[0] if name != "backup.seen_at"]
-    fresh, kept = (
-        pd.read_parquet(root / "tables/runs")[columns] for root in (first, nights.folder)
-    )
-    pd.testing.assert_frame_equal(fresh, kept)
 
 
 def test_status_and_diff(world: LivingData, ended: Nights) -> None:

@@ -54,11 +54,12 @@ class Nights:
         """The rows of the table of runs."""
         return {row["run_id"]: row for row in self.table("runs")}
 
-    def receipt(self, run_id: str) -> dict[str, Any]:
+    def receipt(self, run_id: str, project_id: str = "lab-digits") -> dict[str, Any]:
         """The receipt of a run."""
-        (path,) = (self.folder / "state" / "receipts").rglob(f"{run_id}.json")
-        found: dict[str, Any] = orjson.loads(path.read_bytes())
-        return found
+        paths = (self.folder / "state" / "receipts").rglob(f"{run_id}.json")
+        receipts = (orjson.loads(path.read_bytes()) for path in paths)
+        (found,) = (each for each in receipts if each["project_id"] == project_id)
+        return dict(found)
 
     def objects(self, below: str = "") -> dict[str, bytes]:
         """Every object of the backup but the lock, with its content."""
