@@ -406,10 +406,7 @@ class Backup:
                         self._wait_for_server()
                     else:
                         permits = 1
-                    if not self._is_marked:
-                        self._is_marked = True
-                        about = {"began_at": planned.facts_at}
-                        write_object(self._destination, UNFINISHED_FILE, dump_json(about))
+                    self._mark_unfinished()
                     task = replace(planned, permits=permits)
                     under_way[submit(task)] = (work, task)
                 yield from self._finish_done(works)
@@ -426,6 +423,13 @@ class Backup:
                 yield from self._finish_done(works)
             for work in works:  # of a server that is away: what was fetched
                 yield from self._finish(work)
+
+    def _mark_unfinished(self) -> None:
+        """Write once, before the first run, what the next backup finds if this one is interrupted."""
+        if not self._is_marked:
+            self._is_marked = True
+            about = {"snapshot_before": self._previous and self._previous.snapshot}
+            write_object(self._destination, UNFINISHED_FILE, dump_json(about))
 
     @contextmanager
     def _pool(self, window: int) -> Iterator[Callable[[Task], Future[Outcome]]]:
