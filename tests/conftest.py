@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,12 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) 
     home = next(homes)
     home.mkdir()
     for name in list(os.environ):
-        if name.startswith("SWANLAB") or name in {"COLUMNS", "LINES", "NO_COLOR", "CLICOLOR"}:
+        if name.startswith(("SWANLAB", "AWS_", "AZURE_", "GOOGLE_")) or name in {
+            "COLUMNS",
+            "LINES",
+            "NO_COLOR",
+            "CLICOLOR",
+        }:
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "SWANLAB_SAVE_DIR"):
         monkeypatch.setenv(name, str(home))
@@ -88,17 +95,34 @@ def call(server: Sandbox) -> Callable[..., Result]:
     return run
 
 
-@pytest.fixture(scope="session", params=SERVERS)
-def running_store(request: Any, tmp_path_factory: Any) -> Iterator[Store]:
-    """An object store on this machine: tests that use it run with each of the servers."""
-    with serve(request.param, tmp_path_factory.mktemp(request.param)) as running:
-        yield running
+@pytest.fixture(scope="session")
+def running_stores(tmp_path_factory: Any) -> Iterator[Callable[[str], Store]]:
+    """Object stores on this machine, by their names; each is started when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(name: str) -> Store:
+            return stack.enter_context(serve(name, tmp_path_factory.mktemp(name)))
+
+        yield start
+
+
+@pytest.fixture(params=SERVERS)
+def store(
+    request: Any, running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """An empty object store, with its endpoint and keys in the environment; once for each kind."""
+    return _use(running_stores(request.param), monkeypatch)
 
 
 @pytest.fixture
-def store(running_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The object store, empty, with its endpoint and keys in the environment."""
-    running_store.remove_all()
-    for name, value in running_store.environ.items():
+def moto(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The object store that looks at no signature, so that a proxy may stand before it."""
+    return _use(running_stores("moto"), monkeypatch)
+
+
+def _use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    store.remove_all()
+    for name, value in store.environ.items():
         monkeypatch.setenv(name, value)
-    return running_store
+    return store

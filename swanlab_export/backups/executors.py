@@ -6,6 +6,7 @@ destination themselves. Before anything starts, each worker writes a probe that 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import platform
@@ -101,6 +102,8 @@ def _open_dask(address: str) -> Iterator[Executor]:
         raise UsageError(f"{argument('on')} dask:… needs another library: pip install distributed")
     # Only for those who have a cluster: it takes a while to import.
     distributed: Any = import_module("distributed")
+    # It logs a traceback where a scheduler goes away; what we say of it is one line.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:

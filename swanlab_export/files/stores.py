@@ -94,6 +94,11 @@ STORE_OPTIONS = {
 _PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _FLAGS = {"allow_http", "allow_invalid_certificates"}
 _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+# How the library says that a request failed: the server, and why.
+_FAILED = re.compile(
+    r"Error performing \w+ (https?://[^/\s?]+)\S* in .*? - (?:Server returned non-2xx status code: )?(.*)",
+    re.DOTALL,
+)
 # Stores take at most 10,000 parts of one object.
 _PARTS_MAX = 9_000
 _PART_BYTES = 8 * 1024**2
@@ -339,7 +344,9 @@ def store_errors(shown: str, passing: tuple[type[Exception], ...] = ()) -> Itera
         raise
     except (BaseError, OSError) as error:
         code, words = _words(error)
-        if code in _REFUSED or isinstance(error, _refusals()):
+        if code == "RequestTimeTooSkewed":
+            words = f"the clock of this machine is not that of the store: {words}"
+        elif code in _REFUSED or isinstance(error, _refusals()):
             words = f"the store refused the key of the environment: {words}"
         elif code == "NoSuchBucket":
             words = f"the store has no such bucket: {words}"
@@ -360,9 +367,24 @@ def _words(error: Exception) -> tuple[str, str]:
     from swanlab_export.client.redact import Redactor
 
     secrets = [value for name in _SECRETS if (value := os.environ.get(name))]
-    text = str(error).split("\n\nDebug source:", maxsplit=1)[0]
+    text, _, details = str(error).partition("\n\nDebug source:")
     code = re.search(r"<Code>([^<]*)</Code>", text)
     message = re.search(r"<Message>([^<]*)</Message>", text)
     if code is not None:
         text = f"{code[1]}: {message[1]}" if message else code[1]
+    elif (failed := _FAILED.search(text)) is not None:
+        host, reason = failed.groups()
+        is_lost = reason.startswith("HTTP error")
+        text = _lost_connection(host, details) if is_lost else f"{host}: {reason}"
     return code[1] if code else "", printable(Redactor(secrets)(" ".join(text.split())))
+
+
+def _lost_connection(host: str, details: str) -> str:
+    """Why there was no response: the library says so in its details alone."""
+    kind = re.search(r"HttpError \{\s*kind: (\w+)", details)
+    if kind is not None and kind[1] == "Timeout":
+        return f"{host} did not respond in time"
+    if kind is None or kind[1] != "Connect":
+        return f"{host} ended the connection"
+    cause = re.search(r'(?:message|error): "([^"]*)"', details)
+    return f"{host} cannot be reached" + (f": {cause[1]}" if cause else "")

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib import parse
 
 import pytest
 from click.testing import CliRunner
-from object_stores import BUCKET, KEY, SECRET, Store, serve
+from object_stores import BUCKET, KEY, SECRET, Store
 from raw_server import RawServer, reply
 
 import swanlab_export as se
@@ -21,7 +23,7 @@ from swanlab_export.cli.main import root
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import pyarrow as pa
@@ -156,7 +158,9 @@ class Proxy:
     def forward(self, asked: Asked) -> bytes:
         """The response of the store."""
         connection = http.client.HTTPConnection(self._host)
-        headers = {n: v for n, v in asked.headers.items() if n != "host"} | {"host": self._host}
+        left_out = {"host", "content-length"}
+        headers = {n: v for n, v in asked.headers.items() if n not in left_out}
+        headers |= {"host": self._host}
         connection.request(asked.method, asked.target, asked.body, headers)
         response = connection.getresponse()
         body = response.read()
@@ -165,15 +169,6 @@ class Proxy:
             kept.pop(name, None)
         size = kept.get("content-length", "0") if asked.method == "HEAD" else str(len(body))
         return reply(response.status, body, kept | {"content-length": size})
-
-
-@pytest.fixture
-def moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store that looks at no signature, so that a proxy may stand before it."""
-    with serve("moto", tmp_path) as running:
-        for name, value in running.environ.items():
-            monkeypatch.setenv(name, value)
-        yield running
 
 
 def test_a_lock_that_is_not_renewed_ends(moto: Store, api: se.Api[pa.Table]) -> None:
@@ -225,16 +220,72 @@ def test_credentials_that_expire(
     assert stored(moto).keys() == tables(tmp_path).keys()
 
 
-def test_a_store_that_keeps_nothing(moto: Store, api: se.Api[pa.Table]) -> None:
-    """A store that says 200 and keeps nothing is an error, and no run counts as backed up."""
+def refuse(status: int, code: str, words: str) -> bytes:
+    """What a store says that refuses something."""
+    text = f"<Error><Code>{code}</Code><Message>{words}, {SECRET}</Message></Error>"
+    return reply(status, text.encode(), {"content-type": "application/xml"})
 
-    def forget(asked: Asked) -> bytes | None:
-        is_data = asked.method == "PUT" and "/tables/" in asked.path
-        return reply(200, b"", {"etag": '"x"'}) if is_data else None
 
-    with RawServer(Proxy(moto, forget)) as server, pytest.raises(OutputError, match="did not keep"):
+FAULTS: dict[str, tuple[bytes | str, str]] = {
+    "403": (refuse(403, "AccessDenied", "not you"), "refused the key .*AccessDenied: not you"),
+    "500": (refuse(500, "InternalError", "try later"), "InternalError: try later"),
+    "503": (refuse(503, "SlowDown", "reduce your rate"), "SlowDown: reduce your rate"),
+    "skew": (
+        refuse(403, "RequestTimeTooSkewed", "the difference is too large"),
+        "the clock of this machine .*RequestTimeTooSkewed: the difference",
+    ),
+    "keeps nothing": (reply(200, b"", {"etag": '"x"'}), "did not keep"),
+    "keeps a part": ("part", "says that it kept"),
+    "cut": ("cut", r"http://127.0.0.1:\d+ ended the connection"),
+}
+
+
+class Faulty:
+    """The fault of a store at the objects of data, ``times`` times."""
+
+    def __init__(self, store: Store, fault: bytes | str, times: float) -> None:
+        self._proxy = Proxy(store, lambda _: None)
+        self._fault = fault
+        self._left = times
+
+    def __call__(self, asked: Asked) -> bytes | None:
+        """Respond with the fault, else as the store."""
+        if asked.method != "PUT" or "/tables/metrics/" not in asked.path or self._left <= 0:
+            return self._proxy(asked)
+        self._left -= 1
+        if self._fault == "cut":
+            return None
+        if self._fault == "part":
+            return self._proxy(replace(asked, body=asked.body[:-7]))
+        assert isinstance(self._fault, bytes)
+        return self._fault
+
+
+@pytest.mark.parametrize(("fault", "words"), list(FAULTS.values()), ids=list(FAULTS))
+def test_faults_end_a_backup(
+    moto: Store,
+    api: se.Api[pa.Table],
+    fault: bytes | str,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A store that takes no data ends the backup, in its words and without keys; no run counts."""
+    caplog.set_level("DEBUG")
+    with RawServer(Faulty(moto, fault, inf)) as server, pytest.raises(OutputError) as caught:
         se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
-    assert moto.keys("night/state/receipts/") == []
+    assert re.search(words, caught.value.message), caught.value.message
+    assert "\n" not in caught.value.message
+    assert moto.keys("night/state/receipts/") == moto.keys("night/state/lock") == []
+    seen = [caught.value.message, caplog.text, *map(str, map(moto.read, moto.keys()))]
+    assert not [text for text in seen if SECRET in text]
+
+
+@pytest.mark.parametrize("name", ["500", "503", "cut"])
+def test_faults_that_pass(moto: Store, api: se.Api[pa.Table], name: str) -> None:
+    """A store that fails twice has the same objects in the end."""
+    with RawServer(Faulty(moto, FAULTS[name][0], 2)) as server:
+        report: Any = se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
+    assert report["error"].null_count == len(report) == len(api.run.list(PROJECT))
 
 
 def test_killed_in_the_middle(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from object_stores import BUCKET, KEY, SECRET, Store, serve
+from object_stores import BUCKET, KEY, SECRET, Store
 from raw_server import RawServer, reply
 
 import swanlab_export as se
@@ -135,7 +135,7 @@ def test_a_wrong_key_is_named(
     assert "wrong-secret" not in result.stderr
 
 
-def test_a_killed_upload_is_invisible(tmp_path: Path) -> None:
+def test_a_killed_upload_is_invisible(moto: Store, tmp_path: Path) -> None:
     """What a process that was killed has uploaded is no object."""
     code = (
         "from swanlab_export.files.stores import *; "
@@ -143,22 +143,19 @@ def test_a_killed_upload_is_invisible(tmp_path: Path) -> None:
     )
     with (tmp_path / "x").open("wb") as file:
         file.truncate(1024**3)
-    with serve("moto", tmp_path) as running:
-        env = os.environ | running.environ
-        process = subprocess.Popen([sys.executable, "-c", code], env=env)
-        while not running.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads"):
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        while not moto.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads"):
             assert process.poll() is None
             time.sleep(0.05)
         process.kill()
-        process.wait()
-        assert running.keys() == []
+    assert moto.keys() == []
 
 
-def _of_store(respond: Callable[[Asked], bytes]) -> Callable[[Asked], bytes]:
+def _of_store(respond: Callable[[Asked], bytes | None]) -> Callable[[Asked], bytes | None]:
     """Answer lists of objects, so that only what follows is at fault."""
     empty = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 
-    def answer(asked: Asked) -> bytes:
+    def answer(asked: Asked) -> bytes | None:
         if asked.method == "GET":
             return reply(200, empty, {"content-type": "application/xml"})
         return respond(asked)
@@ -196,12 +193,29 @@ def _keep_a_part(asked: Asked) -> bytes:
         pytest.param(
             lambda _: _refusal(503, "SlowDown", "reduce your rate"), ["SlowDown"], id="503"
         ),
+        pytest.param(
+            lambda _: _refusal(403, "ExpiredToken", "it is old"),
+            ["refused the key", "ExpiredToken: it is old"],
+            id="expired",
+        ),
+        pytest.param(
+            lambda _: _refusal(403, "RequestTimeTooSkewed", "too large"),
+            ["the clock of this machine", "RequestTimeTooSkewed: too large"],
+            id="skew",
+        ),
+        pytest.param(
+            lambda _: None, ["s3://lab/x.csv': http://127.0.0.1:", " ended the"], id="cut"
+        ),
+        pytest.param(
+            lambda _: reply(502, b"<p>bad gateway</p>"), ["502 Bad Gateway: <p>"], id="page"
+        ),
+        pytest.param(lambda _: reply(301), ["incorrectly configured region"], id="region"),
         pytest.param(_keep_nothing, ["did not keep it"], id="keeps nothing"),
         pytest.param(_keep_a_part, ["kept 3 bytes of"], id="keeps a part"),
     ],
 )
 def test_faults_of_a_store_are_errors(
-    respond: Callable[[Asked], bytes], words: list[str], monkeypatch: pytest.MonkeyPatch
+    respond: Callable[[Asked], bytes | None], words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a store refuses, or says that it kept and did not, is an error in its words."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
@@ -214,16 +228,41 @@ def test_faults_of_a_store_are_errors(
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9 cannot be reached: Connection refused"),
+        ("http://nowhere.invalid", "http://nowhere.invalid cannot be reached: failed to lookup"),
+    ],
+)
 def test_a_store_that_is_away_is_found_before_the_work(
-    call: Callable[..., Result], server: Sandbox, monkeypatch: pytest.MonkeyPatch
+    call: Callable[..., Result],
+    server: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
+    words: str,
 ) -> None:
-    """A store that cannot be reached is an error before anything is asked of SwanLab."""
+    """A store that cannot be reached is an error, and why, before anything is asked of SwanLab."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    options = ("--store-option", "endpoint=http://127.0.0.1:9")
+    options = ("--store-option", f"endpoint={endpoint}")
     result = call(*LIST, "--save", f"s3://{BUCKET}/x.csv", *options)
     assert (result.exit_code, server.requests) == (1, [])
-    assert "127.0.0.1:9" in result.stderr
+    assert words in result.stderr
+
+
+def test_a_store_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not respond is an error after the time that is given."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+    def wait(_: Asked) -> None:
+        server.over.wait()
+
+    with RawServer(wait) as server:
+        options = {"endpoint": server.url, "timeout": "50ms"}
+        with pytest.raises(OutputError, match=rf"{server.url} did not respond in time"):
+            parse_target(f"s3://{BUCKET}/x.csv", store_options=options)
 
 
 @pytest.mark.parametrize(
