@@ -162,9 +162,9 @@ def listed_entries(destination: Destination, folder: str) -> Iterator[Entry]:
         yield from destination.list(prefix)
 
 
-def hash_object(destination: Destination, path: str) -> tuple[int, str]:
-    """Read a whole object; returns its size and sha256."""
-    with destination.open(path) as file:
+def hash_object(destination: Destination, path: str, size: int | None = None) -> tuple[int, str]:
+    """Read a whole object; returns its size and sha256. ``size`` is its size, where known."""
+    with destination.open(path, size) as file:
         digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
         return file.tell(), digest.hexdigest()
 

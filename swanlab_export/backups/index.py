@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -13,13 +15,16 @@ from swanlab_export import schemas
 from swanlab_export.backups.layout import RECEIPTS, index_path
 from swanlab_export.backups.receipts import Receipt
 from swanlab_export.files.store_objects import Entry
+from swanlab_export.limits import JOBS
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from swanlab_export.backups.destination import Destination
 
+# How many receipts one thread reads before the next one gets some.
+_AT_ONCE = 16
 _LIGHT = ("run_id", "receipt", "receipt_size", "receipt_version", "created_at")
 
 
@@ -63,16 +68,14 @@ class Index:
         indexed = {held.entry.path: held for held in self._indexed()}
         self._spare: dict[str, Held] = {}
         self._held: dict[str, Held] = {}
+        changed: dict[Entry, Held | None] = {}
         for entry in entries or destination.list(f"{RECEIPTS}/{folder}"):
             known = indexed.pop(entry.path, None)
-            held = known
-            if held is None or held.entry != entry:
-                self.is_current = False
-                held = self._read_entry(entry)
-            if held is None and known is not None:
-                held = self._spare[entry.path] = known
-            if held is not None:
-                self._held[held.run_id] = held
+            if known is not None and known.entry == entry:
+                self._held[known.run_id] = known
+            else:
+                changed[entry] = known
+        self._read_changed(changed)
         self.lost = sorted(indexed)
         # What the index has of them is all that is known of their runs.
         self._spare |= indexed
@@ -138,6 +141,21 @@ class Index:
                         yield Held(created or 0, run_id, Entry(path, size, version), group, row)
         except (OSError, pa.ArrowInvalid, KeyError):
             return
+
+    def _read_changed(self, changed: Mapping[Entry, Held | None]) -> None:
+        """Read receipts that are not in the index, several at a time; it may have others of them."""
+        self.is_current &= not changed
+        entries = list(changed)
+        parts = [entries[i : i + _AT_ONCE] for i in range(0, len(entries), _AT_ONCE)]
+        with ThreadPoolExecutor(JOBS) as pool:
+            read = chain.from_iterable(
+                pool.map(lambda part: list(map(self._read_entry, part)), parts)
+            )
+            for (entry, known), held in zip(changed.items(), read, strict=True):
+                if held is None and known is not None:
+                    self._spare[entry.path] = known
+                if found := held or known:
+                    self._held[found.run_id] = found
 
     def _read_entry(self, entry: Entry) -> Held | None:
         try:

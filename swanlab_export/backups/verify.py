@@ -6,7 +6,7 @@ import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial as bind
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.backups import snapshots
 from swanlab_export.backups.destination import (
+    Folder,
     hash_object,
     listed_sizes,
     open_destination,
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from swanlab_export.files.store_objects import Entry
 
 F = TypeVar("F")
+# How many are held at a time: a project may have 100,000 runs.
+_RECEIPTS_AT_ONCE = 500
+# How many one thread compares before the next one gets some.
+_OBJECTS_AT_ONCE = 16
 _PART = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
@@ -274,25 +279,28 @@ class _Checks:
         """Check the receipts of a project, and what they name."""
         index = Index(self._destination, folder, entries)
         unread = index.broken | dict.fromkeys(index.lost, "it is missing")
-        expected: list[Expected] = []
         for path, why in unread.items():
             owner = _owner(project_id, path, folder)
             yield Problem(path, owner, why, spare=index.spare(path))
-        for entry, text, receipt in index.receipts():
-            owner = Owner(
-                receipt.project_id, folder, receipt.run_id, is_gone=receipt.gone_at is not None
-            )
-            self.compared.objects += 1
-            if self._reads(entry.path) and entry.path not in unread:
-                self.compared.hashes += 1
-                self.compared.hashed_bytes += entry.size
-                if self._destination.read(entry.path) != text.encode():
-                    yield Problem(entry.path, owner, "it is not the one that the index holds")
-            expected += _of_receipt(receipt, owner)
         sizes = listed_sizes(self._destination, folder)
-        yield from self._compare(expected, sizes)
-        named = {each.path for each in expected}
-        for path in sizes.keys() - named:
+        receipts = index.receipts()
+        while some := list(islice(receipts, _RECEIPTS_AT_ONCE)):
+            expected: list[Expected] = []
+            for entry, text, receipt in some:
+                owner = Owner(
+                    receipt.project_id, folder, receipt.run_id, is_gone=receipt.gone_at is not None
+                )
+                if self._reads(entry.path) and entry.path not in unread:
+                    sizes[entry.path] = entry.size
+                    sha256 = hashlib.sha256(text.encode()).hexdigest()
+                    expected.append(Expected(entry.path, entry.size, None, sha256, owner))
+                else:
+                    self.compared.objects += 1
+                expected += _of_receipt(receipt, owner)
+            yield from self._compare(expected, sizes)
+            for each in expected:
+                sizes.pop(each.path, None)
+        for path in sizes:
             if path.startswith("tables/"):
                 yield Problem(path, Owner(project_id, folder), "no receipt names it")
 
@@ -301,11 +309,17 @@ class _Checks:
     ) -> Iterator[Problem]:
         """Compare objects, several at a time; ``sizes`` are those of objects that were listed."""
         found = list(expected)
-        # Sizes and footers come faster from one thread than through a queue.
-        are_read = any(self._reads(each.path) for each in found)
-        judge = bind(self._judge, sizes=sizes or {})
+        # Footers on this disk come faster from one thread than through a queue.
+        has_threads = not isinstance(self._destination, Folder) or any(
+            self._reads(each.path) for each in found
+        )
+        parts = [found[i : i + _OBJECTS_AT_ONCE] for i in range(0, len(found), _OBJECTS_AT_ONCE)]
+
+        def judge(part: list[Expected]) -> list[tuple[str, bool, int | None]]:
+            return [self._judge(each, sizes or {}) for each in part]
+
         with ThreadPoolExecutor(self._jobs) as pool:
-            judged = pool.map(judge, found) if are_read else map(judge, found)
+            judged = chain.from_iterable((pool.map if has_threads else map)(judge, parts))
             for each, (cause, had_rows, read) in zip(found, judged, strict=True):
                 self.compared.objects += 1
                 self.compared.rows += had_rows
@@ -323,7 +337,7 @@ class _Checks:
             return cause, True, None
         if expected.sha256 is None or not self._reads(expected.path):
             return "", has_rows, None
-        size, sha256 = hash_object(self._destination, expected.path)
+        size, sha256 = hash_object(self._destination, expected.path, expected.size)
         cause = "" if sha256 == expected.sha256 else "its bytes are not those that were written"
         return cause, has_rows, size
 
