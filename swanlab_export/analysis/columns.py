@@ -10,34 +10,46 @@ import pyarrow.compute as pc
 from swanlab_export.analysis.smoothing import Smoother
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
-def join_runs(batch: pa.RecordBatch, runs: pa.RecordBatch) -> pa.RecordBatch:
-    """Rows with the columns of their runs after their own; ``run_id`` names the run of a row.
+def join_runs(
+    batches: Iterable[pa.RecordBatch], runs: pa.RecordBatch, fields: Sequence[pa.Field]
+) -> Iterator[pa.RecordBatch]:
+    """Rows with the columns of their runs; ``run_id`` names the run of a row.
 
     Text columns are dictionary-encoded: a value is there once, and not in every row.
 
     Args:
-        batch: The rows.
+        batches: The rows, which have columns of the same types in each batch.
         runs: ``run_id``, each once, and the columns to add.
+        fields: All columns, in the order in which they are wanted.
     """
-    ids = batch["run_id"]
     known = runs["run_id"]
-    # Most batches are of one run, which is looked up once.
-    if pa.types.is_dictionary(ids.type):
-        runs = runs.take(pc.index_in(ids.dictionary, value_set=known))
-        at = ids.indices
-    else:
-        at = pc.index_in(ids, value_set=known)
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for name, values in zip(runs.schema.names, runs.columns, strict=True):
-        if name != "run_id":
+    added = [name for name in runs.schema.names if name != "run_id"]
+    found, dictionary, schema = runs, None, None
+    for batch in batches:
+        ids = batch["run_id"]
+        if not pa.types.is_dictionary(ids.type):
+            at = pc.index_in(ids, value_set=known)
+        else:
+            at = ids.indices
+            # Many batches are of one run, which is looked up once.
+            if dictionary is None or not dictionary.equals(ids.dictionary):
+                dictionary = ids.dictionary
+                found = runs.take(pc.index_in(dictionary, value_set=known))
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for name in added:
+            values = found[name]
             is_text = pa.types.is_string(values.type)
             columns[name] = (
-                pa.DictionaryArray.from_arrays(at, values) if is_text else values.take(at)
+                pa.DictionaryArray.from_arrays(at, values, safe=False)
+                if is_text
+                else values.take(at)
             )
-    return pa.record_batch(columns)
+        if schema is None:
+            schema = pa.schema([field.with_type(columns[field.name].type) for field in fields])
+        yield pa.record_batch([columns[field.name] for field in fields], schema=schema)
 
 
 def add_times(batches: Iterable[pa.RecordBatch], *, is_relative: bool) -> Iterator[pa.RecordBatch]:

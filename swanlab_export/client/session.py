@@ -16,7 +16,7 @@ import requests
 import urllib3
 from requests import exceptions
 from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 
 from swanlab_export._version import __title__, __version__
 from swanlab_export.client.deadline import attach_deadlines
@@ -48,6 +48,9 @@ class Session(requests.Session):
             self.mount(scheme, _Adapter(pool_connections=_POOLS, pool_maxsize=jobs))
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.auth = lambda prepared: prepared
+        # Otherwise requests reads the whole environment anew for each request.
+        self.trust_env = False
+        self._proxies: dict[tuple[str, str], dict[str, str]] = {}
         self.headers["user-agent"] = (
             f"{__title__}/{__version__} (python {platform.python_version()})"
         )
@@ -83,10 +86,8 @@ class Session(requests.Session):
         """Add proxies and certificates of the environment; this machine needs no proxy."""
         if str(url).lower().startswith("https:"):
             verify = self._find_ca()
-        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        is_here = is_loopback(urlsplit(str(url)).hostname or "")
-        merged["proxies"] = {} if is_here else _usable_proxies(str(url), merged["proxies"])
-        return merged
+        proxies = self._find_proxies(str(url))
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a request; every failure is an exception of requests."""
@@ -98,8 +99,16 @@ class Session(requests.Session):
             # requests lets some through, such as that of a name that no DNS could hold.
             raise exceptions.InvalidURL(type(error).__name__) from None
 
-    def _find_ca(self) -> str | None:
+    def _find_proxies(self, url: str) -> dict[str, str]:
+        parts = urlsplit(url)
+        server = (parts.scheme, parts.netloc)
         # Two threads may both look: they find the same.
+        if server not in self._proxies:
+            is_here = is_loopback(parts.hostname or "")
+            self._proxies[server] = {} if is_here else _usable_proxies(url)
+        return self._proxies[server]
+
+    def _find_ca(self) -> str | None:
         if not self._knows_ca:
             self._ca = find_ca(os.environ)
             self._knows_ca = True
@@ -115,13 +124,14 @@ class _Adapter(HTTPAdapter):
         return pool
 
 
-def _usable_proxies(url: str, proxies: Mapping[str, str]) -> dict[str, str]:
+def _usable_proxies(url: str) -> dict[str, str]:
     """Return the proxies that the environment names, which this installation must be able to use.
 
     Raises:
         UsageError: The one for ``url`` is a SOCKS proxy, and what speaks SOCKS is not installed.
     """
     # Desktops write ``socks://``, which urllib3 does not know, and let the proxy look up names.
+    proxies = get_environ_proxies(url)
     usable = {name: re.sub("^socks://", "socks5h://", proxy) for name, proxy in proxies.items()}
     chosen = select_proxy(url, usable) or ""
     if chosen.lower().startswith("socks") and util.find_spec("socks") is None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from swanlab_export.cells import csv_name, csv_rows, json_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from swanlab_export.tables import Table
 
@@ -31,59 +30,37 @@ def write_text(table: Table, stream: IO[bytes], output_format: str) -> int:
     if output_format == "json":
         return _write_single(table, stream) if table.is_single else _write_json(table, stream)
     if output_format == "jsonl":
-        return _write_lines(stream, _lines(table, json_rows))
+        return _write_lines(table, stream, lambda batch: json_rows(batch, end="}\n"))
     separator = "," if output_format == "csv" else "\t"
     header = separator.join(csv_name(name, separator) for name in table.schema.names)
     stream.write(header.encode() + b"\n")
-
-    def render(batch: pa.RecordBatch) -> pa.Array:
-        return csv_rows(batch, separator)
-
-    return _write_lines(stream, _lines(table, render))
+    return _write_lines(table, stream, lambda batch: csv_rows(batch, separator, "\n"))
 
 
 def _write_single(table: Table, stream: IO[bytes]) -> int:
     """One entity: one object, a line per field."""
-    rows = 0
-    for batch in table:
-        for line in json_rows(batch, ",\n  ", "{\n  ", "\n}").to_pylist():
-            stream.write(line.encode() + b"\n")
-            rows += 1
-    return rows
+    return _write_lines(table, stream, lambda batch: json_rows(batch, ",\n  ", "{\n  ", "\n}\n"))
 
 
 def _write_json(table: Table, stream: IO[bytes]) -> int:
     """An array, one record per line."""
-    rows = 0
     stream.write(b"[")
-    for lines in _lines(table, json_rows):
-        stream.write(b",\n" if rows else b"\n")
-        stream.write(memoryview(_text(_joined(lines, ",\n"))))
-        rows += len(lines)
+    rows = _write_lines(table, stream, lambda batch: json_rows(batch, begin=",\n{"), skip=1)
     stream.write(b"\n]\n" if rows else b"]\n")
     return rows
 
 
-def _write_lines(stream: IO[bytes], batches: Iterator[pa.Array]) -> int:
+def _write_lines(
+    table: Table, stream: IO[bytes], render: Callable[[pa.RecordBatch], pa.Array], skip: int = 0
+) -> int:
+    """Write the rows one behind the other, without the first ``skip`` bytes."""
     rows = 0
-    for lines in batches:
-        stream.write(memoryview(_text(pc.binary_join_element_wise(lines, "", "\n"))))
-        rows += len(lines)
-    return rows
-
-
-def _lines(table: Table, render: Callable[[pa.RecordBatch], pa.Array]) -> Iterator[pa.Array]:
     for batch in table:
         for start in range(0, batch.num_rows, _ROWS_PER_SLICE):
-            yield render(batch.slice(start, _ROWS_PER_SLICE))
-
-
-def _joined(lines: pa.Array, between: str) -> pa.Array:
-    """All lines in one string: every line but the last is followed by ``between``."""
-    if len(lines) == 1:
-        return lines
-    head = pc.binary_join_element_wise(lines.slice(0, len(lines) - 1), "", between)
-    return pa.concat_arrays([head, lines.slice(len(lines) - 1)])
+            lines = render(batch.slice(start, _ROWS_PER_SLICE))
+            stream.write(memoryview(_text(lines))[0 if rows else skip :])
+            rows += len(lines)
+    return rows
 
 
 def _text(lines: pa.Array) -> pa.Buffer:

@@ -51,14 +51,14 @@ _ID = pa.dictionary(pa.int32(), schemas.TEXT)
 
 def _repeated(name: str, rows: int) -> pa.Array:
     """``name`` in every row, as an index into a dictionary that holds nothing else."""
-    return _repeated_often(name, rows.bit_length()).slice(0, rows)
+    indices = _zeros(rows.bit_length()).slice(0, rows)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([name], schemas.TEXT), safe=False)
 
 
 @lru_cache(maxsize=4)
-def _repeated_often(name: str, bits: int) -> pa.Array:
-    """The same for a power of two: batches have a few sizes, and come after one another."""
-    indices = pa.repeat(pa.scalar(0, pa.int32()), 1 << bits)
-    return pa.DictionaryArray.from_arrays(indices, pa.array([name], schemas.TEXT))
+def _zeros(bits: int) -> pa.Array:
+    """As many as a power of two: batches have a few sizes."""
+    return pa.repeat(pa.scalar(0, pa.int32()), 1 << bits)
 
 
 @dataclass(frozen=True)

@@ -103,18 +103,7 @@ def join_columns(table: Table, columns: pa.Table, report: Report) -> Table:
     runs = pa.record_batch(whole, schema=columns.schema)
     fields = [*table.schema, *list(columns.schema)[1:]]
     fields.sort(key=lambda field: field.name != "project")
-    order = [field.name for field in fields]
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        typed = pa.schema([])
-        for batch in table:
-            joined = join_runs(batch, runs).select(order)
-            if typed.types != joined.schema.types:  # of the first batch: the others are alike
-                pairs = zip(fields, joined, strict=True)
-                typed = pa.schema([field.with_type(each.type) for field, each in pairs])
-            yield pa.record_batch(joined.columns, schema=typed)
-
-    return table.with_rows(pa.schema(fields), batches())
+    return table.with_rows(pa.schema(fields), join_runs(table, runs, fields))
 
 
 def with_snapshot(table: Table, now_ms: int) -> Table:
