@@ -74,10 +74,13 @@ def test_every_list_is_sorted_and_limited(
 
 
 def test_a_limit_without_an_order_reads_no_further(api: se.Api[pa.Table], server: Sandbox) -> None:
-    """The first rows are on the first pages."""
-    assert api.run.list(SWEEP, limit=5).num_rows == 5
-    pages = [request for request in server.requests if request.path.endswith("/runs")]
-    assert len(pages) < 3
+    """The first rows are on the first pages, and nothing is fetched for the rest of their page."""
+    found = api.run.list(SWEEP, limit=5, summary="val/acc")
+    assert found.num_rows == 5
+    (asked,) = [request for request in server.requests if request.path.endswith("/summaries")]
+    assert [each["experimentId"] for each in asked.body["experiments"]] == found[
+        "run_id"
+    ].to_pylist()
 
 
 @pytest.mark.parametrize("given", [("--sort", "name"), ("--limit", "2"), ("--varying",)])
@@ -166,6 +169,21 @@ def test_a_page_that_lacks_a_key(call: Callable[..., Result], api: se.Api[pa.Tab
     assert (
         call("run", "list", DIGITS, "--fields", "config.tagg", "--page_size", "10").exit_code == 4
     )
+
+
+def test_a_key_that_only_other_runs_have(api: se.Api[pa.Table]) -> None:
+    """It is an empty column, with a warning where it was asked for as a summary."""
+    with pytest.warns(se.SwanlabExportWarning, match="no run here has the key 'val/acc'"):
+        found = api.run.filter(DIGITS, {"slug": "offline"}, summary="val/acc")
+    assert found["summary.val/acc"].to_pylist() == [None]
+
+
+def test_a_key_that_runs_of_one_project_have(api: se.Api[pa.Table]) -> None:
+    """Of several projects one is enough, be it the first or the last."""
+    where = {"slug in": ["stopped", "crashed", "adam-lr0-03-h32-s2"]}
+    for projects in ([SWEEP, DIGITS], [DIGITS, SWEEP]):
+        found = api.run.filter(projects, where, sort="config.tag")
+        assert found.num_rows == 3
 
 
 def test_several_projects_are_one_table(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:

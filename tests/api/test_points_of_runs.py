@@ -59,7 +59,9 @@ def test_columns_of_the_run_are_in_each_row(
         assert table.column_names[-2:] == ["state", "config.lr"]
         assert set(table["config.lr"].to_pylist()) == {1.5}
     words = ("--run-columns", "state", "--run-columns", "path", "--all", "--format", "csv")
-    media = rows(call("run", "medias", f"{DIGITS}/mlp-adam", "--keys", "val/*", *words))
+    done = call("run", "medias", f"{DIGITS}/mlp-adam", "--keys", "val/*", *words)
+    assert "the table has a column path already; that of the run is in path__2" in done.stderr
+    media = rows(done)
     assert media[0]["state"] == "FINISHED"
     assert media[0]["path__2"].startswith(DIGITS)
 

@@ -75,6 +75,14 @@ def test_what_a_run_passes(text: str) -> None:
     assert passes(rule, RUN, SUMMARY, columns, is_complete=True) == (text in PASSING)
 
 
+def test_no_labels_are_missing_labels() -> None:
+    """A server may send an empty list for them, or leave them out."""
+    for run in (RUN | {"labels": []}, {"cuid": "r"}):
+        for text, expected in (("labels is null", True), ("labels is not null", False)):
+            (rule,) = read_where(text, NOW_MS)
+            assert passes(rule, run, None, {}, is_complete=True) == expected
+
+
 @pytest.mark.parametrize(
     "text", ["group=x", "config.lr>1", "summary.loss>1", "created_at>2027", "slug=x"]
 )
@@ -124,6 +132,7 @@ REFUSED: list[tuple[Any, str]] = [
     ("state>FINISHED", "state is a word, which is not greater or less"),
     ("labels<a", "labels is a list of words"),
     ("show=maybe", "show takes true or false"),
+    ("show>true", "show is true or false, which is not greater or less"),
     ("duration_s>1h", "duration_s takes a number of seconds such as 3600"),
     ("summary.acc=high", "compares a metric with 'high'"),
     ("stat=FINISHED", "'stat' is not a field of a run; there are state,"),

@@ -48,6 +48,23 @@ def test_a_name_that_several_runs_have() -> None:
     assert named in caught.value.message
 
 
+@responses.activate
+def test_a_name_that_exists_is_no_pattern() -> None:
+    """A run that is named ``a*`` is meant by that, and not the others that match it."""
+    host = "https://swan.test"
+    runs = [
+        {"cuid": run_id, "slug": None, "name": name}
+        for run_id, name in (("r1", "ab"), ("r2", "a*"))
+    ]
+    login = {"sid": "S1", "userInfo": {"username": "ada", "name": None}}
+    responses.post(f"{host}/api/login/api_key", json=login)
+    responses.get(f"{host}/api/project/team/proj", json={"cuid": "p1", "path": "team/proj"})
+    responses.get(f"{host}/api/project/team/proj/runs", json={"list": runs, "total": 2, "pages": 1})
+    responses.get(f"{host}/api/project/team/proj/runs/r2", json=runs[1])
+    with se.connect(host=host, api_key="key", frame="arrow") as api:
+        assert api.run.info("team/proj/a*")["run_id"].to_pylist() == ["r2"]
+
+
 def test_patterns_mean_all_runs_that_match(
     api: se.Api[pa.Table], call: Callable[..., Result]
 ) -> None:
