@@ -433,7 +433,7 @@ class Client:
                     request.method,
                     url,
                     self._timeouts_s,
-                    params=dict(request.params) or None,
+                    params=dict(request.params),
                     data=None if request.body is None else orjson.dumps(request.body),
                     headers=headers,
                 )

@@ -102,7 +102,7 @@ class TemporaryFile:
     """A new file with a hidden name, which is locked while it is open."""
 
     path: Path
-    descriptor: int
+    descriptor: int | None
 
     @property
     def folder(self) -> Path:
@@ -112,6 +112,7 @@ class TemporaryFile:
     def move_to(self, final: Path) -> None:
         """Replace ``final`` by this file."""
         # Have the bytes on the disk before the name points to them.
+        assert self.descriptor is not None
         os.fsync(self.descriptor)
         if sys.platform == "win32":
             self.close()  # Windows renames no file that is open
@@ -119,9 +120,9 @@ class TemporaryFile:
 
     def close(self) -> None:
         """Give up the lock."""
-        if self.descriptor >= 0:
+        if self.descriptor is not None:
             os.close(self.descriptor)
-            self.descriptor = -1
+            self.descriptor = None
 
 
 @contextmanager

@@ -304,9 +304,9 @@ def _header_end(text: bytes) -> int:
 
 
 def _last_lines(text: bytes) -> bytes:
-    """Return the last lines of a block, as many as a first block has."""
+    """Return the last lines of a block, about as many as a first block has, but one at least."""
     cut = len(text) - _FIRST_BLOCK_BYTES
-    return text if cut <= 0 else text[text.find(b"\n", cut) + 1 :]
+    return text if cut <= 0 else text[text.rfind(b"\n", 0, cut) + 1 :]
 
 
 def _check_last_line(text: bytes, header: list[str]) -> None:

@@ -103,10 +103,7 @@ class Layout:
     def _batch_schema(self) -> pa.Schema:
         """The schema of the batches: ids and keys are dictionary-encoded in them."""
         encoded = {"run_id"} if self.is_wide else {"run_id", "key"}
-        fields = [
-            field.with_type(_ID) if position < 2 and field.name in encoded else field
-            for position, field in enumerate(self.schema)
-        ]
+        fields = [field.with_type(_ID) if field.name in encoded else field for field in self.schema]
         return pa.schema(fields)
 
     def warnings(self) -> list[str]:
@@ -367,7 +364,7 @@ def join_axis(
         columns = {name: block[name] for name in names}
         for name, kind in (("v", schemas.FLOAT), ("t", schemas.INT)):
             columns[f"{name}1"] = pa.nulls(block.num_rows, kind)
-            if there is not None and there.num_rows:
+            if there is not None:
                 rows = pc.index_in(block["step"], value_set=there["step"])
                 columns[f"{name}1"] = there[f"{name}0"].take(rows)
         yield pa.record_batch(columns)

@@ -109,7 +109,7 @@ class Reach:
         ends = list(self._ends.items())
         named = [self._describe(key, axis, *each) for key, each in ends[:NAMED_MAX]]
         rest = len(ends) - NAMED_MAX
-        return "; ".join([*named, *([f"and {rest} more keys"] if rest > 0 else [])])
+        return "; ".join([*named, *([f"and {rest} more"] if rest > 0 else [])])
 
     def _describe(self, key: str, axis: str, low: float, high: float) -> str:
         what = {"step": "steps", "timestamp": "times"}.get(axis, "values of the x axis")

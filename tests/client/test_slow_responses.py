@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -186,3 +187,11 @@ def test_a_request_that_begins_after_its_deadline() -> None:
                 time.sleep(0.005)
             with pytest.raises(urllib3.exceptions.ReadTimeoutError, match="timed out"):
                 pool.request("GET", "/")
+
+
+def test_deadlines_keep_no_process_alive() -> None:
+    """The thread that waits for deadlines ends with the program, however long they are."""
+    before = set(threading.enumerate())
+    with Watchdog().limit(60):
+        (watching,) = set(threading.enumerate()) - before
+        assert watching.daemon

@@ -376,10 +376,17 @@ def test_a_last_line_without_an_end_must_be_whole(raw: bytes, said: str | None) 
             _read(TWO_KEYS + raw, ["a", "b"], size, must_end=False)
 
 
-def test_a_cut_last_time_in_a_block_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"".join(b"%05d,1,1700000000000\n" % i for i in range(10_000)),
+        b"1," + b"x" * 70_000 + b",1700000000000\n",
+    ],
+    ids=["many lines", "a long line"],
+)
+def test_a_cut_last_time_in_a_block_of_its_own(lines: bytes) -> None:
     """The times above may have been read long before."""
-    lines = [b"%05d,1,1700000000000\n" % i for i in range(10_000)]
-    chunks = [HEADER + b"".join(lines), b"10000,1,17000000"]
+    chunks = [HEADER + lines, b"10000,1,17000000"]
     with pytest.raises(IncompleteError, match="in the middle of its last time"):
         list(read_export(chunks, RUN_ID, ["a"], Report(), must_end_line=lambda: False))
 

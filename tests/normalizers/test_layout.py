@@ -124,11 +124,11 @@ def test_a_block_as_wide_rows(x_type: pa.DataType | None, name: str, axis: list[
         "missing_timestamp": [None, None],
         "b_timestamp": [datetime.fromtimestamp(1, UTC), None],
     }
-    bare = Layout(("r", "s"), ("a", "b"), x_type, is_wide=True, has_timestamp=False)
-    assert bare.wide_batch("r", ["b", "a"], BLOCK).to_pydict() == {
+    bare = Layout(("r", "s"), ("key", "b"), x_type, is_wide=True, has_timestamp=False)
+    assert bare.wide_batch("r", ["b", "key"], BLOCK).to_pydict() == {
         "run_id": ["r", "r"],
         name: axis,
-        "a": [1.5, 2.5],
+        "key": [1.5, 2.5],
         "b": [0.5, None],
     }
 

@@ -20,7 +20,7 @@ from swanlab_export.normalizers.metrics import (
     split_keys,
     spool_keys,
 )
-from swanlab_export.normalizers.selection import Selection
+from swanlab_export.normalizers.selection import Reach, Selection
 from swanlab_export.report import Report
 
 if TYPE_CHECKING:
@@ -192,6 +192,29 @@ def test_the_reach_of_keys_that_were_not_read_to_the_end() -> None:
     assert export.stopped_early
     export.reach.end_early({"a": 99})
     assert export.reach.describe("step") == "'a' has steps from 5 to 99; 'b' has steps from 5 on"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_reach_of_keys_in_several_files(is_first: bool) -> None:
+    """The points of all files of a run are one range, and one point in range is enough."""
+    parts = [Reach(), Reach(), Reach()]
+    parts[0].see("a", pa.array([3, 4]), pa.array([False, False]))
+    parts[1].see("a", pa.array([1, 2]), pa.array([False, False]))
+    parts[2].see("b", pa.array([5, 6]), pa.array([False, False]))
+    parts[2].end_early({})
+    found = Reach()
+    for part in parts:
+        found.add(part)
+    assert found.describe("step") == "'a' has steps from 1 to 4; 'b' has steps from 5 on"
+    assert not found.has_points
+    for key, ending in zip("cdef", ["to 0", "to 0", "to 0", "; and 1 more"], strict=True):
+        found.see(key, pa.array([0]), pa.array([False]))
+        assert found.describe("step").endswith(ending)
+    inside = Reach()
+    inside.see("c", pa.array([7]), pa.array([True]))
+    one, other = (inside, found) if is_first else (found, inside)
+    one.add(other)
+    assert one.has_points
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swanlab_export.normalizers.flatten import flatten_config
-from swanlab_export.normalizers.runs import normalize_runs
+from swanlab_export.normalizers.runs import Home, normalize_runs, normalize_runs_of_projects
 from swanlab_export.refs import ProjectRef
 from swanlab_export.report import Report
 
@@ -112,6 +112,18 @@ def test_two_values_of_one_name_both_survive() -> None:
     found = made.to_arrow().to_pydict()
     assert (found["config.a.b"], found["config.a.b__2"]) == ([1], [2])
     assert report.warnings == ["two values are named config.a.b; the second is in config.a.b__2"]
+
+
+def test_configs_as_one_column_of_json() -> None:
+    """Configs and metadata are text, and so is what has no column; names are as they are."""
+    run = BASE | {"备注": ["é", 1], "profile": {"config": {"学习率": 0.1}, "metadata": {"gpu": 2}}}
+    made = normalize_runs_of_projects(
+        [(Home(PROJECT, None), run, None)], Report(), "https://w", is_json=True
+    )
+    (row,) = made.to_arrow().to_pylist()
+    assert row["config"] == '{"学习率":0.1}'
+    assert row["metadata"] == '{"gpu":2}'
+    assert row["more"] == '{"备注": ["é", 1]}'
 
 
 def test_no_runs_still_have_columns() -> None:
