@@ -24,7 +24,7 @@ from swanlab_export.backups.layout import LOCK_FILE
 from swanlab_export.errors import IncompleteError, OutputError
 from swanlab_export.files.atomic import output_errors
 from swanlab_export.files.store_objects import StoreObjects
-from swanlab_export.files.stores import put_file, store_errors
+from swanlab_export.files.stores import interruptible, put_file, store_errors
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Bucket(StoreObjects):
         """Remove an object, if it is there."""
         if self.find(path) is not None:  # some stores refuse to remove what is not there
             with store_errors(f"{self}/{path}"):
-                self._store.delete(path)
+                interruptible(lambda: self._store.delete(path))
 
     def clean(self) -> None:
         """Nothing temporary is visible; a rule of the bucket removes uploads that never ended."""
@@ -120,7 +120,7 @@ class Bucket(StoreObjects):
 
     def _modified(self, path: str) -> datetime:
         with store_errors(f"{self}/{path}"):
-            modified: datetime = self._store.head(path)["last_modified"]
+            modified: datetime = interruptible(lambda: self._store.head(path)["last_modified"])
             return modified
 
     def _renew(self, owner: dict[str, Any], ended: threading.Event) -> None:

@@ -14,6 +14,7 @@ import queue
 import re
 import secrets
 import socket
+import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -105,7 +106,10 @@ def _open_dask(address: str) -> Iterator[Executor]:
     # It logs a traceback where a scheduler goes away; what we say of it is one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
+        with warnings.catch_warnings():
+            # Of versions that differ: the probe checks those which matter.
+            warnings.simplefilter("ignore")
+            client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UnavailableError(
             f"{argument('on')}: the Dask scheduler {quote(address)} cannot be reached: {error}"

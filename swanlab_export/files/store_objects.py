@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from swanlab_export.files.stores import open_store, store_errors
+from swanlab_export.files.stores import interruptible, open_store, store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,8 @@ class StoreObjects:
 
     def _entries(self, prefix: str | None) -> Iterator[Entry]:
         with store_errors(f"{self}/{prefix or ''}"):
-            for page in self._store.list(prefix, chunk_size=1000):
+            pages = iter(self._store.list(prefix, chunk_size=1000))
+            while (page := interruptible(lambda: next(pages, None))) is not None:
                 for found in page:
                     yield _entry(found)
 
@@ -57,7 +58,7 @@ class StoreObjects:
         """Find an object."""
         with store_errors(f"{self}/{path}"):
             try:
-                return _entry(self._store.head(path))
+                return _entry(interruptible(lambda: self._store.head(path)))
             except FileNotFoundError:
                 return None
 
@@ -73,7 +74,10 @@ class StoreObjects:
     def read(self, path: str) -> bytes:
         """Read an object."""
         with _errors_of_reading(f"{self}/{path}"):
-            return bytes(self._store.get(path).bytes())
+            return self._get(path)
+
+    def _get(self, path: str) -> bytes:
+        return interruptible(lambda: bytes(self._store.get(path).bytes()))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """Read a range of an object; the whole object of a store that knows no ranges."""
@@ -81,11 +85,13 @@ class StoreObjects:
 
         with _errors_of_reading(f"{self}/{path}"):
             try:
-                return bytes(self._store.get_range(path, start=start, end=end))
+                return interruptible(
+                    lambda: bytes(self._store.get_range(path, start=start, end=end))
+                )
             except GenericError as error:
                 if "non-partial" not in str(error):
                     raise
-                return bytes(self._store.get(path).bytes())[start:end]
+                return self._get(path)[start:end]
 
 
 class _Ranges(io.RawIOBase):

@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import threading
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files.atomic import output_errors
 from swanlab_export.messages import argument, closest, printable, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+T = TypeVar("T")
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
 # A process list, a shell's history and a log of commands show what is on the command line.
@@ -105,6 +108,7 @@ _PART_BYTES = 8 * 1024**2
 _PARTS_IN_FLIGHT = 2
 _RETRIES = 4
 _RETRY_S = 60
+_SIGNALS_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ class StoreObject:
         store = open_store(self.url, self.options)
         with store_errors(str(self)), suppress(*_refusals()):
             # Not the object itself: the answer would be the same where the bucket is missing.
-            next(iter(store.list(self.key, chunk_size=1)), None)
+            interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
 
     @contextmanager
     def upload(self) -> Iterator[Path]:
@@ -163,11 +167,11 @@ class StoreObject:
 
         store = open_store(self.url, self.options)
         with store_errors(str(self)), suppress(FileNotFoundError, *_refusals()):
-            store.head(self.key)
+            interruptible(lambda: store.head(self.key))
             # Some stores respond in a form that the library does not know; whether it worked shows.
             with suppress(BaseError, OSError):
-                store.delete(self.key)
-            store.head(self.key)
+                interruptible(lambda: store.delete(self.key))
+            interruptible(lambda: store.head(self.key))
             raise OutputError(f"{quote(str(self))} could not be removed: it says what was left out")
 
 
@@ -320,17 +324,42 @@ def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
     with store_errors(shown):
-        store.put(
-            key,
-            file,
-            chunk_size=max(_PART_BYTES, -(-size_bytes // _PARTS_MAX)),
-            max_concurrency=_PARTS_IN_FLIGHT,
+        interruptible(
+            lambda: store.put(
+                key,
+                file,
+                chunk_size=max(_PART_BYTES, -(-size_bytes // _PARTS_MAX)),
+                max_concurrency=_PARTS_IN_FLIGHT,
+            )
         )
-        kept_bytes = store.head(key)["size"]
+        kept_bytes = interruptible(lambda: store.head(key)["size"])
     if kept_bytes != size_bytes:
         raise OutputError(
             f"{quote(shown)}: the store says that it kept {kept_bytes:,} bytes of {size_bytes:,}"
         )
+
+
+def interruptible(call: Callable[[], T]) -> T:
+    """What a call of the library returns; a signal ends the wait for it.
+
+    While the library waits for a store, Python handles no signal: Ctrl-C would do nothing until an
+    upload is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:  # noqa: BLE001  raised where it is waited for
+            done.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_SIGNALS_EVERY_S)  # without a time, Windows handles no signal
+    return done.result()
 
 
 @contextmanager

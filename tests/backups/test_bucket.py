@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import re
 import subprocess
@@ -12,6 +13,11 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib import parse
 
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from object_stores import BUCKET, KEY, SECRET, Store
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pyarrow as pa
     from raw_server import Asked
 
     from swanlab_export.sandbox import Sandbox
@@ -143,6 +148,19 @@ def test_a_lock_that_is_held_is_respected(store: Store, api: se.Api[pa.Table]) -
     assert store.keys() == []
 
 
+def test_snapshots_of_a_store_are_compared(moto: Store, api: se.Api[pa.Table]) -> None:
+    """`backup diff` names the runs that the second of two snapshots has more."""
+    listed = api.run.list(PROJECT)["name"].to_pylist()
+    for where in (f"name={listed[0]}", None):
+        se.backup(api, to=URL, paths=PROJECT, where=where)
+    result = CliRunner().invoke(root, ["backup", "diff", URL, "--format", "jsonl"])
+    assert result.exit_code == 0, result.stderr
+    assert "4 runs differ" in result.stderr
+    added = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert [row["change"] for row in added] == ["added"] * 4
+    assert moto.keys("night/state/snapshots/")
+
+
 class Proxy:
     """Passes requests on to a store, and lets a function change them or their responses."""
 
@@ -218,6 +236,47 @@ def test_credentials_that_expire(
     assert len(report) == len(listed) - kept
     se.backup(api, to=tmp_path, paths=PROJECT)
     assert stored(moto).keys() == tables(tmp_path).keys()
+
+
+def test_points_are_read_by_ranges(moto: Store, api: se.Api[pa.Table]) -> None:
+    """Of a run with many points, what is read are the parts of its object that hold the key."""
+    se.backup(api, to=URL, paths=PROJECT)
+    run_id = api.run.list(PROJECT)["run_id"][0].as_py()
+    name = f"night/tables/metrics/{PROJECT}/{run_id}.parquet"
+    points = pq.read_table(io.BytesIO(moto.read(name)))
+    loss = points.filter(pc.equal(points["key"], "loss"))
+    large = io.BytesIO()
+    with pq.ParquetWriter(large, points.schema) as writer:
+        writer.write_table(loss)
+        for number in range(20):  # after it in the order of keys
+            steps = pa.array(range(40_000))
+            values = pa.array(np.random.default_rng(number).random(40_000))
+            other = {"key": f"other/{number:02}", "run_id": run_id, "step": steps, "value": values}
+            columns = [
+                each
+                if isinstance(each := other.get(field.name), pa.Array)
+                else pa.repeat(pa.scalar(each, field.type), 40_000)
+                for field in points.schema
+            ]
+            writer.write_table(pa.table(columns, schema=points.schema))
+    moto.client.put_object(Bucket=BUCKET, Key=name, Body=large.getvalue())
+    read: list[int] = []
+
+    def count(asked: Asked) -> bytes:
+        response = proxy.forward(asked)
+        read.extend([len(response)] if asked.path.endswith(name) else [])
+        return response
+
+    proxy = Proxy(moto, count)
+    with (
+        RawServer(proxy) as server,
+        se.connect(
+            host=f"backup:{URL}", frame="arrow", store_options={"endpoint": server.url}
+        ) as served,
+    ):
+        found = served.run.metrics(f"{PROJECT}/{run_id}", keys="loss", all=True)
+    assert found["value"].equals(loss["value"])
+    assert 0 < sum(read) < len(large.getvalue()) / 3
 
 
 def refuse(status: int, code: str, words: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -9,16 +11,16 @@ import pandas as pd
 import polars as pl
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 import swanlab_export as se
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from backup_support import Nights
     from living import LivingData
 
+README = Path(__file__).parents[2] / "README.md"
 TABLES = ["runs", "configs", "summary", "columns", "metrics", "logs", "medias"]
 NUMBERS = {"configs": "float", "summary": "value", "metrics": "value", "medias": "size_bytes"}
 
@@ -119,3 +121,18 @@ def test_status_and_diff(world: LivingData, ended: Nights) -> None:
     with pytest.warns(se.SwanlabExportWarning, match="1 runs differ"):
         rows = diff(output, ended.folder).to_pylist()
     assert [(row["run_id"], row["change"]) for row in rows] == [("one", "gone")]
+
+
+def test_objects_are_joined_as_the_readme_says(ended: Nights) -> None:
+    """The recipe of the README makes one file of the points of all runs, in order."""
+    text = README.read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```sql\n(COPY [^`]* 's3://bucket/prefix[^`]*)```", text)
+    joined = ended.folder.parent / "joined.parquet"
+    query = recipe.replace("s3://bucket/prefix", str(ended.folder)).replace(
+        "TO 'metrics.parquet'", f"TO '{joined}'"
+    )
+    duckdb.connect().execute(query)
+    rows = [(row["key"], row["run_id"], row["step"]) for row in ended.table("metrics")]
+    found = pq.read_table(joined, columns=["key", "run_id", "step"]).to_pylist()
+    assert [tuple(row.values()) for row in found] == sorted(rows)
+    assert len({run_id for _, run_id, _ in rows}) == 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,6 +18,7 @@ import pyarrow as pa
 import pytest
 from object_stores import BUCKET, KEY, SECRET, Store
 from raw_server import RawServer, reply
+from systems import needs_posix
 
 import swanlab_export as se
 from swanlab_export.errors import OutputError, UsageError
@@ -109,6 +112,46 @@ def test_a_failed_call_leaves_the_old_object(
     result = call(*words, "--save", f"s3://{BUCKET}/loss.parquet")
     assert result.exit_code == 5, result.stderr
     assert (store.keys(), store.read("loss.parquet")) == (["loss.parquet"], b"old")
+
+
+def test_an_object_is_overwritten(store: Store, call: Callable[..., Result]) -> None:
+    """Saving again gives the object of the last save, as with a file."""
+    store.client.put_object(Bucket=BUCKET, Key="runs.csv", Body=b"old" * 100_000)
+    result = call(*LIST, "--fields", "name", "--save", f"s3://{BUCKET}/runs.csv")
+    assert result.exit_code == 0, result.stderr
+    assert store.keys() == ["runs.csv"]
+    assert store.read("runs.csv").startswith(b"name\n")
+
+
+@needs_posix
+def test_an_interrupted_upload_is_invisible(moto: Store, server: Sandbox, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of an upload ends the command with 130, and the old object stays."""
+    moto.client.put_object(Bucket=BUCKET, Key="loss.csv", Body=b"old")
+
+    def hold(asked: Asked) -> bytes:
+        if asked.method == "PUT":
+            process.send_signal(signal.SIGINT)
+            over.wait()
+        return reply(200, moto.read("loss.csv"))
+
+    over = Event()
+    words = ["api", *LIST, "--save", f"s3://{BUCKET}/loss.csv", "--host", server.url]
+    with RawServer(_of_store(hold)) as store:
+        options = ["--api-key", server.api_key, "--store-option", f"endpoint={store.url}"]
+        command = [sys.executable, "-m", "swanlab_export", *words, *options]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        _, said = process.communicate(timeout=60)
+        over.set()
+    assert (process.returncode, "saved" in said, "Traceback" in said) == (130, False, False), said
+    assert (moto.read("loss.csv"), list(tmp_path.iterdir())) == (b"old", [])
+
+
+def test_files_of_media_are_not_for_a_store(call: Callable[..., Result], server: Sandbox) -> None:
+    """Downloads go into a folder; a URL is refused before any request, and is no folder's name."""
+    words = ("run", "medias", "ada-lab/digits/mlp-adam", "--keys", "*", "--all")
+    result = call(*words, "--download", f"s3://{BUCKET}/media")
+    assert (result.exit_code, server.requests) == (2, [])
+    assert "--download is a folder of this machine" in result.stderr
 
 
 def test_a_missing_bucket_is_found_before_the_work(

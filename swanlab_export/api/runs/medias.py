@@ -21,7 +21,8 @@ from swanlab_export.endpoints.metrics import read_urls
 from swanlab_export.errors import SwanlabExportError, UsageError
 from swanlab_export.files.folder import FolderWriter
 from swanlab_export.files.marks import mark_in, marking
-from swanlab_export.messages import argument, quote
+from swanlab_export.files.stores import is_store_url
+from swanlab_export.messages import argument, quote, shell_command
 from swanlab_export.normalizers.details import normalize_medias
 from swanlab_export.pagination import in_batches
 from swanlab_export.tables import Table, provenance
@@ -83,6 +84,11 @@ class RunMedias(Resource[F]):
             raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")
         if all and step:
             raise UsageError(f"{argument('step')} and {argument('all', True)} exclude each other")
+        if download is not None and is_store_url(fspath(download)):
+            raise UsageError(
+                f"{argument('download')} is a folder of this machine; an object store takes tables "
+                f"({argument('save')}) and backups ({shell_command('backup run')})"
+            )
         folder = None if download is None else FolderWriter(Path(fspath(download)))
         added = parse_columns(run_columns, "run_columns")
         report = self._output.begin(
