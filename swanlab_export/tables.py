@@ -50,8 +50,8 @@ class Table:
             the group; to be read after the rows, and only by a plot.
 
     Attributes:
-        sorted_by: The columns that give the order of the rows, where one was asked for; a terminal
-            always shows them.
+        asked_for: The columns that make a group, or give the order of the rows; a terminal leaves
+            out others for them.
         check_absent: Refuses columns of keys (``config.lr``) that no run has at all, where the
             table may lack the column only because none of its rows has the key.
     """
@@ -79,7 +79,7 @@ class Table:
         self.x_axis = x_axis
         self.keys = tuple(keys)
         self.points_of_runs = points_of_runs
-        self.sorted_by: Sequence[str] = ()
+        self.asked_for: Sequence[str] = ()
         self.check_absent: Callable[[Sequence[str]], None] | None = None
         self._batches = batches
 

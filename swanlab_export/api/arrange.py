@@ -98,7 +98,7 @@ class Arrangement:
         if self.varying:
             data = data.select(varying_columns(data))
         arranged = _of_rows(rows, data)
-        arranged.name, arranged.sorted_by = name, named
+        arranged.name, arranged.asked_for = name, [*self.group_by, *named]
         return arranged
 
     def options(self) -> dict[str, Any]:

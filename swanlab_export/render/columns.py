@@ -19,6 +19,8 @@ GAP = 2
 # What a text is cut to before a column is left out, and its header, which is cut in front.
 _SHORTEST = 20
 _SHORTEST_CHOSEN = 8
+# What headers of numbers are cut to where what was asked for has no room else.
+_SHORTEST_NUMBER = 14
 # The order of the columns of runs: what tells them apart, what came out, what else there is.
 _RUNS = tuple(
     re.compile(pattern, re.DOTALL)
@@ -34,6 +36,16 @@ _RUNS = tuple(
     )
 )
 _NAME, _SUMMARY = _RUNS[0], _RUNS[2]
+# Of groups of runs: what makes them, then mean and spread of each summary, and what says less.
+_GROUPS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"(?!summary\.).*",
+        r"summary\..*\.(mean|std)",
+        r"summary\..*\.(min|max)",
+        r".*",
+    )
+)
 # Of projects: whose it is, how large it is, and when it changed.
 _PROJECTS = tuple(
     re.compile(pattern, re.DOTALL)
@@ -123,13 +135,14 @@ def list_columns(table: Table) -> Table:
 
 
 def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
-    """Put the columns of runs in the order in which people compare runs, and those of projects.
+    """Put the columns of runs in the order in which people compare runs; of projects and groups, too.
 
     In other tables the name of the run comes first, with what was asked for of the run; then the
     columns in their order.
     """
-    if table == "projects":
-        return sorted(columns, key=lambda column: _rank(column, _PROJECTS))
+    order = {"projects": _PROJECTS, "groups": _GROUPS}.get(table)
+    if order is not None:
+        return sorted(columns, key=lambda column: _rank(column, order))
     if table != "runs":
         return _with_name_first(columns)
     names = [column.cells for column in columns if column.name == "name"]
@@ -165,7 +178,7 @@ def _with_name_first(columns: Sequence[Column]) -> list[Column]:
 
 
 def choose_columns(
-    columns: Sequence[Column], width: int, *, is_chosen: bool, sorted_by: Sequence[str] = ()
+    columns: Sequence[Column], width: int, *, is_chosen: bool, asked_for: Sequence[str] = ()
 ) -> list[tuple[Column, int]]:
     """Choose the columns that fit, in order, each with its least width; at least one.
 
@@ -175,7 +188,7 @@ def choose_columns(
         columns: In the order in which they are shown; at least one.
         width: Of the terminal, in cells.
         is_chosen: Whether these columns were chosen: then all are cut before one is left out.
-        sorted_by: Names of those that give the order of the rows: others are left out for them.
+        asked_for: Names of those that others are left out for.
     """
     if not is_chosen:
         columns = [each for each in columns if not (each.is_empty or each.is_constant)] or columns
@@ -183,10 +196,13 @@ def choose_columns(
     if is_chosen and sum(least.values()) + GAP * (len(least) - 1) > width:
         least = {column: column.needs(width, _SHORTEST_CHOSEN) for column in columns}
     # Options asked for an order and for summaries: configs before them must not take all of the width.
-    first = [] if is_chosen else [c for c in columns if c.name in sorted_by]
+    first = [] if is_chosen else [c for c in columns if c.name in asked_for]
+    wanted = [] if is_chosen else [c for c in columns if _is_wanted(c.name)]
+    if sum(least[column] + GAP for column in {*first, *wanted}) > width + GAP:
+        short = {c: c.needs(width, _SHORTEST_NUMBER) for c in columns if c.is_number}
+        least |= short
     kept = _fitting(first, {}, least, width)
     room = min(width, 2 * width // 3 + sum(cells + GAP for cells in kept.values()))
-    wanted = [] if is_chosen else [c for c in columns if _is_wanted(c.name)]
     kept = _fitting(wanted, kept, least, room)
     kept = _fitting(columns, kept, least, width) or {columns[0]: width}
     return [(column, kept[column]) for column in columns if column in kept]

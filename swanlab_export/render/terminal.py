@@ -141,7 +141,7 @@ def _draw_rows(
     ]
     if not is_chosen:
         columns = sort_columns(columns, table.name)
-    shown = choose_columns(columns, console.width, is_chosen=is_chosen, sorted_by=table.sorted_by)
+    shown = choose_columns(columns, console.width, is_chosen=is_chosen, asked_for=table.asked_for)
     drawing = _drawing()
     for column, least in shown:
         drawing.add_column(

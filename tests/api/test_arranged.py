@@ -49,6 +49,24 @@ def test_a_terminal_shows_what_gives_the_order(
     assert {"name", "summary.val/acc", "updated_at"} <= set(head)
 
 
+def test_a_terminal_shows_what_makes_a_group(
+    call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which setting it is that won is there at 80 columns, before statistics that do not fit."""
+    monkeypatch.setenv("COLUMNS", "80")
+    by = ("--group-by", "config.optimizer,config.lr,config.hidden", "--sort=-summary.val/acc.mean")
+    done = call("run", "list", SWEEP, "--summary", "val/acc", *by, "--format", "table")
+    head = done.stdout.splitlines()[0].split()
+    assert head == [
+        "config.optimizer",
+        "config.lr",
+        "config.hidden",
+        "n",
+        "….val/acc.mean",
+        "…y.val/acc.std",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [

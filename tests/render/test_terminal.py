@@ -238,9 +238,24 @@ def test_what_gives_the_order_is_shown() -> None:
     more |= {f"summary.{name}": [0.5, 0.25] for name in ("acc", "loss", "f1")}
     table = runs(["one", "two"], **more)
     assert "duration_s" not in header(screen(table, 60))
-    table.sorted_by = ["duration_s", "config.number_7"]
+    table.asked_for = ["duration_s", "config.number_7"]
     lines = screen(table, 60)
-    assert header(lines) == ["name", "config.number_7", "summary.acc", "summary.loss", "duration_s"]
+    assert header(lines) == ["name", "…nfig.number_7", "summary.acc", "summary.loss", "duration_s"]
+
+
+def test_statistics_of_groups_have_short_headers_where_there_is_no_room() -> None:
+    """Mean and spread of every summary come before its ends, and counts last."""
+    kinds = ("n", "mean", "std", "min", "max", "n_nonfinite")
+    columns: dict[str, Any] = {"config.lr": [0.1, 0.2], "n": [3, 4]}
+    columns |= {f"summary.{key}.{kind}": [1.5, 2.5] for key in ("acc", "loss") for kind in kinds}
+    batch = pa.record_batch(columns)
+    table = Table("groups", batch.schema, [batch])
+    table.asked_for = ["config.lr"]
+    statistics = [f"summary.{key}.{kind}" for key in ("acc", "loss") for kind in ("mean", "std")]
+    assert header(screen(table, 250))[:6] == ["config.lr", "n", *statistics]
+    assert header(screen(table, 250))[6] == "summary.acc.min"
+    short = ["…mary.acc.mean", "…mmary.acc.std", "…ary.loss.mean", "…mary.loss.std"]
+    assert header(screen(table, 80)) == ["config.lr", "n", *short]
 
 
 def test_columns_of_projects_say_whose_and_how_large_they_are() -> None:
