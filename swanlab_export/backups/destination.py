@@ -10,6 +10,7 @@ import io
 import os
 import secrets
 import socket
+import stat
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -188,16 +189,20 @@ class Folder:
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield the objects below a folder, by their paths in order."""
         try:
-            entries = sorted(os.scandir(self.root / prefix), key=lambda entry: entry.name)
+            # The names alone: of 100,000 files, what the system says of them takes 100 MB.
+            names = sorted(entry.name for entry in os.scandir(self.root / prefix))
         except FileNotFoundError:
             return
-        for entry in entries:
-            path = f"{prefix}/{entry.name}"
-            if entry.is_dir():
+        for name in names:
+            path = f"{prefix}/{name}"
+            try:
+                found = os.stat(f"{self.root}/{path}")  # noqa: PTH116  a Path takes four times as long
+            except FileNotFoundError:
+                continue  # it was removed meanwhile
+            if stat.S_ISDIR(found.st_mode):
                 yield from self.list(path)
-                continue
-            with suppress(FileNotFoundError):  # it was removed meanwhile
-                yield _entry(path, entry.stat())
+            else:
+                yield _entry(path, found)
 
     def find(self, path: str) -> Entry | None:
         """Find an object."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swanlab_export import schemas
@@ -19,23 +21,31 @@ from swanlab_export.limits import JOBS
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from swanlab_export.backups.destination import Destination
 
 # How many receipts one thread reads before the next one gets some.
 _AT_ONCE = 16
-_LIGHT = ("run_id", "receipt", "receipt_size", "receipt_version", "created_at")
+_LISTED_AT_ONCE = 10_000
+_LIGHT = pa.schema(
+    [
+        ("run_id", schemas.TEXT),
+        ("receipt", schemas.TEXT),
+        ("receipt_size", schemas.INT),
+        ("receipt_version", schemas.TEXT),
+        ("created_at", schemas.INT),
+    ]
+)
+_ENTRIES = pa.schema([("path", schemas.TEXT), ("size", schemas.INT), ("version", schemas.TEXT)])
 
 
 class Held(NamedTuple):
-    """Where the receipt of a run is: in a row of the index, or (``group`` < 0) as an object."""
+    """A receipt that is not in the index."""
 
     created_ms: int
     run_id: str
     entry: Entry
-    group: int
-    row: int
 
     @property
     def order(self) -> tuple[int, str]:
@@ -45,6 +55,8 @@ class Held(NamedTuple):
 
 class Index:
     """The receipts of one project, by run; those that are in the index are read from it.
+
+    Of these it holds little more than their rows there, in Arrow: a project may have 100,000.
 
     Args:
         destination: The backup.
@@ -60,102 +72,132 @@ class Index:
     def __init__(
         self, destination: Destination, folder: str, entries: Iterable[Entry] | None = None
     ) -> None:
-        self.is_current = True
         self.broken: dict[str, str] = {}
         self._destination = destination
         self._path = index_path(folder)
         self._read_group = lru_cache(maxsize=2)(self._read_group_once)
-        indexed = {held.entry.path: held for held in self._indexed()}
-        self._spare: dict[str, Held] = {}
-        self._held: dict[str, Held] = {}
-        changed: dict[Entry, Held | None] = {}
-        for entry in entries or destination.list(f"{RECEIPTS}/{folder}"):
-            known = indexed.pop(entry.path, None)
-            if known is not None and known.entry == entry:
-                self._held[known.run_id] = known
-            else:
-                changed[entry] = known
-        self._read_changed(changed)
-        self.lost = sorted(indexed)
-        # What the index has of them is all that is known of their runs.
-        self._spare |= indexed
-        for held in indexed.values():
-            self._held.setdefault(held.run_id, held)
-        self.is_current &= not indexed and destination.find(self._path) is not None
+        self._starts: list[int] = []  # the first row of each row group
+        self._table = self._read_light()
+        listed = _gather(entries or destination.list(f"{RECEIPTS}/{folder}"))
+        rows = pc.index_in(listed["path"], value_set=self._table["receipt"])
+        known = self._table.take(rows)
+        is_known = pc.fill_null(
+            pc.and_(
+                pc.equal(known["receipt_size"], listed["size"]),
+                pc.equal(known["receipt_version"], listed["version"]),
+            ),
+            False,
+        )
+        # The row in the index of each run whose receipt is not newer.
+        self._rows: dict[str, int] = dict(
+            zip(
+                known["run_id"].filter(is_known).to_pylist(),
+                rows.filter(is_known).to_pylist(),
+                strict=True,
+            )
+        )
+        self._fresh: dict[str, Held] = {}
+        # What the index has of receipts that are lost or broken, which is all that is known of them.
+        self._spare: dict[str, int] = {}
+        is_changed = pc.invert(is_known)
+        changed = [Entry(**each) for each in listed.filter(is_changed).to_pylist()]
+        self._read_changed(changed, rows.filter(is_changed).to_pylist())
+        is_lost = pc.invert(pc.is_in(self._table["receipt"], value_set=listed["path"]))
+        lost = pc.indices_nonzero(is_lost).to_pylist()
+        self.lost = sorted(self._entry(row).path for row in lost)
+        for row in lost:
+            self._keep_spare(row)
+        self.is_current = not (changed or lost) and destination.find(self._path) is not None
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._rows) + len(self._fresh)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._held)
+        return chain(self._rows, self._fresh)
 
     def get(self, run_id: str) -> Receipt | None:
         """Read the receipt of a run; None where there is none."""
-        held = self._held.get(run_id)
-        return None if held is None else Receipt.parse(self._text(held))
+        if (held := self._fresh.get(run_id)) is not None:
+            return Receipt.parse(self._destination.read(held.entry.path))
+        row = self._rows.get(run_id)
+        return None if row is None else Receipt.parse(self._text(row))
 
     def path(self, run_id: str) -> str | None:
         """The path of a run's receipt."""
-        held = self._held.get(run_id)
-        return None if held is None else held.entry.path
+        if (held := self._fresh.get(run_id)) is not None:
+            return held.entry.path
+        row = self._rows.get(run_id)
+        return None if row is None else self._entry(row).path
 
     def spare(self, path: str) -> str | None:
         """The text that the index has of a receipt that cannot be read; None where it has none."""
-        held = self._spare.get(path)
-        return None if held is None else self._text(held)
+        row = self._spare.get(path)
+        return None if row is None else self._text(row)
 
     def paths(self) -> Iterator[str]:
         """The paths of all receipts."""
-        return (held.entry.path for held in self._held.values())
+        yield from (self._entry(row).path for row in self._rows.values())
+        yield from (held.entry.path for held in self._fresh.values())
 
-    def reload(self, run_id: str, path: str) -> None:
-        """Have the receipt of a run that was written since."""
+    def reload(self, path: str) -> None:
+        """Have a receipt that was written since."""
         entry = self._destination.find(path)
         held = None if entry is None else self._read_entry(entry)
         if held is not None:
-            self._held[run_id] = held
+            self._add(held)
             self.is_current = False
 
     def receipts(self) -> Iterator[tuple[Entry, str, Receipt]]:
         """Yield each receipt with its object and its text, those of the newest runs first."""
-        indexed = (held for held in self._held.values() if held.group >= 0)
-        fresh = (held for held in self._held.values() if held.group < 0)
-        streams = [sorted(each, key=lambda held: held.order) for each in (indexed, fresh)]
-        for held in heapq.merge(*streams, key=lambda held: held.order):
-            text = self._text(held)
-            yield held.entry, text, Receipt.parse(text)
+        # The index was written in this order.
+        rows = ((self._order(row), row) for row in sorted(self._rows.values()))
+        fresh = sorted((held.order, -1) for held in self._fresh.values())
+        for (_, run_id), row in heapq.merge(rows, fresh):
+            if row < 0:
+                entry = self._fresh[run_id].entry
+                text = self._destination.read(entry.path).decode()
+            else:
+                entry, text = self._entry(row), self._text(row)
+            yield entry, text, Receipt.parse(text)
 
-    def _indexed(self) -> Iterator[Held]:
-        """Yield what the index file holds; nothing where it cannot be read."""
+    def _read_light(self) -> pa.Table:
+        """Read what tells which receipts are in the index; nothing where it cannot be read."""
+        groups = []
         try:
             with self._destination.open(self._path) as file, pq.ParquetFile(file) as parquet:
                 for group in range(parquet.num_row_groups):
-                    table = parquet.read_row_group(group, columns=list(_LIGHT))
-                    columns = table.set_column(
-                        table.schema.get_field_index("created_at"),
-                        "created_at",
-                        table["created_at"].cast(schemas.INT),
-                    ).to_pydict()
-                    for row, found in enumerate(zip(*(columns[n] for n in _LIGHT), strict=True)):
-                        run_id, path, size, version, created = found
-                        yield Held(created or 0, run_id, Entry(path, size, version), group, row)
+                    found = parquet.read_row_group(group, columns=_LIGHT.names)
+                    groups.append(found.select(_LIGHT.names).cast(_LIGHT))
         except (OSError, pa.ArrowInvalid, KeyError):
-            return
+            pass  # what was not read counts as changed
+        table = pa.concat_tables([_LIGHT.empty_table(), *groups])
+        ends = accumulate(group.num_rows for group in groups)
+        self._starts = [0, *ends][: len(groups)]
+        return table.combine_chunks()
 
-    def _read_changed(self, changed: Mapping[Entry, Held | None]) -> None:
+    def _read_changed(self, changed: list[Entry], rows: list[int | None]) -> None:
         """Read receipts that are not in the index, several at a time; it may have others of them."""
-        self.is_current &= not changed
-        entries = list(changed)
-        parts = [entries[i : i + _AT_ONCE] for i in range(0, len(entries), _AT_ONCE)]
+        parts = [changed[i : i + _AT_ONCE] for i in range(0, len(changed), _AT_ONCE)]
         with ThreadPoolExecutor(JOBS) as pool:
             read = chain.from_iterable(
                 pool.map(lambda part: list(map(self._read_entry, part)), parts)
             )
-            for (entry, known), held in zip(changed.items(), read, strict=True):
-                if held is None and known is not None:
-                    self._spare[entry.path] = known
-                if found := held or known:
-                    self._held[found.run_id] = found
+            for held, row in zip(read, rows, strict=True):
+                if held is not None:
+                    self._add(held)
+                elif row is not None:
+                    self._keep_spare(row)
+
+    def _add(self, held: Held) -> None:
+        self._rows.pop(held.run_id, None)
+        self._fresh[held.run_id] = held
+
+    def _keep_spare(self, row: int) -> None:
+        """Have what the index has of a receipt that cannot be read."""
+        run_id = self._table["run_id"][row].as_py()
+        self._spare[self._entry(row).path] = row
+        if run_id not in self._fresh:
+            self._rows.setdefault(run_id, row)
 
     def _read_entry(self, entry: Entry) -> Held | None:
         try:
@@ -163,15 +205,35 @@ class Index:
         except (OSError, ValueError) as error:
             self.broken[entry.path] = f"it is no receipt: {quote(str(error))}"
             return None
-        return Held(receipt.row.get("created_at") or 0, receipt.run_id, entry, -1, 0)
+        return Held(receipt.row.get("created_at") or 0, receipt.run_id, entry)
 
-    def _text(self, held: Held) -> str:
-        if held.group < 0:
-            return self._destination.read(held.entry.path).decode()
-        return self._read_group(held.group)[held.row]
+    def _entry(self, row: int) -> Entry:
+        names = ("receipt", "receipt_size", "receipt_version")
+        return Entry(*(self._table[name][row].as_py() for name in names))
+
+    def _order(self, row: int) -> tuple[int, str]:
+        """The place of a receipt among those of a project: the newest first."""
+        created_ms, run_id = (self._table[name][row].as_py() for name in ("created_at", "run_id"))
+        return -(created_ms or 0), run_id
+
+    def _text(self, row: int) -> str:
+        group = bisect_right(self._starts, row) - 1
+        return self._read_group(group)[row - self._starts[group]]
 
     def _read_group_once(self, group: int) -> list[str]:
         with self._destination.open(self._path) as file, pq.ParquetFile(file) as parquet:
             table = parquet.read_row_group(group, columns=["receipt_json"])
         found: list[str] = table["receipt_json"].to_pylist()
         return found
+
+
+def _gather(entries: Iterable[Entry]) -> pa.Table:
+    """Objects as a table, which takes less memory than as many tuples."""
+    left, batches = iter(entries), []
+    while some := list(islice(left, _LISTED_AT_ONCE)):
+        columns = [
+            pa.array(values, field.type)
+            for values, field in zip(zip(*some, strict=True), _ENTRIES, strict=True)
+        ]
+        batches.append(pa.record_batch(columns, schema=_ENTRIES))
+    return pa.Table.from_batches(batches, _ENTRIES).combine_chunks()

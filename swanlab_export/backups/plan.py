@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import zlib
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any
 
 from swanlab_export.api.partial import Partial
@@ -24,7 +24,7 @@ from swanlab_export.report import Report
 from swanlab_export.spool import open_scratch, scratch_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from swanlab_export.api.context import Context
     from swanlab_export.backups.decide import Rules
@@ -123,14 +123,14 @@ class Planner:
         noted_at = self.now()
         index = Index(self.destination, place.folder)
         made = ProjectPlan(place, payload, noted_at, index)
-        names = Names(path.rsplit("/", 1)[1].removesuffix(".json") for path in index.paths())
-        seen: set[str] = set()
+        names = cache(lambda: Names(_file(path) for path in index.paths()))
+        absent = set(index)
         try:
             for run, source, summary in self._runs(place):
-                seen.add(source.run_id)
+                absent.discard(source.run_id)
                 self._add(made, names, run, source, summary, last_at)
             if not self.where and self.forced is None:
-                self._find_gone(made, seen)
+                self._find_gone(made, absent)
         except OutputError:
             raise
         except SwanlabExportError as error:
@@ -170,7 +170,7 @@ class Planner:
     def _add(
         self,
         made: ProjectPlan,
-        names: Names,
+        names: Callable[[], Names],
         run: Any,
         source: endpoint.RunSource,
         summary: dict[str, Any],
@@ -187,7 +187,7 @@ class Planner:
             made.unchanged += 1
             return
         if path is None:
-            path = receipt_path(made.place.folder, names.take(run_id))
+            path = receipt_path(made.place.folder, names().take(run_id))
         refs = {
             RunRef(ProjectRef(made.place.workspace, made.place.name), name)
             for name in (run_id, endpoint.read_slug(run))
@@ -199,7 +199,7 @@ class Planner:
                 self.template,
                 project=made.place,
                 run_id=run_id,
-                file=path.rsplit("/", 1)[1].removesuffix(".json"),
+                file=_file(path),
                 action=decision.action,
                 reason=decision.reason,
                 asked=decision.asked,
@@ -212,9 +212,9 @@ class Planner:
             )
         )
 
-    def _find_gone(self, made: ProjectPlan, seen: set[str]) -> None:
+    def _find_gone(self, made: ProjectPlan, missing: set[str]) -> None:
         """Ask for each run that the whole list lacks: only one that is not found is gone."""
-        absent = [run_id for run_id in made.index if run_id not in seen]
+        absent = [run_id for run_id in made.index if run_id in missing]
         project = ProjectRef(made.place.workspace, made.place.name)
 
         def ask(run_id: str) -> SwanlabExportError | bool | None:
@@ -240,3 +240,8 @@ class Planner:
                 )
             elif found is not False:
                 made.failures[f"{made.place}/{run_id}"] = found.message
+
+
+def _file(path: str) -> str:
+    """The name of a run's objects, from the path of its receipt."""
+    return path.rsplit("/", 1)[1].removesuffix(".json")

@@ -541,7 +541,7 @@ class Backup:
             assert receipt is not None
             assert path is not None
             write_object(destination, path, replace(receipt, gone_at=plan.noted_at).dump())
-            plan.index.reload(run_id, path)
+            plan.index.reload(path)
             self._changes["gone"] += 1
             yield _report_row(plan.place, run_id, "gone", "the server no longer has it")
         yield from self._check_units(work)
@@ -563,13 +563,13 @@ class Backup:
             else {}
         )
         with ThreadPoolExecutor(self._context.client.jobs) as pool:
-            list(pool.map(plan.index.reload, paths.keys(), paths.values()))
+            list(pool.map(plan.index.reload, paths.values()))
         others = {run_id for run_id in paths if not self._agrees(plan.index, run_id, sizes)}
         for task in plan.tasks if others else ():
             if task.run_id not in others:
                 continue
             yield from self._take(work, run_unit(replace(task, action="whole")))
-            plan.index.reload(task.run_id, task.receipt)
+            plan.index.reload(task.receipt)
             if not self._agrees(plan.index, task.run_id, {}):
                 error = "its objects are not those of its receipt: something else writes there"
                 self._fail(task.path, IncompleteError(error))
