@@ -123,7 +123,8 @@ def connect(
             else the host of ``swanlab login``.
         api_key: The key; by default SWANLAB_API_KEY, else that of ``swanlab login``.
         frame: What calls return: ``"pandas"``, ``"arrow"`` or ``"polars"`` frames, or ``"batches"``:
-            an iterator of Arrow record batches, which need not fit into memory together.
+            an iterator of Arrow record batches, which need not fit into memory together. With
+            ``partial=True``, ``api.left_out`` says of any of them what is not in it.
         jobs: How many requests may be in flight at once.
         timeout: How long to wait for the server's next bytes, in seconds; a response of the API may
             take ten times as long as a whole, and a download must bring 1 KiB/s.
@@ -296,6 +297,24 @@ class Api(Doctor[F]):
     def __reduce__(self) -> Any:
         # A copy would need the key, which must not get into files or other processes.
         raise TypeError("a connection cannot be pickled: connect again where it is needed")
+
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """What the latest call left out because it failed: ``[{"item": …, "reason": …}]``.
+
+        Empty if its result is complete. Only calls with ``partial=True`` leave something out; then
+        it also warns. This is for every kind of frame: pandas has the same in ``.attrs`` and Arrow
+        in its metadata, but a polars frame holds no metadata, and ``batches`` know it only once all
+        of them have been read. Threads that share a connection take an ``api.using(…)`` each.
+
+        >>> import swanlab_export as se
+        >>> with se.connect(host="sandbox", frame="polars") as api:
+        ...     runs = api.run.list("ada-lab/digits", partial=True)
+        ...     is_complete = not api.left_out
+        >>> is_complete
+        True
+        """
+        return self.output.report.left_out()
 
     def close(self) -> None:
         """Close the connections, and the sandbox where there is one."""

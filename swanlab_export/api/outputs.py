@@ -54,13 +54,15 @@ class FrameOutput:
     def __init__(self, kind: str) -> None:
         check_frame(kind)
         self._kind = kind
+        self.report = Report()
         self.color_by: str | None = None
         self.can_restart = kind != "batches"
 
     def begin(self, table: TableSchema, *, is_final: bool = False) -> Report:
         """Make the report of a call; every table fits into every kind of frame."""
         del table, is_final
-        return Report()
+        self.report = Report()
+        return self.report
 
     def deliver(self, result: Result, report: Report) -> Any:
         """Return the table as a frame."""
@@ -94,6 +96,7 @@ class FileOutput:
         store_options: Mapping[str, str] | None = None,
     ) -> None:
         self._target = parse_target(fspath(save), PICTURES, store_options=store_options)
+        self.report = Report()
         self.can_restart = True
         self.color_by = plot.color_by
         self._plot = plot
@@ -105,7 +108,8 @@ class FileOutput:
         del is_final
         if self._target.format == "plot":
             check_plottable(table)
-        return Report()
+        self.report = Report()
+        return self.report
 
     def deliver(self, result: Result, report: Report) -> Path | str:
         """Write the table and return the path, or the URL of the object.

@@ -19,7 +19,13 @@ F_co = TypeVar("F_co", covariant=True)
 
 
 class Output(Protocol[F_co]):
-    """What becomes of a result: a frame in Python, text or a file on the command line."""
+    """What becomes of a result: a frame in Python, text or a file on the command line.
+
+    Attributes:
+        report: What the latest call has to tell.
+    """
+
+    report: Report
 
     @property
     def can_restart(self) -> bool:

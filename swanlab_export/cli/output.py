@@ -213,7 +213,7 @@ class CommandOutput:
         from swanlab_export.plot import PlotOptions  # after numpy has been kept out
 
         self._shared = shared
-        self._report = Report()
+        self.report = Report()
         self._plot = PlotOptions.parse(**plot)
         self.color_by = self._plot.color_by
         local = find_local(shared.host, os.environ) or ""
@@ -242,7 +242,7 @@ class CommandOutput:
             from swanlab_export.plot import check_plottable
 
             check_plottable(table, fields, is_picture=self._target is not None)
-        return self._report
+        return self.report
 
     def deliver(self, result: Result, report: Report) -> None:
         """Print or save the table, or with ``--raw`` what the server sent."""
@@ -256,10 +256,10 @@ class CommandOutput:
 
     def show_report(self) -> None:
         """Say what else there is to know; an incomplete table is an error."""
-        _say_some("warning", self._report.all_warnings())
+        _say_some("warning", self.report.all_warnings())
         if not self._shared.quiet:
-            _say_some("hint", self._report.hints)
-        failures = self._report.failures
+            _say_some("hint", self.report.hints)
+        failures = self.report.failures
         _say_some("left out", list(map(str, failures)))
         if failures:
             raise IncompleteError(f"incomplete: {count_items(len(failures))} left out, see above")
@@ -312,7 +312,7 @@ class CommandOutput:
             print_plot(
                 table,
                 sys.stdout,
-                self._report,
+                self.report,
                 self._plot,
                 is_coloured=console.takes_colours(sys.stdout),
             )
@@ -322,7 +322,7 @@ class CommandOutput:
             write_text(table, sys.stdout.buffer, self._format)
             is_wide_list = len(table.schema) > _COLUMNS_EASY_TO_READ and not table.is_single
             if sys.stdout.isatty() and is_wide_list:
-                self._report.hint(f"{argument('format', 'table')} is easier to read")
+                self.report.hint(f"{argument('format', 'table')} is easier to read")
 
     def _write_raw(self, result: Result, report: Report) -> None:
         payload = result.raw()

@@ -208,6 +208,35 @@ def test_in_python_the_rest_comes_with_a_warning(server: Sandbox) -> None:
     assert said["left_out"] == frame.attrs["left_out"]
 
 
+@pytest.mark.parametrize("frame", ["pandas", "arrow", "polars", "batches"])
+def test_every_kind_of_frame_has_what_was_left_out(frame: Any, server: Sandbox) -> None:
+    """``api.left_out`` is of the latest call, whatever it returns; of batches once they are read."""
+    bad: Any = {"keys": "loss,acc", "all": True, "partial": True}
+    with se.connect(host=server.url, api_key=server.api_key, frame=frame) as api:
+        assert api.left_out == []
+        server.faults = parse_faults([BAD_KEY])
+        with pytest.warns(se.SwanlabExportWarning, match="incomplete"):
+            list(api.run.metrics(FIRST, **bad))
+        (left_out,) = api.left_out
+        assert left_out["item"] == f"{FIRST}, key 'acc'"
+        assert "status 400" in left_out["reason"]
+        server.faults = parse_faults([])
+        list(api.run.metrics(FIRST, **bad))
+        assert api.left_out == []
+
+
+@pytest.mark.parametrize("using", [True, False])
+def test_a_file_has_what_was_left_out(using: bool, server: Sandbox, target: Path) -> None:
+    """So has a call that writes a file, whichever of two ways it was asked to."""
+    server.faults = parse_faults([BAD_KEY])
+    with se.connect(host=server.url, api_key=server.api_key) as connected:
+        api: Any = connected.using(save=target) if using else connected
+        save: Any = {} if using else {"save": target}
+        with pytest.warns(se.SwanlabExportWarning, match="incomplete"):
+            api.run.metrics(FIRST, keys="loss,acc", all=True, partial=True, **save)
+        assert [each["item"] for each in api.left_out] == [f"{FIRST}, key 'acc'"]
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [("csv=half", []), ("csv=missing", ["--layout", "wide"]), ("csv=half", ["--raw"])],

@@ -216,7 +216,7 @@ class RunMetrics(Resource[F]):
         output: Output[Any] = (
             self._output if save is None else FileOutput(save, plot, store_options=store_options)
         )
-        report = output.begin(query.declared())
+        report = self._output.report = output.begin(query.declared())
         context = self._context
         left_out = Partial(report, is_wanted=partial)
         colour_by = [] if output.color_by is None else [output.color_by]
