@@ -11,7 +11,7 @@ from swanlab_export.api.resource import F, Resource
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import workspaces as endpoint
 from swanlab_export.errors import NotFoundError
-from swanlab_export.messages import quote
+from swanlab_export.messages import command, quote
 from swanlab_export.normalizers.entities import normalize_workspaces
 from swanlab_export.normalizers.values import as_list
 
@@ -45,11 +45,17 @@ class Workspaces(Resource[F]):
             try:
                 payload = endpoint.fetch_workspace(self._context.client, ref)
             except NotFoundError:
-                payload = endpoint.find_own_workspace(self._context.client, ref)
-                if payload is None:
+                own = endpoint.fetch_own_workspaces(self._context.client)
+                if own is None:
                     raise
+                if ref.workspace not in own:
+                    name = quote(ref.workspace)
+                    only = f"{name} is none of your workspaces, and this server tells of no others"
+                    raise NotFoundError(only, status=404) from None
+                payload = own[ref.workspace]
                 report.warn(
-                    "this server only lists your workspaces, without type, note and profile"
+                    "of one workspace this server only tells its name and your role in it; see "
+                    f"{command('workspace list')}"
                 )
         result = Result(
             lambda: normalize_workspaces([payload], report, is_single=True),

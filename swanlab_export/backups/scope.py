@@ -272,9 +272,9 @@ def _note_workspace(
     try:
         account.add_workspace(workspace_endpoint.fetch_workspace(context.client, ref))
     except (NotFoundError, AuthenticationError) as error:
-        own = workspace_endpoint.find_own_workspace(context.client, ref)
-        if own is not None:
-            account.add_workspace(own)
+        own = workspace_endpoint.fetch_own_workspaces(context.client) or {}
+        if ref.workspace in own:
+            account.add_workspace(own[ref.workspace])
         elif is_named and ref.workspace not in known and isinstance(error, NotFoundError):
             raise
 

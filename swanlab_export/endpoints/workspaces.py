@@ -23,18 +23,17 @@ def fetch_workspace(client: Client, ref: WorkspaceRef) -> Any:
     return payload
 
 
-def find_own_workspace(client: Client, ref: WorkspaceRef) -> Any:
-    """Find a workspace among one's own, which servers of the clients 0.7 list: ``GET /group/``.
+def fetch_own_workspaces(client: Client) -> dict[str, Any] | None:
+    """Fetch one's own workspaces by name, as servers of the clients 0.7 list them: ``GET /group/``.
 
-    None where it is not among them, or the server has no such list.
+    None where the server has no such list.
     """
     try:
         payload = client.send(Request("GET", "/group/"))
     except NotFoundError:
         return None
     found = as_list(as_object(payload, "workspaces").get("list"), "a list of workspaces")
-    own = (item for item in found if isinstance(item, dict))
-    return next((item for item in own if item.get("username") == ref.workspace), None)
+    return {read_username(item): item for item in found}
 
 
 def read_username(payload: Any) -> str:

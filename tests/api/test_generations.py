@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from reading_calls import CASES
 
 import swanlab_export as se
 from swanlab_export.sandbox import GENERATIONS, Sandbox, parse_faults
@@ -23,6 +26,7 @@ DIGITS, SWEEP = "ada-lab/digits", "ada-lab/sweep"
 RUN, LINEAR, CLONE = f"{DIGITS}/mlp-adam", f"{DIGITS}/linear", f"{DIGITS}/mlp-clone"
 DIVERGED = f"{DIGITS}/diverged"  # has NaN and infinite points
 IMAGES = "val/wrong digits"
+NEW_USERS = [{"username": name, "password": "correct horse"} for name in ("bob", "dora")]
 JUNE = r"this server does not offer {}; it came with client 0\.8\.0 \(June 2026\)"
 
 
@@ -38,14 +42,10 @@ def filtered(*rules: str, project: str = DIGITS) -> Call:
     return lambda api: api.run.filter(project, list(rules))
 
 
+# Calls by which what an endpoint lacks is found out, and those that write; see also ``CASES``.
 SAME: dict[str, Call] = {
-    "workspace list": lambda api: api.workspace.list(),
-    "project list": lambda api: api.project.list("ada-lab"),
-    "project info": lambda api: api.project.info(DIGITS),
-    "self-hosted info": lambda api: api.self_hosted.info(),
-    "self-hosted list-users": lambda api: api.self_hosted.list_users(),
-    "run info": lambda api: api.run.info(RUN),
-    "run list": lambda api: api.run.list(DIGITS),
+    "create a user": lambda api: api.self_hosted.create_user("dora", "correct horse"),
+    "create users": lambda api: api.self_hosted.create_users(NEW_USERS),
     "run list with summaries": lambda api: api.run.list(DIGITS, summary=True),
     "run list with some summaries": lambda api: api.run.list(DIGITS, summary=["loss", "val/*"]),
     "equal": filtered("state=FINISHED"),
@@ -97,7 +97,7 @@ LESS: list[tuple[str, Call, str, str, list[str] | None]] = [
     ),
     (
         *("workspace info", lambda api: api.workspace.info("ada-lab"), "2.6"),
-        "only lists your workspaces",
+        "only tells its name and your role in it",
         ["username", "name", "role"],
     ),
     (
@@ -219,6 +219,65 @@ def test_what_an_old_server_cannot_tell_is_said(
             found = call(old)
         assert found.schema.names == call(newest).schema.names
         assert found.select(columns).equals(call(newest).select(columns))
+
+
+# What a generation lacks altogether, and what it tells only a part of.
+LACKS = {
+    "2.6": {"run.medias", "run.logs", "run.export_logs"}
+    | {f"self_hosted.{name}" for name in ("list_projects", "list_workspaces", "summary")},
+    "2.8": set[str](),
+}
+TELLS_LESS = {"2.6": {"user.info", "workspace.info"}, "2.8": set[str]()}
+# What was presigned, or is the address of the sandbox.
+PLACES = ("url", "file")
+
+
+@pytest.fixture(scope="module")
+def connected(servers: Servers) -> Iterator[dict[str, se.Api[pa.Table]]]:
+    """One connection to each generation, for many calls."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(servers.connect(name)) for name in GENERATIONS}
+
+
+def outcome(api: se.Api[pa.Table], name: str, args: Any, options: Any) -> tuple[Any, list[str]]:
+    """The rows that a method gives, or its error, and what it warns of."""
+    resource, _, method = name.partition(".")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            table = getattr(getattr(api, resource), method)(*args, **options)
+        except (se.ServerError, se.NotFoundError) as error:
+            return error, []
+    kept = table.drop_columns([place for place in PLACES if place in table.column_names])
+    return repr([kept.schema.remove_metadata(), kept.to_pylist()]), [
+        str(each.message) for each in caught
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case[0]} {i}" for i, case in enumerate(CASES)])
+def test_each_way_to_call_gives_the_same_table_or_says_why_not(
+    case: tuple[str, Any, Any], connected: dict[str, se.Api[pa.Table]]
+) -> None:
+    """Every method with every option, on a connection that knows what its server lacks."""
+    name, _, options = case
+    newest, _ = outcome(connected["3.1"], *case)
+    assert isinstance(newest, str)
+    for generation in ("2.8", "2.6"):
+        found, said = outcome(connected[generation], *case)
+        is_newer = options.get("x_axis") == "relative_time" and "all" not in options
+        if isinstance(found, se.NotFoundError):
+            assert "and this server tells of no others" in str(found)
+            assert name in TELLS_LESS[generation]
+        elif name in LACKS[generation] or is_newer:
+            assert isinstance(found, se.ServerError)
+            assert found.exit_code == 1
+            assert re.match(r"this server does not offer .* came with client 0\.", str(found))
+        elif name in TELLS_LESS[generation]:
+            assert any("this server" in text for text in said)
+        elif found != newest:
+            # The server has no samples; of few points each sample has all.
+            assert (generation, name) == ("2.6", "run.metrics")
+            assert any("evenly downsampled" in text for text in said)
 
 
 @pytest.mark.parametrize("generation", ["2.6", "2.8"])
