@@ -115,7 +115,9 @@ def _json_row(run: Mapping[str, Any], row: Row) -> Row:
     for name in ("config", "metadata"):
         rest = made.pop(name, None)
         text = profile_json(run, name)
-        made[name] = as_json(rest) if text is None and rest is not None else text
+        if text is None and rest is not None:
+            text = rest if isinstance(rest, JsonText) else json.dumps(rest, ensure_ascii=False)
+        made[name] = text
     prefixes = ("config.", "metadata.")
     more = {
         name: json.loads(value) if isinstance(value, JsonText) else value

@@ -399,6 +399,7 @@ def test_ranges_and_objects(store: Store) -> None:
         file.seek(3_000_001)
         assert file.read(5) == content[3_000_001:3_000_006]
         assert file.tell() == 3_000_006
+        assert file.seek(-len(content) - 1, 2) == 0
     assert list(destination.list("tables")) == [destination.find("tables/a")]
     destination.remove("tables/a")
     destination.remove("tables/a")

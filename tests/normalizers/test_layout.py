@@ -150,3 +150,5 @@ def test_an_axis_that_begins_earlier_and_goes_on() -> None:
     assert found["v1"] == [5.0, 5.0, None, None, 9.0]
     assert found["t1"] == [5, 5, None, None, 9]
     assert 11 in read
+    (block,) = join_axis(stream([5, 6]), iter(()))
+    assert block.to_pydict()["v1"] == [None, None]

@@ -117,13 +117,16 @@ def test_two_values_of_one_name_both_survive() -> None:
 def test_configs_as_one_column_of_json() -> None:
     """Configs and metadata are text, and so is what has no column; names are as they are."""
     run = BASE | {"备注": ["é", 1], "profile": {"config": {"学习率": 0.1}, "metadata": {"gpu": 2}}}
-    made = normalize_runs_of_projects(
-        [(Home(PROJECT, None), run, None)], Report(), "https://w", is_json=True
-    )
-    (row,) = made.to_arrow().to_pylist()
+    runs = [
+        (Home(PROJECT, None), each, None)
+        for each in (run | {"a": 0}, BASE | {"profile": {"config": "odd"}})
+    ]
+    made = normalize_runs_of_projects(runs, Report(), "https://w", is_json=True)
+    row, odd = made.to_arrow().to_pylist()
     assert row["config"] == '{"学习率":0.1}'
     assert row["metadata"] == '{"gpu":2}'
-    assert row["more"] == '{"备注": ["é", 1]}'
+    assert row["more"] == '{"a": 0, "备注": ["é", 1]}'
+    assert (odd["config"], odd["more"]) == ('"odd"', None)
 
 
 def test_no_runs_still_have_columns() -> None:
