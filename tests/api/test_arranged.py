@@ -101,7 +101,9 @@ def test_a_limit_without_an_order_reads_no_further(api: se.Api[pa.Table], server
     ].to_pylist()
 
 
-@pytest.mark.parametrize("given", [("--sort", "name"), ("--limit", "2"), ("--varying",)])
+@pytest.mark.parametrize(
+    "given", [("--sort", "name"), ("--limit", "2"), ("--varying",), ("--group-by", "state")]
+)
 @pytest.mark.parametrize("page", [("--page_num", "1"), ("--page_size", "20")])
 def test_pages_are_not_arranged(
     call: Callable[..., Result], given: tuple[str, ...], page: tuple[str, ...]
