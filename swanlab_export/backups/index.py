@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swanlab_export import schemas
-from swanlab_export.backups.layout import RECEIPTS, index_path
+from swanlab_export.backups.layout import RECEIPTS, index_path, payload_path
 from swanlab_export.backups.receipts import Receipt
 from swanlab_export.files.store_objects import Entry
 from swanlab_export.limits import JOBS
@@ -74,6 +75,7 @@ class Index:
     ) -> None:
         self.broken: dict[str, str] = {}
         self._destination = destination
+        self._folder = folder
         self._path = index_path(folder)
         self._read_group = lru_cache(maxsize=2)(self._read_group_once)
         self._starts: list[int] = []  # the first row of each row group
@@ -116,11 +118,14 @@ class Index:
         return chain(self._rows, self._fresh)
 
     def get(self, run_id: str) -> Receipt | None:
-        """Read the receipt of a run; None where there is none."""
-        if (held := self._fresh.get(run_id)) is not None:
-            return Receipt.parse(self._destination.read(held.entry.path))
-        row = self._rows.get(run_id)
-        return None if row is None else Receipt.parse(self._text(row))
+        """Read the receipt of a run; None where there is none that can be read."""
+        held, row = self._fresh.get(run_id), self._rows.get(run_id)
+        try:
+            if held is not None:
+                return Receipt.parse(self._destination.read(held.entry.path))
+            return None if row is None else Receipt.parse(self._text(row))
+        except (OSError, ValueError):
+            return None
 
     def path(self, run_id: str) -> str | None:
         """The path of a run's receipt."""
@@ -132,7 +137,10 @@ class Index:
     def spare(self, path: str) -> str | None:
         """The text that the index has of a receipt that cannot be read; None where it has none."""
         row = self._spare.get(path)
-        return None if row is None else self._text(row)
+        try:
+            return None if row is None else self._text(row)
+        except OSError:
+            return None
 
     def paths(self) -> Iterator[str]:
         """The paths of all receipts."""
@@ -148,29 +156,37 @@ class Index:
             self.is_current = False
 
     def receipts(self) -> Iterator[tuple[Entry, str, Receipt]]:
-        """Yield each receipt with its object and its text, those of the newest runs first."""
+        """Yield each receipt with its object and its text, those of the newest runs first.
+
+        What neither its object nor the index can give is in ``broken`` afterwards.
+        """
         # The index was written in this order.
         rows = ((self._order(row), row) for row in sorted(self._rows.values()))
         fresh = sorted((held.order, -1) for held in self._fresh.values())
         for (_, run_id), row in heapq.merge(rows, fresh):
-            if row < 0:
-                entry = self._fresh[run_id].entry
-                text = self._destination.read(entry.path).decode()
-            else:
-                entry, text = self._entry(row), self._text(row)
-            yield entry, text, Receipt.parse(text)
+            entry = self._entry(row) if row >= 0 else self._fresh[run_id].entry
+            try:
+                text = self._text(row) if row >= 0 else self._destination.read(entry.path).decode()
+                receipt = Receipt.parse(text)
+            except (OSError, ValueError) as error:
+                self.broken[entry.path] = f"it is no receipt: {quote(str(error))}"
+                continue
+            yield entry, text, receipt
 
     def _read_light(self) -> pa.Table:
         """Read what tells which receipts are in the index; nothing where it cannot be read."""
         groups = []
         try:
-            with self._destination.open(self._path) as file, pq.ParquetFile(file) as parquet:
+            with self._open() as parquet:
                 for group in range(parquet.num_row_groups):
                     found = parquet.read_row_group(group, columns=_LIGHT.names)
                     groups.append(found.select(_LIGHT.names).cast(_LIGHT))
         except (OSError, pa.ArrowInvalid, KeyError):
             pass  # what was not read counts as changed
         table = pa.concat_tables([_LIGHT.empty_table(), *groups])
+        of_folder = pc.starts_with(table["receipt"], f"{RECEIPTS}/{self._folder}/")
+        if not pc.all(of_folder).as_py():  # it is the index of another project
+            table, groups = _LIGHT.empty_table(), []
         ends = accumulate(group.num_rows for group in groups)
         self._starts = [0, *ends][: len(groups)]
         return table.combine_chunks()
@@ -202,8 +218,13 @@ class Index:
     def _read_entry(self, entry: Entry) -> Held | None:
         try:
             receipt = Receipt.parse(self._destination.read(entry.path))
-        except (OSError, ValueError) as error:
+            payload = receipt.objects["payload"].path
+        except (OSError, ValueError, KeyError) as error:
             self.broken[entry.path] = f"it is no receipt: {quote(str(error))}"
+            return None
+        stem = entry.path.rpartition("/")[2].removesuffix(".json")
+        if payload != payload_path(self._folder, stem):
+            self.broken[entry.path] = f"it is the receipt of another run, with {payload}"
             return None
         return Held(receipt.row.get("created_at") or 0, receipt.run_id, entry)
 
@@ -218,10 +239,22 @@ class Index:
 
     def _text(self, row: int) -> str:
         group = bisect_right(self._starts, row) - 1
-        return self._read_group(group)[row - self._starts[group]]
+        try:
+            return self._read_group(group)[row - self._starts[group]]
+        except OSError:  # its checksum is wrong
+            self.is_current = False
+            return self._destination.read(self._entry(row).path).decode()
+
+    @contextmanager
+    def _open(self) -> Iterator[pq.ParquetFile]:
+        with (
+            self._destination.open(self._path) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as parquet,
+        ):
+            yield parquet
 
     def _read_group_once(self, group: int) -> list[str]:
-        with self._destination.open(self._path) as file, pq.ParquetFile(file) as parquet:
+        with self._open() as parquet:
             table = parquet.read_row_group(group, columns=["receipt_json"])
         found: list[str] = table["receipt_json"].to_pylist()
         return found

@@ -95,6 +95,7 @@ class Repair:
                 elif owner.project_id:
                     forced.setdefault(owner.project_id, set())
                 self._make_room(problem)
+            snapshots.mend_chain(destination)
         account = Account.read(destination)
         if manifest is None or any(p.path.startswith(SNAPSHOTS) for p in self._problems):
             for each in account.projects:

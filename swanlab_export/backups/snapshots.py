@@ -116,6 +116,8 @@ def read_manifest(destination: Destination, name: str) -> Manifest:
         raise ValueError(str(error)) from None
     if manifest.hash() != manifest.sha256:
         raise ValueError("it is not as it was written")
+    if manifest.snapshot != name:
+        raise ValueError(f"it is the manifest of {manifest.snapshot}")
     return manifest
 
 
@@ -131,6 +133,16 @@ def readable_manifests(destination: Destination) -> Iterator[Manifest]:
             yield read_manifest(destination, name)
         except ValueError:
             continue
+
+
+def mend_chain(destination: Destination) -> None:
+    """Have each manifest name the one before it that is there."""
+    before: str | None = None
+    for manifest in reversed(list(readable_manifests(destination))):
+        if manifest.previous != before:
+            manifest.previous = before
+            write_manifest(destination, manifest)
+        before = manifest.snapshot
 
 
 def find_snapshot(destination: Destination, name: str) -> Manifest:

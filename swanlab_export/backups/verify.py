@@ -211,6 +211,8 @@ def _row(problem: Problem, destination: Destination, cure: str | None) -> Row:
             cure = "none: the server no longer has the run"
         elif problem.owner.run_id and problem.can_repair:
             cure = f"{again} fetches the run again"
+        elif problem.path.startswith(f"{SNAPSHOTS}/"):
+            cure = f"{again} makes a new snapshot: what this one said of its time is lost"
     return {
         "object": problem.path,
         "run": str(problem.owner) or None,
@@ -257,6 +259,8 @@ class _Checks:
                 last = None
                 yield Problem(path, Owner(), f"it is not as it was written: {error}")
                 continue
+            if (before := last.previous) is not None and before not in names:
+                yield from self._missing_manifest(before, is_oldest=name == names[0])
             if last.runs is not None and last.runs.startswith(f"{SNAPSHOTS}/{name}/"):
                 yield from self._compare([_expected(last.runs, last.objects[last.runs], Owner())])
         if not names:
@@ -266,6 +270,14 @@ class _Checks:
                 "the tables of projects were not compared: the last manifest cannot be read"
             )
         return last
+
+    def _missing_manifest(self, name: str, *, is_oldest: bool) -> Iterator[Problem]:
+        """A snapshot that a later one names; those before the oldest may have been removed."""
+        if is_oldest:
+            told = f"snapshot {name} and those before it are not here: they were removed, or lost"
+            self.compared.unknown.append(told)
+        else:
+            yield Problem(f"{SNAPSHOTS}/{name}/manifest.json", Owner(), "it is missing")
 
     def _receipts(self) -> dict[str, list[Entry]]:
         """The receipts of each folder of a project, whether or not a manifest names it."""
@@ -300,6 +312,8 @@ class _Checks:
             yield from self._compare(expected, sizes)
             for each in expected:
                 sizes.pop(each.path, None)
+        for path in index.broken.keys() - unread.keys():
+            yield Problem(path, _owner(project_id, path, folder), index.broken[path])
         for path in sizes:
             if path.startswith("tables/"):
                 yield Problem(path, Owner(project_id, folder), "no receipt names it")

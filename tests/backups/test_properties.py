@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
-from backup_support import Nights
+import pytest
+from backup_support import Nights, objects
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from killed_here import OneByOne, killed_at
 from living import LivingData
 
 import swanlab_export as se
+from swanlab_export.api.outputs import FrameOutput
 from swanlab_export.backups.recovery import INTERRUPTED
+from swanlab_export.backups.verify import verify
 from swanlab_export.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXAMPLES = int(os.environ.get("BACKUP_EXAMPLES", "0"))
 few = settings(
@@ -36,6 +43,8 @@ few = settings(
 
 PROJECTS = ("lab-digits", "lab-letters")
 KEYS = ("acc", "loss")
+_TABLES = ("metrics", "logs", "medias", "configs", "summary", "columns")
+_LOGGED = ("files/", *(f"tables/{name}/" for name in _TABLES))
 # What one run is at one time: rows of each table, as far as they are about what was logged.
 View = dict[str, Any]
 Place = tuple[str, str]
@@ -344,3 +353,93 @@ def test_any_order_of_events_backups_and_kills(events: list[tuple[Any, ...]]) ->
         for event in events:
             story.do(*event)
         story.end()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    """A backup of two projects after three nights, of which nothing is damaged."""
+    world = LivingData()
+    for number, name in enumerate(("digits", "letters")):
+        world.add_project(name)
+        for run_id in (f"a{number}", f"b{number}"):
+            world.start(run_id, project=f"lab-{name}")
+            world.log_many(run_id, 20, *KEYS)
+            world.print_line(run_id, "epoch 1")
+            world.show(run_id, "image", 1, f"picture of {run_id}".encode())
+            world.wait(minutes=20)
+            world.finish(run_id)
+    world.wait(days=40)
+    folder = tmp_path_factory.mktemp("whole") / "backup"
+    with (
+        Sandbox(world) as living,
+        se.connect(host=living.url, api_key=living.api_key, frame="arrow", retries=0) as api,
+    ):
+        nights = Nights(world, living, api, folder)
+        nights.run()
+        world.edit("a0", name="better")
+        nights.run()
+        world.log_many("b1", 3, "loss")
+        nights.run()
+        yield nights
+
+
+DAMAGE = st.tuples(
+    st.sampled_from(["flip", "cut", "remove", "exchange"]),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+)
+
+
+def damage(folder: Path, kind: str, which: int, where: int) -> None:
+    """Damage an object."""
+    paths = list(objects(folder))
+    path = folder / paths[which % len(paths)]
+    content = path.read_bytes()
+    if kind == "flip":
+        place = where % len(content)
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    elif kind == "cut":
+        path.write_bytes(content[: where % len(content)])
+    elif kind == "remove":
+        # That the last manifest is missing is seen where it was about a change, and no sooner.
+        if path.name != "manifest.json" or path.parent != max(path.parent.parent.iterdir()):
+            path.unlink()
+    else:
+        other = folder / paths[where % len(paths)]
+        path.write_bytes(other.read_bytes())
+        other.write_bytes(content)
+
+
+@few
+@given(damages=st.lists(DAMAGE, min_size=1, max_size=3))
+@pytest.mark.filterwarnings("ignore::swanlab_export.SwanlabExportWarning")
+def test_whatever_is_damaged_is_found_and_repaired(whole: Nights, damages: list[Any]) -> None:
+    """Each object that is not as it was written is named, and is what it was after a repair."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "backup"
+        shutil.copytree(whole.folder, folder)
+        before = objects(folder)
+        for each in damages:
+            damage(folder, *each)
+        now = objects(folder)
+        bad = {path for path, content in before.items() if now.get(path) != content}
+        assert bad <= _verify(folder).keys()
+        cures = _verify(folder, repair=True, api=whole.api)
+        assert set(cures.values()) <= {"repaired"}
+        assert _verify(folder) == {}
+        assert _data(objects(folder)) == _data(before)
+        assert se.backup(whole.api, to=folder).num_rows == 0
+
+
+def _verify(folder: Path, **options: Any) -> dict[str, str]:
+    """What ``backup verify --read all`` says: the cure of each object."""
+    try:
+        table = verify(FrameOutput("arrow"), folder, read="all", **options)
+    except se.IncompleteError:  # of a table without rows
+        return {}
+    return {row["object"]: row["cure"] for row in table.to_pylist()}
+
+
+def _data(found: dict[str, bytes]) -> dict[str, bytes]:
+    """What was logged."""
+    return {path: content for path, content in found.items() if path.startswith(_LOGGED)}
