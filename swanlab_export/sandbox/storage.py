@@ -8,6 +8,7 @@ import io
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from flask import Response, request
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from swanlab_export.sandbox.state import State
 
 _PIECE_BYTES = 1 << 20
+# Beyond any step.
+_AGAIN = 1 << 40
 
 
 def send_file(state: State, leak_status: int, name: str) -> Response:
@@ -64,16 +67,19 @@ def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> b
     header = ["step"]
     for _, key, name in columns:
         header += [_quoted(f"{name}-{key}_step"), _quoted(f"{name}-{key}_timestamp")]
-    present = [points["step"] for points in found if points is not None]
+    present = [_places(points) for points in found if points is not None]
     first = ",".join(header).encode() + b"\n"
     if not present:
         return first
-    steps = pc.unique(pa.chunked_array(present))
-    steps = steps.take(pc.sort_indices(steps))
+    rows = pc.unique(pa.chunked_array(present))
+    rows = rows.take(pc.sort_indices(rows))
+    has_decimals = any(p is not None and pa.types.is_floating(p["step"].type) for p in found)
+    end = ".0" if has_decimals else ""
     parts = [first]
-    for start in range(0, len(steps), 200_000):
-        piece = steps.slice(start, 200_000)
-        cells = [piece.cast(pa.string())]
+    for start in range(0, len(rows), 200_000):
+        piece = rows.slice(start, 200_000)
+        steps = pc.bit_wise_and(piece, _AGAIN - 1).cast(pa.string())
+        cells = [pc.binary_join_element_wise(steps, end, "") if end else steps]
         for points in found:
             cells += _cells(points, piece)
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
@@ -85,10 +91,24 @@ def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> b
     return b"".join(parts)
 
 
-def _cells(points: dict[str, pa.Array] | None, steps: pa.Array) -> list[pa.Array]:
+def _places(points: dict[str, pa.Array]) -> pa.Array:
+    """The row of each point: its step; where a step comes again, as in a resumed run, behind all."""
+    steps = points["step"].cast(pa.int64())
+    if pc.all(pc.greater(steps[1:], steps[:-1])).as_py() in {True, None}:
+        return steps
+    numbers, count = steps.to_numpy(), np.arange(len(steps))
+    order = np.argsort(numbers, kind="stable")
+    is_first = np.diff(numbers[order], prepend=-1) != 0
+    again = count - np.maximum.accumulate(np.where(is_first, count, 0))
+    places = numbers.copy()
+    places[order] += again * _AGAIN
+    return pa.array(places)
+
+
+def _cells(points: dict[str, pa.Array] | None, rows: pa.Array) -> list[pa.Array]:
     if points is None:
-        return [pa.repeat(pa.scalar(""), len(steps))] * 2
-    at = pc.index_in(steps, value_set=points["step"])
+        return [pa.repeat(pa.scalar(""), len(rows))] * 2
+    at = pc.index_in(rows, value_set=_places(points))
     values, times = points["value"].take(at), points["timestamp"].take(at)
     text = values.cast(pa.string())
     text = pc.if_else(pc.is_nan(values), "NaN", text)

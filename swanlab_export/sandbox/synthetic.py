@@ -39,6 +39,14 @@ _LOGGED = {
     "points1m": ([f"k{i}" for i in range(40)], 25_000),
     "points5m": ([f"k{i}" for i in range(40)], 125_000),
 }
+# A run of ``bench`` with what is rare: words and truth values, steps that are written as decimals,
+# and those that come again after it was resumed; steps, values and texts by key.
+_ODD = "odd"
+_ODD_POINTS: dict[str, tuple[list[float], list[float | None], list[str | None]]] = {
+    "decimal": ([0.0, 1.0, 2.0], [0.5, 0.25, 0.125], [None] * 3),
+    "resumed": ([0, 1, 2, 3, 2, 3, 4], [8.0, 7.0, 6.0, 5.0, 6.5, 5.5, 4.5], [None] * 7),
+    "words": ([0, 1, 2, 3, 4], [None, None, None, 7.0, 0.5], ["warm", "true", "a, b", None, None]),
+}
 # What a run of ``bench`` logged as TEXT: as files where the server keeps them as files.
 _NOTES = ("The loss falls, slowly.", "It rises again: a smaller learning rate helps.")
 
@@ -84,7 +92,7 @@ class SyntheticData(Data):
         if not project_id.startswith(_PREFIX):
             return super().run(project_id, name)
         is_there = (
-            _SHAPE.fullmatch(name)
+            name == _ODD or _SHAPE.fullmatch(name)
             if project_id == _PREFIX + "bench"
             else name.rpartition("-")[2].isdigit()
         )
@@ -92,7 +100,8 @@ class SyntheticData(Data):
 
     def locate(self, run_id: str, *project_ids: Any) -> Run | None:
         """Find a run by its id."""
-        project = "bench" if _SHAPE.fullmatch(run_id) else run_id.rpartition("-")[0]
+        is_of_bench = run_id == _ODD or _SHAPE.fullmatch(run_id)
+        project = "bench" if is_of_bench else run_id.rpartition("-")[0]
         if project in _RUNS:
             return Run(run_id, _PREFIX + project)
         return super().locate(run_id, *project_ids)
@@ -115,6 +124,8 @@ class SyntheticData(Data):
         """The points of a key."""
         if not _is_generated(run):
             return super().points(run, key)
+        if run.run_id == _ODD:
+            return _odd_points(key)
         keys, count = _logged(run.run_id)
         return _points(count, key) if key in keys else None
 
@@ -163,6 +174,8 @@ class _Runs(Sequence[Run]):
 
 def _logged(run_id: str) -> tuple[list[str], int]:
     """The keys of a run, and how many points each has."""
+    if run_id == _ODD:
+        return list(_ODD_POINTS), 0
     if shape := _SHAPE.fullmatch(run_id):
         return [f"k{i}" for i in range(int(shape[2]))], int(shape[1])
     return _LOGGED.get(run_id.rpartition("-")[0], ([], 0))
@@ -192,6 +205,18 @@ def _describe_run(run_id: str) -> dict[str, Any]:
         "updatedAt": _CREATED,
         "finishedAt": _CREATED,
         "profile": {"config": {f"p{i}": number * i / 7 for i in range(10)} | {"seed": number}},
+    }
+
+
+def _odd_points(key: str) -> Points | None:
+    if key not in _ODD_POINTS:
+        return None
+    steps, values, texts = _ODD_POINTS[key]
+    return {
+        "step": pa.array(steps),
+        "value": pa.array(values, pa.float64()),
+        "timestamp": pa.array([_CREATED_MS + 100 * i for i in range(len(steps))]),
+        "text": pa.array([text and f'"{text}"' for text in texts], pa.string()),
     }
 
 

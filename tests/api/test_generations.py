@@ -333,6 +333,65 @@ def test_samples_with_times_in_seconds(generation: str, servers: Servers) -> Non
     assert found.drop_columns(["timestamp"]).equals(expected.drop_columns(["timestamp"]))
 
 
+# Key, step, value, text and order of time of every point of the odd run; see the sandbox.
+ODD_POINTS = [
+    *(("decimal", step, 0.5 / 2**step, None, step) for step in range(3)),
+    *(("resumed", step, 8.0 - step, None, step) for step in (0, 1, 2)),
+    ("resumed", 2, 6.5, None, 4),
+    ("resumed", 3, 5.0, None, 3),
+    ("resumed", 3, 5.5, None, 5),
+    ("resumed", 4, 4.5, None, 6),
+    ("words", 0, None, "warm", 0),
+    ("words", 1, 1.0, None, 1),
+    ("words", 2, None, "a, b", 2),
+    ("words", 3, 7.0, None, 3),
+    ("words", 4, 0.5, None, 4),
+]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_words_decimal_steps_and_repeated_steps(generation: str) -> None:
+    """They come whole through the exports of every generation, long and wide, and are counted."""
+    with (
+        Sandbox(generation=generation, synthetic=True) as sandbox,
+        se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow") as api,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        path = "synthetic/bench/odd"
+        rows = api.run.metrics(path, keys="*", all=True, text=True).to_pylist()
+        plain = api.run.metrics(path, keys="words", all=True)["value"].to_pylist()
+        wide = api.run.metrics(path, keys="*", all=True, layout="wide").to_pylist()
+        last = api.run.metrics(path, keys="resumed", range_tail=3)["step"].to_pylist()
+    first = min(row["timestamp"] for row in rows)
+    assert [
+        (
+            r["key"],
+            r["step"],
+            r["value"],
+            r["text"],
+            (r["timestamp"] - first).microseconds // 100_000,
+        )
+        for r in rows
+    ] == ODD_POINTS
+    assert plain == [None, 1.0, None, 7.0, 0.5]
+    assert [(row["step"], row["resumed"]) for row in wide] == [
+        (0, 8),
+        (1, 7),
+        (2, 6.5),
+        (3, 5.5),
+        (4, 4.5),
+    ]
+    assert [row["decimal"] for row in wide] == [0.5, 0.25, 0.125, None, None]
+    assert last == [2, 3, 4]  # the last that were logged
+    said = sorted({str(each.message) for each in caught})
+    assert [text[:48] for text in said] == [
+        "2 points with a step that comes again are left o",
+        "2 values of value are not of its type, and null ",
+        "the export has 2 rows with a step that came befo",
+    ]
+
+
 def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:
     """TEXT media of older servers hold their text, and of newer ones the path of a file."""
     texts = ["The loss falls, slowly.", "It rises again: a smaller learning rate helps."]
