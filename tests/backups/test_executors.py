@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import shutil
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -21,7 +22,7 @@ import swanlab_export as se
 from swanlab_export.backups.executors import Processes, open_executor
 from swanlab_export.cli.main import root
 from swanlab_export.errors import OutputError, UnavailableError, UsageError
-from swanlab_export.sandbox import Sandbox
+from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,10 +130,48 @@ def test_budget_and_key(connected: se.Api[pa.Table], backed_up: Sandbox, tmp_pat
         Processes(2) as processes,
         se.connect(host=backed_up.url, frame="arrow", jobs=2) as api,
     ):
-        se.backup(api, to=tmp_path, paths=PROJECT, executor=Seen())
-    assert 1 <= backed_up.max_in_flight <= 2
-    assert len(tasks) == 6
-    assert not any(backed_up.api_key.encode() in task for task in tasks)
+        se.backup(api, to=tmp_path / "once", paths=PROJECT, executor=Seen())
+        assert 1 <= backed_up.max_in_flight <= 2
+        assert len(tasks) == 6
+        assert not any(backed_up.api_key.encode() in task for task in tasks)
+        requests = len(backed_up.requests)
+        # Where the server limits requests, units wait, and none is submitted again.
+        backed_up.reset_log()
+        backed_up.faults = parse_faults(["429=4", "retry-after=0"])
+        try:
+            report: Any = se.backup(api, to=tmp_path / "again", paths=PROJECT, executor=Seen())
+        finally:
+            backed_up.faults = parse_faults([])
+    assert report["error"].null_count == len(report) == 5
+    assert len(tasks) == 2 * 6
+    assert len(backed_up.requests) > requests
+
+
+def test_a_server_that_wants_no_request(
+    connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path
+) -> None:
+    """Where a unit ends while the server still wants no request, none is submitted until then."""
+    submitted: list[float] = []
+    until = 0.0
+
+    class Limited(Executor):
+        """As if the first unit had ended so."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            nonlocal until
+            submitted.append(time.time())
+            outcome = work(*args, **kwargs)
+            if len(submitted) == 2:  # after the probe
+                until = time.time() + 0.2
+                outcome = replace(outcome, limited_until=until)
+            done: Future[Any] = Future()
+            done.set_result(outcome)
+            return done
+
+    with se.connect(host=backed_up.url, frame="arrow", jobs=1) as api:
+        se.backup(api, to=tmp_path, paths=PROJECT, executor=Limited())
+    assert len(submitted) == 6
+    assert submitted[2] >= until
 
 
 def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
