@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
+from forks import Forks
 from hypothesis import HealthCheck, settings
 from object_stores import SERVERS, Store, serve
 
@@ -93,6 +94,24 @@ def call(server: Sandbox) -> Callable[..., Result]:
         return CliRunner().invoke(root, ["api", *words, *access])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Runs the command line in processes of their own, which need no start."""
+    with Forks(os.environ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def unmeasured_forks(request: pytest.FixtureRequest) -> Iterator[Forks]:
+    """The same without coverage: processes that are killed would leave broken data."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    if plain == dict(os.environ):
+        yield request.getfixturevalue("forks")
+        return
+    with Forks(plain) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -534,9 +534,7 @@ def _json_pieces(value: Any, newline: str) -> Iterator[str]:
 
     is_object = isinstance(value, Members)
     if not is_object and not isinstance(value, Iterator):
-        # Not orjson, which takes no integers beyond 64 bits.
-        text = json.dumps(value, default=str, ensure_ascii=False, indent=2)
-        yield text.replace("\n", newline)
+        yield _indented(value).replace("\n", newline)
         return
     separator = ""
     yield "{" if is_object else "["
@@ -548,6 +546,20 @@ def _json_pieces(value: Any, newline: str) -> Iterator[str]:
         separator = ","
     yield newline if separator else ""
     yield "}" if is_object else "]"
+
+
+def _indented(value: Any) -> str:
+    """Format a value as JSON on several lines."""
+    import orjson  # with the client, which must not be imported early
+
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # integers beyond 64 bits
+        return json.dumps(value, default=str, ensure_ascii=False, indent=2)
+    # Of NaN and infinities, which are no JSON but may have been sent, orjson makes null, too.
+    if "null" in text and re.search("NaN|Infinity", json.dumps(value, default=str)):
+        return json.dumps(value, default=str, ensure_ascii=False, indent=2)
+    return text
 
 
 def _describe(saved: Saved) -> str:

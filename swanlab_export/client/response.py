@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 # orjson reads integers beyond 64 bits as floats, which would round them.
-_LONG_INTEGER = re.compile(rb"\d{19}")
+_LONG_INTEGER = b"0" * 19
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 class TooLargeError(requests.RequestException):
@@ -205,7 +206,7 @@ def decode(body: bytes) -> Any:
     Raises:
         ValueError: It is not JSON.
     """
-    if not _LONG_INTEGER.search(body):
+    if not _has_long_integer(body):
         try:
             return orjson.loads(body)
         except ValueError:
@@ -214,6 +215,15 @@ def decode(body: bytes) -> Any:
         return _sanitize(json.loads(body.decode("utf-8-sig", errors="replace")))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _has_long_integer(body: bytes) -> bool:
+    """Say whether so many digits follow one another: a regular expression takes ten times longer."""
+    size = len(_LONG_INTEGER)
+    return any(
+        _LONG_INTEGER in body[at : at + _CHUNK_BYTES + size - 1].translate(_ZEROS)
+        for at in range(0, len(body), _CHUNK_BYTES)
+    )
 
 
 def _sanitize(value: Any) -> Any:

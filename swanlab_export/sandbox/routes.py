@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.routing import Map, Rule
 
 from swanlab_export.sandbox import (
     accounts,
@@ -67,16 +68,30 @@ _ROUTES: dict[str, Callable[..., Response]] = {
 }
 
 
+@cache
+def _map_api(generation: str) -> Map:
+    """The rules of the API of a generation, which take longer to compile than all else to start."""
+    rules = [
+        Rule(f"/api{rule}", endpoint=endpoint, methods=[method])
+        for endpoint in _ROUTES
+        for method, _, rule in [endpoint.partition(" ")]
+        if is_offered(endpoint, generation)
+    ]
+    return Map([*rules, Rule(f"{PRIVATE}<path:name>", endpoint="file", methods=["GET"])])
+
+
+@cache
+def _map_storage() -> Map:
+    return Map([Rule("/<path:name>", endpoint="file", methods=["GET"])])
+
+
 def build_api(state: State) -> Flask:
     """The app of the API origin, with what the generation of ``state`` offers."""
-    app = Flask("api")
+    app = Flask("api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for endpoint, view in _ROUTES.items():
-        if is_offered(endpoint, state.generation):
-            method, _, rule = endpoint.partition(" ")
-            function = partial(view, state)
-            app.add_url_rule(f"/api{rule}", endpoint, function, methods=[method])
-    app.add_url_rule(f"{PRIVATE}<path:name>", "file", partial(storage.send_file, state, 403))
+    app.url_map = _map_api(state.generation)
+    app.view_functions = {endpoint: partial(view, state) for endpoint, view in _ROUTES.items()}
+    app.view_functions["file"] = partial(storage.send_file, state, 403)
     for status in (404, 405):
         app.register_error_handler(status, not_found)
     return app
@@ -84,6 +99,7 @@ def build_api(state: State) -> Flask:
 
 def build_storage(state: State) -> Flask:
     """The app of the storage origin."""
-    app = Flask("storage")
-    app.add_url_rule("/<path:name>", "file", partial(storage.send_file, state, 400))
+    app = Flask("storage", static_folder=None)
+    app.url_map = _map_storage()
+    app.view_functions["file"] = partial(storage.send_file, state, 400)
     return app

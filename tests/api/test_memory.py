@@ -4,52 +4,49 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from raw_server import KEY, Asked, RawServer, reply_json, reply_login
+from raw_server import KEY, Asked, RawServer, reply, reply_json, reply_login
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from forks import Forks
 
     from swanlab_export.sandbox import Sandbox
 
 if sys.platform != "linux":
     pytest.skip("memory is measured as Linux counts it", allow_module_level=True)
 
-# Reports the peak on its way out, when everything that was held has been held.
-_MEASURED = (
-    "import atexit, resource, sys\n"
-    "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-    "atexit.register(lambda: sys.stderr.write(f'peak {peak()}\\n'))\n"
-    "from swanlab_export.cli import main\n"
-    "main()"
-)
+
+Measure = Callable[..., float]
 
 
-def peak_mb(server: Sandbox | RawServer, folder: Path, *words: str) -> float:
-    """Run a command in a process of its own; the most memory that it ever held."""
-    key = KEY if isinstance(server, RawServer) else server.api_key
-    access = ["--host", server.url, "--api-key", key, "-q"]
-    # What measures coverage would be measured, too.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    # A shell in between, for the peak of a process begins with that of the one that made it.
-    done = subprocess.run(
-        ["/bin/sh", "-c", '"$0" "$@"', sys.executable, "-c", _MEASURED, "api", *words, *access],
-        cwd=folder, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return int(done.stderr.split("peak ")[1]) / 1024
+@pytest.fixture
+def peak_mb(unmeasured_forks: Forks, tmp_path: Path) -> Measure:
+    """Run a command in a process of its own: the most memory that it ever held."""
+
+    def measure(server: Sandbox | RawServer, *words: str) -> float:
+        key = KEY if isinstance(server, RawServer) else server.api_key
+        access = ["--host", server.url, "--api-key", key, "-q"]
+        done = unmeasured_forks.run("api", *words, *access, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.peak_mb
+
+    return measure
 
 
-def test_a_slow_disk_holds_nothing_up_in_memory(server: Sandbox, tmp_path: Path) -> None:
+def test_a_slow_disk_holds_nothing_up_in_memory(
+    server: Sandbox, peak_mb: Measure, tmp_path: Path
+) -> None:
     """While a slow reader takes a million points out of a pipe, they wait on the server."""
     words = ["run", "metrics", "synthetic/bench/n1000000k1", "--keys", "k0", "--all", "--save"]
-    fast = peak_mb(server, tmp_path, *words, "fast.csv")
+    fast = peak_mb(server, *words, "fast.csv")
     pipe = tmp_path / "slow.csv"
     os.mkfifo(pipe)
     sizes: list[int] = []
@@ -62,7 +59,7 @@ def test_a_slow_disk_holds_nothing_up_in_memory(server: Sandbox, tmp_path: Path)
 
     reader = threading.Thread(target=read)
     reader.start()
-    slow = peak_mb(server, tmp_path, *words, "slow.csv")
+    slow = peak_mb(server, *words, "slow.csv")
     reader.join()
     assert sum(sizes) == (tmp_path / "fast.csv").stat().st_size
     assert slow < fast + 30
@@ -72,10 +69,28 @@ def test_a_slow_disk_holds_nothing_up_in_memory(server: Sandbox, tmp_path: Path)
 PROJECTS = {
     "small": (100, 100),
     "large": (150_000, 1200),
-    "many": (100, 4000),
+    "many": (100, 2000),
     "2000": (1000, 2000),
     "40000": (1000, 40_000),
 }
+
+
+_EXTREME = {"index": 3, "data": 0.125}
+_ITEM = {
+    "step": 9,
+    "value": 0.5,
+    "min": _EXTREME,
+    "max": _EXTREME,
+    "avg": 0.25,
+    "median": 0.1234567,
+    "stdDev": 0.7654321,
+}
+_SUMMARY = json.dumps({f"key{number}": _ITEM for number in range(50)})
+
+
+def reply_text(text: str) -> bytes:
+    """A response of the API, as text: what repeats in it was made once."""
+    return reply(200, text.encode(), {"content-type": "application/json"})
 
 
 def serve_runs(asked: Asked) -> bytes | None:
@@ -84,28 +99,27 @@ def serve_runs(asked: Asked) -> bytes | None:
         return login
     if asked.path.endswith("/summaries"):
         runs = json.loads(asked.body)["experiments"]
-        extreme = {"index": 3, "data": 0.125}
-        item = {"step": 9, "value": 0.5, "min": extreme, "max": extreme, "avg": 0.25}
-        item |= {"median": 0.1234567, "stdDev": 0.7654321}
-        keys = {f"key{number}": item for number in range(50)}
-        return reply_json({run["experimentId"]: keys for run in runs})
+        summaries = ",".join(f'"{run["experimentId"]}":{_SUMMARY}' for run in runs)
+        return reply_text(f"{{{summaries}}}")
     if not asked.path.endswith("/runs"):
         return reply_json({"cuid": "p", "path": asked.path.removeprefix("/api/project/")})
     project = asked.path.split("/")[-2]
     size, total = PROJECTS[project]
     page = int(asked.target.partition("page=")[2].partition("&")[0])
-    profile = {"requirements": "x" * size}
-    numbers = range((page - 1) * 100, page * 100)
-    runs = [{"cuid": f"r{number}", "createdAt": None, "profile": profile} for number in numbers]
-    return reply_json({"list": runs, "total": total, "pages": total // 100, "size": 100})
+    profile = '{"requirements":"' + "x" * size + '"}'
+    runs = ",".join(
+        f'{{"cuid":"r{number}","createdAt":null,"profile":{profile}}}'
+        for number in range((page - 1) * 100, page * 100)
+    )
+    return reply_text(f'{{"list":[{runs}],"total":{total},"pages":{total // 100},"size":100}}')
 
 
 @pytest.mark.parametrize("how", ["--save r.parquet", "--raw"])
-def test_more_runs_take_no_more_memory(how: str, tmp_path: Path) -> None:
+def test_more_runs_take_no_more_memory(how: str, peak_mb: Measure) -> None:
     """Listing 40,000 runs holds little more than listing 2,000, as a table and as they came."""
     with RawServer(serve_runs) as server:
         few, more = (
-            peak_mb(server, tmp_path, "run", "list", f"w/{name}", "--all", *how.split())
+            peak_mb(server, "run", "list", f"w/{name}", "--all", *how.split())
             for name in ("2000", "40000")
         )
     assert more < few + 40
@@ -121,15 +135,13 @@ def test_more_runs_take_no_more_memory(how: str, tmp_path: Path) -> None:
     ],
     ids=["large runs", "large runs, raw", "summaries", "summaries, raw"],
 )
-def test_large_responses_are_not_held_together(words: list[str], tmp_path: Path) -> None:
-    """180 MB of runs, and the summaries of 4,000 runs with 50 keys, take 130 MB more than a few do.
+def test_large_responses_are_not_held_together(words: list[str], peak_mb: Measure) -> None:
+    """180 MB of runs, and the summaries of 2,000 runs with 50 keys, take 120 MB more than a few do.
 
     A page of 15 MB is there three times while it is read: as it came, as the parser copies it, and
     as what it says. How much the libraries take depends on the machine, so it is subtracted.
     """
     command, project = words
     with RawServer(serve_runs) as server:
-        few, many = (
-            peak_mb(server, tmp_path, *command.format(name).split()) for name in ("small", project)
-        )
-    assert many < few + 130
+        few, many = (peak_mb(server, *command.format(name).split()) for name in ("small", project))
+    assert many < few + 120

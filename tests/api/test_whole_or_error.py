@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from forks import Forks
+
 RUN = "ada-lab/digits/mlp-long"
 METRICS = ["run", "metrics", RUN, "--keys", "loss", "--all"]
 LIST = ["run", "list", "ada-lab/sweep", "--all"]
@@ -395,25 +397,19 @@ def test_a_server_that_never_answers_is_given_up(shell: Shell) -> None:
     ("host", "said"),
     [("http://nowhere.invalid", "DNS"), ("http://127.0.0.1:9", "refused"), ("https://", "host")],
 )
-def test_unreachable_hosts_are_named(host: str, said: str, tmp_path: Path) -> None:
+def test_unreachable_hosts_are_named(host: str, said: str, forks: Forks, tmp_path: Path) -> None:
     """DNS and connection errors say what is wrong in plain words."""
     words = ["api", "user", "info", "--host", host, "--api-key", KEY, "--retries", "0"]
-    done = subprocess.run(
-        [sys.executable, "-m", "swanlab_export", *words], cwd=tmp_path, capture_output=True,
-        text=True, timeout=60, check=False, env={**os.environ, "NO_PROXY": "*"},
-    )  # fmt: skip
+    done = forks.run(*words, cwd=tmp_path, environ={**os.environ, "NO_PROXY": "*"})
     assert done.returncode in {2, 6}
     assert said in done.stderr
     assert KEY not in done.stderr
 
 
-def test_no_login_names_the_sandbox(tmp_path: Path) -> None:
+def test_no_login_names_the_sandbox(forks: Forks, tmp_path: Path) -> None:
     """Without any login, the error says how to get one and how to try without."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
-    done = subprocess.run(
-        [sys.executable, "-m", "swanlab_export", "api", "user", "info"], cwd=tmp_path,
-        capture_output=True, text=True, check=False, env={**env, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
-    )  # fmt: skip
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
+    done = forks.run("api", "user", "info", cwd=tmp_path, environ=environ)
     assert done.returncode == 3
     assert "--host sandbox" in done.stderr
 
@@ -421,19 +417,18 @@ def test_no_login_names_the_sandbox(tmp_path: Path) -> None:
 @needs_posix
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_interrupted_leaves_the_old_file(
-    number: signal.Signals, exit_code: int, shell: Shell
+    number: signal.Signals, exit_code: int, shell: Shell, unmeasured_forks: Forks
 ) -> None:
     """Ctrl-C and SIGTERM in the middle of a download leave the old file and nothing else."""
     shell.server.faults = parse_faults(["hang=1", "where=exports"])
-    words = shell.words(*METRICS, "--save", str(shell.file))
-    with subprocess.Popen(words, cwd=shell.folder, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 20
-        while not any(r.path.startswith("/exports/") for r in shell.server.requests):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(number)
-        process.communicate(timeout=20)
-    assert process.returncode == exit_code
+    words = shell.words(*METRICS, "--save", str(shell.file))[3:]
+    process = unmeasured_forks.start(*words, cwd=shell.folder)
+    deadline = time.monotonic() + 20
+    while not any(r.path.startswith("/exports/") for r in shell.server.requests):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.finish().returncode == exit_code
     assert shell.is_untouched()
 
 
@@ -451,41 +446,34 @@ def test_a_closed_pipe_is_no_error(shell: Shell) -> None:
     assert said == b""
 
 
-def test_places_that_cannot_be_written_are_refused_first(shell: Shell) -> None:
+def test_places_that_cannot_be_written_are_refused_first(shell: Shell, forks: Forks) -> None:
     """A missing folder, a folder as the file and an unknown extension cost no request."""
     for name in ("missing/out.parquet", str(shell.folder), "out.docx"):
-        done = subprocess.run(
-            shell.words(*METRICS, "--save", name),
-            cwd=shell.folder, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = forks.run(*shell.words(*METRICS, "--save", name)[3:], cwd=shell.folder)
         assert done.returncode == 2, done.stderr
     assert shell.server.requests == []
 
 
 @needs_posix
-def test_a_full_disk_leaves_the_old_file(shell: Shell) -> None:
+def test_a_full_disk_leaves_the_old_file(shell: Shell, forks: Forks) -> None:
     """Where no more may be written, the error says so and the old file stays."""
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
-        "from swanlab_export.cli import main; main()"
-    )
-    words = [sys.executable, "-c", code, *shell.words(*METRICS, "--save", str(shell.file))[3:]]
-    done = subprocess.run(words, cwd=shell.folder, capture_output=True, text=True, check=False)
+    words = shell.words(*METRICS, "--save", str(shell.file))[3:]
+    done = forks.run(*words, cwd=shell.folder, file_size_max=20_000)
     assert done.returncode == 1, done.stderr
     assert "cannot be written" in done.stderr
     assert shell.is_untouched()
 
 
-def test_two_writers_leave_one_whole_file(shell: Shell) -> None:
+@needs_posix
+def test_two_writers_leave_one_whole_file(shell: Shell, forks: Forks) -> None:
     """Two processes that save to one name leave one of two whole files."""
-    words = shell.words(*METRICS, "--save", str(shell.file))
-    both = [subprocess.Popen(words, cwd=shell.folder, stderr=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    words = shell.words(*METRICS, "--save", str(shell.file))[3:]
+    both = [forks.start(*words, cwd=shell.folder) for _ in range(2)]
+    assert [process.finish().returncode for process in both] == [0, 0]
     assert shell.rows() == STEPS
 
 
-def test_a_proxy_of_the_environment_is_used(shell: Shell) -> None:
+def test_a_proxy_of_the_environment_is_used(shell: Shell, forks: Forks) -> None:
     """HTTP_PROXY is honoured: the request goes to the proxy."""
     asked = []
     with socket.create_server(("127.0.0.1", 0)) as proxy:
@@ -502,10 +490,7 @@ def test_a_proxy_of_the_environment_is_used(shell: Shell) -> None:
         words = ["api", "user", "info", "--host", "http://swan.test", "--api-key", KEY]
         env = {**os.environ, "HTTP_PROXY": f"http://127.0.0.1:{port}", "NO_PROXY": ""}
         env |= {"http_proxy": env["HTTP_PROXY"], "no_proxy": ""}
-        done = subprocess.run(
-            [sys.executable, "-m", "swanlab_export", *words, "--retries", "0"],
-            cwd=shell.folder, capture_output=True, text=True, env=env, timeout=30, check=False,
-        )  # fmt: skip
+        done = forks.run(*words, "--retries", "0", cwd=shell.folder, environ=env)
         thread.join(5)
     assert asked[0].startswith(b"POST http://swan.test/api/login/api_key")
     assert done.returncode == 3

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from forks import Done
 from official import find_python
 
 import swanlab_export as se
@@ -19,23 +20,24 @@ from swanlab_export.sandbox import Sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+    from forks import Forks
+
+Run = Callable[..., Done]
 OFFICIAL = ["-W", "ignore", "-c", "from swanlab.cli import cli; cli()"]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(forks: Forks, tmp_path: Path) -> Run:
     """Run a program with a home of its own."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("SWANLAB")}
+    env |= {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
 
-    def call(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "swanlab_export"]
-        if words[0] == "official":
-            program, words = [str(find_python("0.10.3")), *OFFICIAL], words[1:]
-        return subprocess.run(
-            [*program, *words], env={**env, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
-            cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+    def call(*words: str, typed: str = "") -> Done:
+        if words[0] != "official":
+            return forks.run(*words, cwd=tmp_path, environ=env, typed=typed)
+        command = [str(find_python("0.10.3")), *OFFICIAL, *words[1:]]
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return call
 
@@ -171,7 +173,7 @@ def test_a_login_for_one_folder_stays_out_of_repositories(run: Run, tmp_path: Pa
         assert "belongs to bob" in run("verify", "--local").stderr
 
 
-def test_commands_of_the_official_client_are_handed_over(run: Run, tmp_path: Path) -> None:
+def test_commands_of_the_official_client_are_handed_over(tmp_path: Path) -> None:
     """A command that is not ours is the official SDK's, with its own help and exit codes."""
     (tmp_path / "swanlab" / "cli").mkdir(parents=True)
     (tmp_path / "swanlab" / "__init__.py").touch()
@@ -180,8 +182,11 @@ def test_commands_of_the_official_client_are_handed_over(run: Run, tmp_path: Pat
         "cli = click.Group('swanlab')\n"
         "cli.command('sync')(click.argument('folder')(lambda folder: sys.exit(len(folder))))\n"
     )
-    assert run("sync", "four").returncode == 4
-    assert "FOLDER" in run("sync", "--help").stdout
+    for words, exit_code, said in ((["four"], 4, ""), (["--help"], 0, "FOLDER")):
+        # With -m, Python finds what is in the folder.
+        command = [sys.executable, "-m", "swanlab_export", "sync", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, said in done.stdout) == (exit_code, True), done.stderr
 
 
 def test_without_the_official_client_the_message_says_what_to_install(run: Run) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,8 +21,9 @@ from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from forks import Forks
 
 RUN = "ada-lab/digits/linear"
 LIST = ["run", "list", "ada-lab/digits", "--all"]
@@ -95,23 +97,27 @@ def test_colours_of_tables_and_plots(
         assert ("\x1b[" in drawn) is (name == "CLICOLOR_FORCE")
 
 
-def in_console(server: Sandbox, encoding: str, *words: str) -> bytes:
-    """What a console of an encoding gets."""
-    access = ["--host", server.url, "--api-key", server.api_key]
-    done = subprocess.run(
-        [sys.executable, "-m", "swanlab_export", "api", *words, *access],
-        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "90"},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.replace(b"\r\n", b"\n")
+Console = Callable[..., bytes]
+
+
+@pytest.fixture
+def in_console(server: Sandbox, forks: Forks, tmp_path: Path) -> Console:
+    """Run a command: what a console of an encoding gets."""
+
+    def run(encoding: str, *words: str) -> bytes:
+        access = ["--host", server.url, "--api-key", server.api_key]
+        environ = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "90"}
+        done = forks.run("api", *words, *access, cwd=tmp_path, environ=environ)
+        assert done.returncode == 0, done.stderr
+        return done.output
+
+    return run
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "ascii", "cp1252", "cp437"])
-def test_a_table_in_a_console_without_unicode(encoding: str, server: Sandbox) -> None:
+def test_a_table_in_a_console_without_unicode(encoding: str, in_console: Console) -> None:
     """The rule is ASCII and as wide as the widest line; columns begin where their header does."""
-    lines = in_console(server, encoding, *LIST, "--format", "table").splitlines()
+    lines = in_console(encoding, *LIST, "--format", "table").splitlines()
     header, rule, *body = lines[:10]
     assert set(rule) == {ord("-")}
     assert len(rule) == max(map(len, (header, *body)))
@@ -120,23 +126,26 @@ def test_a_table_in_a_console_without_unicode(encoding: str, server: Sandbox) ->
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "ascii"])
-def test_a_plot_in_a_console_without_unicode(encoding: str, server: Sandbox) -> None:
+def test_a_plot_in_a_console_without_unicode(
+    encoding: str, server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Frame, points and legend are ASCII."""
-    runs = ["ada-lab/digits/linear", "ada-lab/digits/mlp-adam"]
-    drawn = in_console(
-        server, encoding, "run", "metrics", *runs, "--keys", "loss", "--format", "plot"
-    )
+    monkeypatch.setenv("COLUMNS", "90")
+    words = ["ada-lab/digits/linear", "ada-lab/digits/mlp-adam", "--keys", "loss"]
+    access = ["--format", "plot", "--host", server.url, "--api-key", server.api_key]
+    done = CliRunner(charset=encoding).invoke(root, ["api", "run", "metrics", *words, *access])
+    drawn = done.stdout_bytes
     assert drawn.isascii()
     assert drawn.count(b"|") >= 20
     assert b"* linear" in drawn
 
 
-def test_data_are_utf_8_in_every_console(server: Sandbox) -> None:
+def test_data_are_utf_8_in_every_console(in_console: Console) -> None:
     """JSON and CSV are for programs: they do not depend on the console."""
     words = ["project", "info", "ada-lab/digits", "--fields", "name,description"]
-    printed = in_console(server, "ascii", *words)
+    printed = in_console("ascii", *words)
     assert not printed.isascii()
-    assert printed == in_console(server, "utf-8", *words)
+    assert printed == in_console("utf-8", *words)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +210,9 @@ def test_patterns_reach_the_command_on_windows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["shown", "quiet"])
-def test_a_wait_before_the_first_bar_is_visible(quiet: list[str], tmp_path: Path) -> None:
+def test_a_wait_before_the_first_bar_is_visible(
+    quiet: list[str], forks: Forks, tmp_path: Path
+) -> None:
     """In a terminal, a line says within three seconds that the server is slow; not with --quiet."""
     if sys.platform == "win32":
         pytest.skip("Windows has no pseudo terminals")
@@ -210,12 +221,9 @@ def test_a_wait_before_the_first_bar_is_visible(quiet: list[str], tmp_path: Path
     with Sandbox(faults=parse_faults(["latency=1100ms"])) as server:
         terminal, inner = pty.openpty()
         access = ["--host", server.url, "--api-key", server.api_key, *quiet]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "swanlab_export", "api", "run", "info", RUN, *access],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=inner, cwd=tmp_path,
-        )  # fmt: skip
+        process = forks.start("api", "run", "info", RUN, *access, cwd=tmp_path, terminal=inner)
         os.close(inner)
-        assert process.wait(60) == 0
+        assert process.finish().returncode == 0
         os.set_blocking(terminal, False)
         try:
             shown = os.read(terminal, 10_000)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from forks import Forks
+
 if sys.platform == "win32":
     pytest.skip("Windows sends no signals, and limits no file sizes", allow_module_level=True)
 
@@ -41,19 +43,19 @@ def server() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def start(server: Sandbox, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a command that saves to ``out.parquet``; returns when its first line has run."""
+def words_of(server: Sandbox, *words: str) -> list[str]:
+    """The command line of a command that saves to ``out.parquet``."""
     access = ["--host", server.url, "--api-key", server.api_key, "-q"]
-    command = [sys.executable, "-c", PROGRAM, "api", *words, "--save", "out.parquet"]
+    return ["api", *words, "--save", "out.parquet", *access]
+
+
+def start_python(server: Sandbox, folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a command with everything that it has to import; returns when its first line has run."""
+    command = [sys.executable, "-c", PROGRAM, *words_of(server, *words)]
     # A process that is killed at random moments leaves broken coverage data.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     process = subprocess.Popen(
-        [*command, *access],
-        cwd=folder,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
@@ -85,7 +87,7 @@ def test_a_signal_while_it_starts(
     """Nothing is begun, and whoever started it learns that it was interrupted."""
     out = tmp_path / "out.parquet"
     out.write_bytes(b"old")
-    process = start(server, tmp_path, *LIST)
+    process = start_python(server, tmp_path, *LIST)
     time.sleep(moment_s)
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
@@ -104,40 +106,42 @@ def test_a_signal_at_any_moment(
     number: signal.Signals,
     code: int,
     server: Sandbox,
+    unmeasured_forks: Forks,
     tmp_path: Path,
 ) -> None:
     """Ctrl-C and SIGTERM leave the old file, or came too late and the new one is whole."""
     out = tmp_path / "out.parquet"
     out.write_bytes(b"old")
-    process = start(server, tmp_path, *words)
+    process = unmeasured_forks.start(*words_of(server, *words), cwd=tmp_path)
     wait_for_request(server)
     time.sleep(moment_s)
     process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    done = process.finish()
     # Once the new file is there, the signal came too late, and may meet Python tidying up.
-    assert process.returncode in ({code} if is_old(out) else {0, code, -number}), said
-    assert "Traceback" not in said
+    assert done.returncode in ({code} if is_old(out) else {0, code, -number}), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("moment_s", LATE_S[:4])
 def test_an_interrupted_download_leaves_no_files(
-    moment_s: float, server: Sandbox, tmp_path: Path
+    moment_s: float, server: Sandbox, unmeasured_forks: Forks, tmp_path: Path
 ) -> None:
     """Media come all or none, and the folder keeps what was in it."""
     folder = tmp_path / "media"
     folder.mkdir()
     (folder / "mine.txt").write_text("mine")
-    process = start(server, tmp_path, *MEDIA, "--download", "media")
+    words = words_of(server, *MEDIA, "--download", "media")
+    process = unmeasured_forks.start(*words, cwd=tmp_path)
     wait_for_request(server)
     time.sleep(moment_s)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    done = process.finish()
     left = sorted(path.name for path in folder.rglob("*") if path.is_file())
     if len(left) == 7:
         # Once the files are there, the signal came too late, and may meet the end of Python.
-        assert process.returncode in {0, 130, -signal.SIGINT}, said
+        assert done.returncode in {0, 130, -signal.SIGINT}, done.stderr
     else:
-        assert process.returncode == 130, said
+        assert done.returncode == 130, done.stderr
         assert left == ["mine.txt"]
         assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
@@ -153,20 +157,11 @@ def test_an_interrupted_download_leaves_no_files(
     ],
     ids=["target", "waiting rows"],
 )
-def test_no_room(words: list[str], said: str, tmp_path: Path) -> None:
+def test_no_room(words: list[str], said: str, forks: Forks, tmp_path: Path) -> None:
     """Where nothing more can be written, the message says where, and the old file stays."""
     (tmp_path / "out.parquet").write_bytes(b"old")
-    limit = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
-        "from swanlab_export.cli import main; main()"
-    )
     with Sandbox(synthetic=True) as server:
-        access = ["--host", server.url, "--api-key", server.api_key, "--save", "out.parquet"]
-        done = subprocess.run(
-            [sys.executable, "-c", limit, "api", *words, *access],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = forks.run(*words_of(server, *words), cwd=tmp_path, file_size_max=3000)
     assert done.returncode == 1, done.stderr
     assert said in done.stderr
     assert (tmp_path / "out.parquet").read_bytes() == b"old"

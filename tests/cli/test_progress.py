@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from swanlab_export.sandbox import Sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from forks import Forks
+
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo terminals", allow_module_level=True)
 
@@ -29,7 +30,7 @@ WIDTH = 80
 SAVE = ["--save", "out.parquet"]
 
 
-def lines_of(server: Sandbox, folder: Path, *words: str) -> list[str]:
+def lines_of(forks: Forks, server: Sandbox, folder: Path, *words: str) -> list[str]:
     """Run a command whose messages go to a terminal; each line that it shows, drawn over or not."""
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
@@ -37,15 +38,12 @@ def lines_of(server: Sandbox, folder: Path, *words: str) -> list[str]:
     # Each change is drawn, however quickly the next one follows.
     env = {**os.environ, "TQDM_MININTERVAL": "0", "TERM": "xterm"}
     shown = b""
-    with subprocess.Popen(
-        [sys.executable, "-m", "swanlab_export", "api", *words, *access],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=inner, cwd=folder, env=env,
-    ) as process:  # fmt: skip
-        os.close(inner)
-        while chunk := _read(terminal):
-            shown += chunk
+    process = forks.start("api", *words, *access, cwd=folder, environ=env, terminal=inner)
+    os.close(inner)
+    while chunk := _read(terminal):
+        shown += chunk
     os.close(terminal)
-    assert process.returncode == 0, shown
+    assert process.finish().returncode == 0, shown
     lines = shown.decode().replace("\n", "\r").split("\r")
     return [line.rstrip() for line in lines if line.strip()]
 
@@ -67,10 +65,14 @@ def _read(terminal: int) -> bytes:
     ],
     ids=["runs", "bytes", "list", "lines"],
 )
-def test_a_bar_is_readable_in_80_columns(words: list[str], shown: str, tmp_path: Path) -> None:
+def test_a_bar_is_readable_in_80_columns(
+    words: list[str], shown: str, forks: Forks, tmp_path: Path
+) -> None:
     """Bars count runs, bytes or lines, and nothing is cut at the edge of the terminal."""
     with Sandbox() as server:
-        bars = [line for line in lines_of(server, tmp_path, *words, *SAVE) if "saved" not in line]
+        bars = [
+            line for line in lines_of(forks, server, tmp_path, *words, *SAVE) if "saved" not in line
+        ]
     assert any(shown in line for line in bars), bars
     # A line that does not fit is cut by tqdm, and no longer ends as its format says.
     drawn = [line for line in bars if ":" in line and "[" in line]

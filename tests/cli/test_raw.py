@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
+from raw_server import KEY, RawServer, reply, reply_login
 
+from swanlab_export.cli.main import root
 from swanlab_export.sandbox import parse_faults
 
 if TYPE_CHECKING:
@@ -73,3 +76,16 @@ def test_a_limit_that_is_no_size(size: str, call: Callable[..., Result]) -> None
     done = call("run", "list", "ada-lab/digits", "--max-response", size)
     assert done.exit_code == 2
     assert "--max-response is more than 0 MB" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["null", "NaN", "-Infinity", "0.1", str(2**70)])
+def test_raw_numbers_are_those_of_the_server(number: str) -> None:
+    """Neither what is no JSON nor what is beyond 64 bits becomes null, or is rounded."""
+    body = f'{{"username": "ada", "name": null, "x": {number}}}'.encode()
+    with RawServer(
+        lambda asked: reply_login(asked) or reply(200, body, {"content-type": "application/json"})
+    ) as server:
+        access = ["--host", server.url, "--api-key", KEY]
+        done = CliRunner().invoke(root, ["api", "user", "info", "--raw", *access])
+    assert done.exit_code == 0, done.stderr
+    assert f'"x": {number}\n' in done.stdout

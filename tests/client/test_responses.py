@@ -8,6 +8,7 @@ import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
+from swanlab_export.client.response import decode
 from swanlab_export.errors import ServerError, UnavailableError
 from swanlab_export.settings import Settings
 
@@ -131,3 +132,9 @@ def test_a_host_that_no_dns_could_hold() -> None:
         pytest.raises(UnavailableError, match="cannot be reached: this is not a valid URL"),
     ):
         client.send(GET)
+
+
+@pytest.mark.parametrize("before", [0, 10, 65_500, 65_520, 65_530, 65_535, 65_536, 200_000])
+def test_an_integer_beyond_64_bits_is_exact_wherever_it_stands(before: int) -> None:
+    """However long the text before it is, no digit of a number is rounded."""
+    assert decode(b"[" + b" " * before + b"123456789012345678901]") == [123456789012345678901]
