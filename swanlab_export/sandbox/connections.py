@@ -8,6 +8,7 @@ soon it sends its next request; and one that sends the next request earlier is.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -155,6 +156,12 @@ class Server(ThreadedWSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing: a broken connection is what a fault is for."""
+
+    def shutdown(self) -> None:
+        """End ``serve_forever``, on Linux without the pause that it makes between its looks."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        super().shutdown()
 
     def drop_connections(self) -> None:
         """End every connection, so that the threads that wait for requests end too."""
