@@ -385,11 +385,13 @@ def test_words_decimal_steps_and_repeated_steps(generation: str) -> None:
     assert [row["decimal"] for row in wide] == [0.5, 0.25, 0.125, None, None]
     assert last == [2, 3, 4]  # the last that were logged
     said = sorted({str(each.message) for each in caught})
-    assert [text[:48] for text in said] == [
-        "2 points with a step that comes again are left o",
-        "2 values of value are not of its type, and null ",
-        "the export has 2 rows with a step that came befo",
-    ]
+    parts = (
+        "2 points with a step that comes again are left out",
+        "2 values of value are not of its type",
+        "has 2 rows with a step that came before",
+    )
+    for text, part in zip(said, parts, strict=True):
+        assert part in text
 
 
 def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:
