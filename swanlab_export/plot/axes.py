@@ -72,7 +72,9 @@ class Axis:
         """The positions of values on the axis, from 0 to 1."""
         low, high, found = (np.asarray(part, float) for part in (*self.span, values))
         if self.kind == "log":
-            low, high, found = np.log10(low), np.log10(high), np.log10(found)
+            # Locators give ticks at zero, too, which are nowhere on this axis.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low, high, found = np.log10(low), np.log10(high), np.log10(found)
         return (found - low) / (high - low)
 
 

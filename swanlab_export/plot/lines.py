@@ -63,12 +63,17 @@ class Line:
         beside = np.concatenate([[True], is_gap, [True]])
         return np.flatnonzero(~is_gap & beside[:-2] & beside[2:])
 
-    def values(self) -> Floats:
-        """All numbers that are drawn, without gaps."""
-        if self.std is None:
-            return self.y[~np.isnan(self.y)]
-        both: Floats = np.concatenate([self.y - self.std, self.y + self.std, self.y])
-        return both[~np.isnan(both)]
+    def values(self, *, is_log_scale: bool) -> Floats:
+        """All numbers that have to be on the axis, without gaps.
+
+        A logarithmic one has no place for the lower ends of bands, which may be negative.
+        """
+        parts = [self.y]
+        if self.std is not None:
+            parts.append(self.y + self.std)
+            parts += [] if is_log_scale else [self.y - self.std]
+        every: Floats = np.concatenate(parts)
+        return every[~np.isnan(every)]
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,10 @@ class Panel:
         """Whether all x are integers, such as steps or epochs: so are the ticks, then."""
         return all(bool((line.x % 1 == 0).all()) for line in self.every_line)
 
-    def values(self) -> list[Floats]:
+    def values(self, *, is_log_scale: bool) -> list[Floats]:
         """The values of each line that has any."""
-        return [values for values in (line.values() for line in self.every_line) if len(values)]
+        each = (line.values(is_log_scale=is_log_scale) for line in self.every_line)
+        return [values for values in each if len(values)]
 
 
 @dataclass(frozen=True)

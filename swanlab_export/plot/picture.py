@@ -133,7 +133,7 @@ def _draw_panel(
     *,
     is_log: bool,
 ) -> None:
-    span, values = panel.x_span(), panel.values()
+    span, values = panel.x_span(), panel.values(is_log_scale=is_log)
     if span is None:
         axis.set_xticks([])
     else:

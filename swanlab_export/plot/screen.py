@@ -90,7 +90,7 @@ def _panel(
     is_log_scale: bool,
 ) -> Iterator[str]:
     """Yield a panel as lines of text."""
-    span, values = panel.x_span(), panel.values()
+    span, values = panel.x_span(), panel.values(is_log_scale=is_log_scale)
     empty = "no points" if span is None else ""
     yield _centred(" · ".join(filter(None, [panel.key, plot.title, empty])), width)
     if span is None:

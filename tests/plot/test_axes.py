@@ -28,6 +28,7 @@ HOUR_MS = 3_600_000
         ("number", (1e99, 2e99), "1e+99 1.2e+99 1.4e+99 1.6e+99 1.8e+99 2e+99"),
         ("log", (0.001, 100_000), "0.001 0.1 10 1,000 100,000"),
         ("log", (0.35, 0.85), "0.4 0.5 0.6 0.7 0.8"),
+        ("log", (13.5, 133.7), "25 50 75 100 125"),
         ("log", (1e-100, 1e100), "1e-100 1e-50 1 1e+50 1e+100"),
     ],
 )
@@ -83,12 +84,16 @@ def test_one_diverged_run_does_not_flatten_the_others() -> None:
     report = Report()
     plot = gather_plot(metrics(points), report, PlotOptions(), points=9999)
     (panel,) = plot.panels
-    limits = show_limits(panel, panel.values(), plot.names, report, is_log_scale=False)
+    limits = show_limits(
+        panel, panel.values(is_log_scale=False), plot.names, report, is_log_scale=False
+    )
     assert limits == pytest.approx((0.5, 2.0 + 10 / 9))
     (warning,) = report.warnings
     assert warning.startswith("loss: values from 0.5 to 1e+30 would flatten the other lines")
     assert "(gone); log_scale=True shows all" in warning
-    everything = show_limits(panel, panel.values(), plot.names, report, is_log_scale=True)
+    everything = show_limits(
+        panel, panel.values(is_log_scale=True), plot.names, report, is_log_scale=True
+    )
     assert everything == (0.5, 1e30)
 
 

@@ -110,8 +110,10 @@ def test_groups_are_lines_with_bands() -> None:
     assert plot.legend == ["lr=0.1, opt=sgd", "lr=missing, opt=sgd"]
     assert first.std is not None
     assert (first.y.tolist(), first.std.tolist()) == ([1.0, 2.0], [0.5, 0.25])
-    assert (first.values().min(), first.values().max()) == (0.5, 2.25)
-    assert second.values().tolist() == [5.0]
+    on_axis = first.values(is_log_scale=False)
+    assert (on_axis.min(), on_axis.max()) == (0.5, 2.25)
+    assert first.values(is_log_scale=True).min() == 1.0
+    assert second.values(is_log_scale=False).tolist() == [5.0]
 
 
 def test_the_runs_of_groups_are_behind_them() -> None:
@@ -127,7 +129,7 @@ def test_the_runs_of_groups_are_behind_them() -> None:
     assert [each.name for each in acc.behind] == ["b"]
     assert plot.names == {"lr=0.1": "lr=0.1", "a": "first", "b": "second"}
     assert (list(plot.labels), plot.title) == (["lr=0.1"], "lr=0.1")
-    assert [len(each) for each in loss.values()] == [7, 2, 3]
+    assert [len(each) for each in loss.values(is_log_scale=False)] == [7, 2, 3]
     assert loss.x_span() == (0, 2)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from points import line, metrics
+from points import grouped, line, metrics
 
 from swanlab_export import schemas
 from swanlab_export.errors import NotFoundError, UsageError
@@ -150,6 +150,24 @@ def test_groups_and_smoothed_values_are_drawn(call: Call, tmp_path: Path) -> Non
     picture = path.read_text(encoding="utf-8")
     assert picture.count('style="fill: none; stroke: #0072b2') == 2
     assert picture.count("stroke-opacity: 0.35") == 1
+
+
+@pytest.mark.parametrize("kind", [".svg", ""])
+def test_bands_are_drawn_on_a_logarithmic_axis(kind: str) -> None:
+    """A band whose lower end is negative ends at the axis, which is that of the means and runs."""
+    points = [*line([1.0, 10.0], "a"), *line([100.0, 20.0], "b")]
+    table = grouped(points, {"run_id": ["a", "b"], "g": ["x", "x"]})
+    options, report = PlotOptions(log_scale=True), Report()
+    if kind:
+        picture = draw_picture(table, kind, report, options).decode()
+        ticks = re.findall("<text[^>]*>([0-9,.]+)</text>", picture)
+        assert {"1", "10", "100"} <= set(ticks)
+        assert picture.count("PolyCollection_") == 1
+    else:
+        screen = io.StringIO()
+        print_plot(table, screen, report, options)
+        assert "g=x" in screen.getvalue()
+    assert report.warnings == []
 
 
 def test_a_notebook_shows_what_was_drawn(api: se.Api[pa.Table], tmp_path: Path) -> None:
