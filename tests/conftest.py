@@ -39,7 +39,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def private_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> Path:
-    """No test sees the login, the settings or the terminal of whoever runs it."""
+    """No test sees the login, the settings or the terminal of the person who runs it."""
     home = next(homes)
     home.mkdir()
     for name in list(os.environ):

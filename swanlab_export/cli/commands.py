@@ -144,7 +144,7 @@ class Group(click.Group):
             from swanlab_export.messages import closest  # help has no need of it
 
             names = ", ".join(closest(args[0], known, 3))
-            message = f"No such command '{args[0]}'. Did you mean one of: {names}?"
+            message = f"No such command '{args[0]}'. Did you mean: {names}?"
             raise click.UsageError(message, error.ctx) from None
 
 

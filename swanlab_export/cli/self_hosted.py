@@ -111,6 +111,6 @@ def list_workspaces(search: str | None, paging: dict[str, Any], shared: Shared) 
 def _read_password() -> str:
     """Ask for it in a terminal, else take the first line of standard input."""
     if sys.stdin.isatty():
-        answer = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        return str(answer)
+        typed = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return str(typed)
     return sys.stdin.readline().rstrip("\r\n")

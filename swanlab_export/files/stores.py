@@ -138,7 +138,7 @@ class StoreObject:
         """
         store = open_store(self.url, self.options)
         with store_errors(str(self)), suppress(*_refusals()):
-            # Not the object itself: the answer would be the same where the bucket is missing.
+            # Not the object itself: the response would be the same where the bucket is missing.
             interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
 
     @contextmanager

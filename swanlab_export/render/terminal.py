@@ -192,8 +192,8 @@ def _remark(
         _print(console, f"… {count}: --fields lists them, --save has all")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} more {noun}{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} more {what}{'' if count == 1 else 's'}"
 
 
 def _draw_entity(console: Console, rows: pa.Table) -> None:

@@ -196,7 +196,7 @@ def test_messages_name_what_is_wrong(
 
 
 def test_raw_numbers_of_any_length(server: Sandbox) -> None:
-    """``--raw`` prints whole numbers beyond 64 bits as they came."""
+    """``--raw`` prints integers beyond 64 bits as they came."""
     done = call(server, "run", "info", "ada-lab/digits/big-seed", "--raw")
     check(done)
     assert str(2**70) in done.stdout

@@ -84,7 +84,7 @@ def is_old(out: Path) -> bool:
 def test_a_signal_while_it_starts(
     moment_s: float, number: signal.Signals, code: int, server: Sandbox, tmp_path: Path
 ) -> None:
-    """Nothing is begun, and whoever started it learns that it was interrupted."""
+    """Nothing is begun, and the exit code says that it was interrupted."""
     out = tmp_path / "out.parquet"
     out.write_bytes(b"old")
     process = start_python(server, tmp_path, *LIST)

@@ -1,4 +1,4 @@
-"""What a process owes whoever started it: an honest exit code, soon, whatever its streams are."""
+"""What a process gives the one that started it: the right exit code, soon, whatever its streams are."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_folder_that_is_gone_is_no_obstacle(server: Sandbox, tmp_path: Path) -
 
 @needs_posix
 def test_nothing_that_a_terminal_would_obey_is_said(server: Sandbox, tmp_path: Path) -> None:
-    """Control characters in names reach standard error spelled out."""
+    """Control characters in names reach standard error as escapes."""
     name = "a\x1b]0;owned\x07b.csv"
     words = ["api", *LIST, "--save", name]
     access = ["--host", server.url, "--api-key", server.api_key]
@@ -130,3 +130,16 @@ def test_nothing_that_a_terminal_would_obey_is_said(server: Sandbox, tmp_path: P
     assert done.returncode == 0, done.stderr
     assert "\\x1b]0;owned\\x07b.csv" in done.stderr
     assert done.stderr.strip().isprintable()
+
+
+@needs_posix
+def test_a_pattern_is_not_expanded(tmp_path: Path) -> None:
+    """On Windows, too, a word with ``*`` is what was typed, and not the files that it matches."""
+    (tmp_path / "help_file").touch()
+    code = (
+        "import difflib, os, shutil; from swanlab_export.cli import help, main;"
+        "os.name = 'nt'; main()"
+    )
+    words = [sys.executable, "-c", code, "help", "help*"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "'help*' is not one of" in done.stderr) == (2, True)

@@ -238,14 +238,14 @@ def test_a_socks_proxy_ends_at_the_deadline(
 ) -> None:
     """A few bytes now and then through a SOCKS proxy end at the deadline, as without one."""
 
-    def drip(connection: socket.socket) -> None:
+    def send_slowly(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nx-more: ")
         for _ in range(150):
             connection.sendall(b"1")
             time.sleep(0.02)
 
-    server = listen(drip)
+    server = listen(send_slowly)
     monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{socks.port}")
     began = time.monotonic()
     with pytest.raises(UnavailableError, match="did not respond in time"):

@@ -213,3 +213,22 @@ def test_encoded_columns_and_single_entities_as_text() -> None:
     assert text(table, "jsonl").splitlines()[:2] == ['{"key":"a","n":1}', '{"key":null,"n":2}']
     single = of({"name": ["digits"], "runs": [16]}, is_single=True)
     assert text(single, "json") == '{\n  "name": "digits",\n  "runs": 16\n}\n'
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "tsv"])
+@pytest.mark.parametrize(
+    "name", ["mlp", 'a,"b"\t\n', "", None], ids=["plain", "odd", "empty", "no"]
+)
+def test_a_text_that_all_rows_share(name: str | None, kind: str) -> None:
+    """A name that is there once, for all rows, is written as it is where each row has its own."""
+    at = pa.array([0, 0, 0], pa.int32())
+    encoded = pa.DictionaryArray.from_arrays(at, pa.array([name], pa.string()))
+    with_null = pa.DictionaryArray.from_arrays(
+        pa.array([0, None, 0], pa.int32()), pa.array([name], pa.string())
+    )
+    columns = {"run": encoded, "step": pa.array([1, None, 3]), "key": with_null, "name": encoded}
+    plain = {column: values.cast(values.type) for column, values in columns.items()}
+    for column in ("run", "key", "name"):
+        plain[column] = plain[column].cast(pa.string())
+    assert text(of(columns), kind) == text(of(plain), kind)
+    assert text(of({"run": encoded}), kind) == text(of({"run": plain["run"]}), kind)
