@@ -139,8 +139,8 @@ def requests_made(folder: Path) -> None:
 
 
 def main() -> None:
-    """Run everything; or with ``soak`` or ``backup`` only that."""
-    if sys.argv[1:2] in (["soak"], ["backup"]):
+    """Run everything; or with ``soak``, ``backup`` or ``pairs`` only that."""
+    if sys.argv[1:2] in (["soak"], ["backup"], ["pairs"]):
         words = [sys.executable, str(HERE / f"{sys.argv[1]}.py"), *sys.argv[2:]]
         done = subprocess.run(words, check=False)
         raise SystemExit(done.returncode)
