@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 _COUNTED = (
     "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}<{remaining}{postfix}]"
 )
+# The bars that are on the screen.
+_on_screen: set[Any] = set()
+
+
+def clear_bars() -> None:
+    """Clear the lines of bars, so that a message begins a line; bars are drawn again as they move."""
+    for bar in list(_on_screen):
+        bar.clear(nolock=True)  # a thread that is in the middle of drawing must not hold it up
 
 
 class Bar(Protocol):
@@ -34,7 +42,7 @@ class Progress:
 
     @contextmanager
     def bar(self, title: str, *, total: int | None, unit: str) -> Iterator[Bar]:
-        """Open a bar of ``total`` units (None where it is not known)."""
+        """Open a bar of ``total`` units: None where it is not known, 0 where parts will say it."""
         del title, total, unit
         yield _Silent()
 
@@ -56,7 +64,11 @@ class TqdmProgress(Progress):
             leave=False,
             dynamic_ncols=True,
         ) as drawn:
-            yield _Drawn(drawn)
+            _on_screen.add(drawn)
+            try:
+                yield _Drawn(drawn)
+            finally:
+                _on_screen.discard(drawn)
 
 
 def _import_tqdm() -> Any:

@@ -308,7 +308,7 @@ class Backup:
                 stack.callback(self._destination.clean)
                 self._destination.clean()
                 self._check_workers()
-            bar = stack.enter_context(self._context.progress.bar("backup", total=None, unit="runs"))
+            bar = stack.enter_context(self._context.progress.bar("backup", total=0, unit="runs"))
             yield from self._back_up(bar)
 
     def _check_workers(self) -> None:

@@ -144,7 +144,9 @@ def main() -> None:
             raise
         _end(end.code)
     except OSError as error:  # of a help page; whatever a command does ends in a SystemExit
-        click.echo(f"error: {error.strerror}", err=True)
+        from swanlab_export.files.atomic import why_not_written
+
+        click.echo(f"error: cannot print: {why_not_written(error)}", err=True)
         _end(1)
 
 

@@ -34,6 +34,7 @@ from swanlab_export.errors import (
 )
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
 from swanlab_export.messages import argument, printable, quote, shell_command
+from swanlab_export.progress import clear_bars
 from swanlab_export.report import Report, count_items
 from swanlab_export.settings import find_local
 
@@ -360,7 +361,10 @@ def boundary(*, debug: bool) -> Iterator[None]:
                 _fail(error, debug=debug)
             except OSError as error:
                 if not _is_closed_pipe(error):
-                    _fail(OutputError(f"{error.strerror or error}"), debug=debug)
+                    from swanlab_export.files.atomic import why_not_written
+
+                    # What is written to files has errors of its own.
+                    _fail(OutputError(f"cannot print: {why_not_written(error)}"), debug=debug)
                 # The reader has had enough. Python would complain when it flushes stdout at its end.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except (click.ClickException, click.Abort, click.exceptions.Exit):
@@ -435,6 +439,7 @@ def say(message: str) -> None:
     # Names, hints and trace ids come from a server, and a terminal would obey what is in them.
     shown = "".join(c if c.isprintable() or c == "\n" else printable(c) for c in message)
     with suppress(OSError):
+        clear_bars()
         click.echo(shown, err=True)
 
 

@@ -154,10 +154,13 @@ def output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{quote(str(path))} cannot be written: {_why(error)}") from None
+        raise OutputError(
+            f"{quote(str(path))} cannot be written: {why_not_written(error)}"
+        ) from None
 
 
-def _why(error: OSError) -> str:
+def why_not_written(error: OSError) -> str:
+    """Say in plain words what the system said."""
     code = getattr(error, "winerror", None)
     if code in _NOT_THERE and len(str(error.filename)) >= _LONG_PATH:
         return (

@@ -40,7 +40,8 @@ def shell(server: Sandbox, folder: Path, *words: str, redirect: str) -> tuple[in
 
 @needs_linux
 @pytest.mark.parametrize(
-    ("redirect", "why"), [(">&-", "Bad file descriptor"), (">/dev/full", "No space left")]
+    ("redirect", "why"),
+    [(">&-", "Bad file descriptor"), (">/dev/full", "cannot print: the disk is full")],
 )
 @pytest.mark.parametrize("words", [["api", *LIST], ["--help"]], ids=["data", "help"])
 def test_what_cannot_be_printed_is_an_error(
