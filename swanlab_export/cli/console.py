@@ -12,14 +12,14 @@ _WIDTH = 120
 _TAKES_ESCAPES = 4
 
 
-def width() -> int:
-    """The width of the terminal, also where stdout goes through a pager."""
+def width(without: int = _WIDTH) -> int:
+    """The width of the terminal, also where stdout goes through a pager; ``without`` any, that."""
     given = os.environ.get("COLUMNS", "")
     widths = [int(given)] if given.isascii() and given.isdigit() else []
     for stream in (1, 2, 0):
         with suppress(OSError):
             widths.append(os.get_terminal_size(stream).columns)
-    return next(filter(None, widths), _WIDTH)
+    return next(filter(None, widths), without)
 
 
 def takes_colours(stream: IO[str]) -> bool:

@@ -308,13 +308,14 @@ class CommandOutput:
                 is_chosen=self._shared.fields is not None,
             )
         elif self._format == "plot":
-            from swanlab_export.plot import print_plot
+            from swanlab_export.plot import SCREEN_WIDTH, print_plot
 
             print_plot(
                 table,
                 sys.stdout,
                 self.report,
                 self._plot,
+                width=console.width(SCREEN_WIDTH),
                 is_coloured=console.takes_colours(sys.stdout),
             )
         else:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # In inches: what a page holds, and what a picture needs for its names.
 _SIZES = (2.0, 40.0)
+# Of a plot that goes neither to a terminal nor through a pager.
+SCREEN_WIDTH = 100
 
 
 class PlotArguments(TypedDict, total=False):
@@ -161,6 +163,7 @@ def print_plot(
     report: Report,
     options: PlotOptions | None = None,
     *,
+    width: int = SCREEN_WIDTH,
     is_coloured: bool = False,
 ) -> None:
     """Draw the metrics table (long, or of groups) in the terminal.
@@ -170,6 +173,7 @@ def print_plot(
         stream: Where to.
         report: Warns of what the plot cannot show.
         options: How to draw it.
+        width: The width of the terminal; at least 40 and at most 120 cells of it are used.
         is_coloured: Runs differ by colour, else by marker.
 
     Raises:
@@ -183,7 +187,12 @@ def print_plot(
     plot = gather_plot(table, report, options, points=screen.POINTS, has_room=False)
     with _silent():
         screen.print_screen(
-            plot, stream, report, is_log_scale=options.log_scale, is_coloured=is_coloured
+            plot,
+            stream,
+            report,
+            width=width,
+            is_log_scale=options.log_scale,
+            is_coloured=is_coloured,
         )
 
 

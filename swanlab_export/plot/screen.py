@@ -5,7 +5,6 @@ plotext counts characters where a terminal counts cells, so that it is given no 
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -54,12 +53,18 @@ class _Pen:
 
 
 def print_screen(
-    plot: Plot, stream: IO[str], report: Report, *, is_log_scale: bool, is_coloured: bool
+    plot: Plot,
+    stream: IO[str],
+    report: Report,
+    *,
+    width: int,
+    is_log_scale: bool,
+    is_coloured: bool,
 ) -> None:
     """Draw the panels below each other, in ASCII where ``stream`` is not Unicode."""
     encoding = getattr(stream, "encoding", None)
     low, high = _WIDTHS
-    width = max(low, min(high, shutil.get_terminal_size((100, 24)).columns))
+    width = max(low, min(high, width))
     pens = _pens(plot, is_coloured=is_coloured, is_ascii=not is_unicode(encoding))
     for panel in plot.panels:
         for line in _panel(panel, plot, pens, width, report, is_log_scale=is_log_scale):

@@ -97,6 +97,34 @@ def test_colours_of_tables_and_plots(
         assert ("\x1b[" in drawn) is (name == "CLICOLOR_FORCE")
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("table", ["run", "list", "ada-lab/digits"]),
+        ("plot", ["run", "metrics", "ada-lab/digits/linear", "--keys", "loss,acc", "--all"]),
+    ],
+    ids=["table", "plot"],
+)
+def test_tables_and_plots_are_as_wide_as_the_terminal_behind_a_pager(
+    output: str,
+    words: list[str],
+    call: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where stdout is a pipe, the terminal of stderr or stdin says how wide it is."""
+
+    def size(stream: int) -> os.terminal_size:
+        if stream == 1:
+            raise OSError
+        return os.terminal_size((70, 24))
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", size)
+    drawn = call(*words, "--format", output).stdout.splitlines()
+    assert max(map(len, drawn)) <= 70
+    assert max(map(len, drawn)) > 60
+
+
 Console = Callable[..., bytes]
 
 

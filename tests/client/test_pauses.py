@@ -17,6 +17,7 @@ from swanlab_export.client.retry import Attempts, retry_after_s
 from swanlab_export.errors import UnavailableError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator
 
 GET = Request("GET", "/thing")
@@ -126,9 +127,19 @@ def hasty_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("hasty_threads")
 @pytest.mark.parametrize("path", ["/api/thing", "/file"])
 @pytest.mark.parametrize("_round", range(6))  # the order of the threads differs
-def test_waiting_for_a_permit_keeps_the_pause_too(path: str, _round: int) -> None:
+def test_waiting_for_a_permit_keeps_the_pause_too(
+    path: str, _round: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """The permit of a request that gets a 429 is not used before the pause is over."""
     jobs, threads, pause_s = 2, 8, 0.2
+    # The client logs it when the pause has begun: until then, permits may be used.
+    begun = threading.Event()
+
+    def note(record: logging.LogRecord) -> bool:
+        begun.set()
+        return True
+
+    caplog.handler.addFilter(note)
     paused_at: list[float] = []
 
     def respond(asked: Asked) -> bytes | None:
@@ -141,9 +152,7 @@ def test_waiting_for_a_permit_keeps_the_pause_too(path: str, _round: int) -> Non
             time.sleep(0.05)
             paused_at.append(time.monotonic())
             return reply(429, b"{}", {"retry-after": str(pause_s)})
-        while not paused_at:
-            time.sleep(0.01)
-        time.sleep(0.05)
+        assert begun.wait(20)
         return reply_json(1)
 
     def work(_: int) -> object:

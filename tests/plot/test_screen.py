@@ -102,11 +102,12 @@ def test_wide_characters_keep_the_frame() -> None:
     assert "…" in drawn[0]
 
 
-def test_terminals_of_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminals_of_any_width() -> None:
     """A plot fills the terminal, from 40 cells to 120."""
-    for columns, cells in [("10", 40), ("77", 77), ("500", 120)]:
-        monkeypatch.setenv("COLUMNS", columns)
-        assert max(map(len, screen(metrics(runs_of(1))).splitlines())) == cells
+    for columns, cells in [(10, 40), (77, 77), (500, 120)]:
+        stream = io.StringIO()
+        print_plot(metrics(runs_of(1)), stream, Report(), width=columns)
+        assert max(map(len, stream.getvalue().splitlines())) == cells
 
 
 def test_ticks_are_those_of_pictures() -> None:
