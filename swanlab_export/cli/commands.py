@@ -68,10 +68,10 @@ class Command(click.Command):
                 ) from None
             raise
         except click.BadOptionUsage as error:
-            if error.option_name in {"-h", "--host"}:
-                message = f"{error.message} It is the server; help is --help."
-                raise click.BadOptionUsage(error.option_name, message, ctx) from None
-            raise
+            is_host = error.option_name in {"-h", "--host"}
+            message = error.message + (" It is the server; help is --help." if is_host else "")
+            # Of a value that is missing, the parser does not say in which command.
+            raise click.BadOptionUsage(error.option_name, message, ctx) from None
         self._refuse_repeated(ctx, given)
         return rest
 

@@ -44,9 +44,10 @@ class Official:
             "SWANLAB_SAVE_DIR": str(home / "swanlab"),
             "NO_PROXY": "127.0.0.1",
         }
+        python = find_python(version)  # which skips the test where there is none
         self._errors = (home / "stderr.txt").open("w+", encoding="utf-8")
         self._process = subprocess.Popen(
-            [find_python(version), "-W", "ignore", _WORKER],
+            [python, "-W", "ignore", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
