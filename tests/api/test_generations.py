@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from reading_calls import CASES
 
@@ -17,8 +19,6 @@ from swanlab_export.sandbox import GENERATIONS, Sandbox, parse_faults
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import pyarrow as pa
 
     Call = Callable[[se.Api[pa.Table]], pa.Table]
 
@@ -147,6 +147,17 @@ LESS: list[tuple[str, Call, str, str, list[str] | None]] = [
 ]
 
 
+def make_comparable(table: pa.Table, url: str) -> pa.Table:
+    """A table without the address of its server, and with NaN as text, which equals itself."""
+    for place, field in enumerate(table.schema):
+        column = table[field.name]
+        if pa.types.is_floating(field.type):
+            table = table.set_column(place, field.name, column.cast(pa.string()))
+        elif pa.types.is_string(field.type):
+            table = table.set_column(place, field.name, pc.replace_substring(column, url, "HOST"))
+    return table
+
+
 class Servers:
     """A sandbox of each generation over the sample data, and a connection to each."""
 
@@ -165,17 +176,16 @@ class Servers:
         requests = self.sandboxes[generation].requests
         return [f"{r.method} {r.path}" for r in requests if r.status >= 400]
 
-    def ask(self, call: Call, generation: str, faults: str = "") -> tuple[Any, list[str]]:
-        """What a call gives, as rows that can be compared, and its warnings."""
+    def ask(self, call: Call, generation: str, faults: str = "") -> tuple[pa.Table, list[str]]:
+        """What a call gives, as a table that can be compared, and its warnings."""
         with (
             self.connect(generation, faults) as api,
             warnings.catch_warnings(record=True) as caught,
         ):
             warnings.simplefilter("always")
             table = call(api)
-        rows = repr([table.schema.names, table.to_pylist()])
-        rows = rows.replace(self.sandboxes[generation].url, "HOST")
-        return rows, [str(warning.message) for warning in caught]
+        found = make_comparable(table, self.sandboxes[generation].url)
+        return found, [str(warning.message) for warning in caught]
 
     def stop(self) -> None:
         """Stop all of them."""

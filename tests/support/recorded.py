@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2] / "sample_data"
@@ -36,7 +37,8 @@ class RecordedRun:
 
     def points(self, key: str) -> Rows:
         """The points of a key."""
-        return [row for row in self.rows("metrics") if row["key"] == key]
+        points: Rows = self.read("metrics").filter(pc.field("key") == key).to_pylist()
+        return points
 
 
 def read_json(name: str) -> Any:
