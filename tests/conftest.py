@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from forks import Forks
 from hypothesis import HealthCheck, settings
-from object_stores import SERVERS, Store, serve
+from object_stores import OPEN, SERVERS, Store, serve
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
@@ -136,8 +136,14 @@ def store(
 
 @pytest.fixture
 def moto(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The object store that looks at no signature, so that a proxy may stand before it."""
+    """The object store that lists uploads which have not ended, and takes every kind of range."""
     return _use(running_stores("moto"), monkeypatch)
+
+
+@pytest.fixture
+def open_store(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An object store that looks at no signature, so that a proxy may stand before it."""
+    return _use(running_stores(OPEN), monkeypatch)
 
 
 def _use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from swanlab_export.sandbox.dataset import Source
     from swanlab_export.sandbox.traffic import Recorded
 
+# How long requests that are dropped may take to notice.
+_DROPPED_S = 5
+
 
 class Sandbox:
     """A local SwanLab server; use it as a context manager.
@@ -124,7 +127,14 @@ class Sandbox:
         self._state.pages_served = 0
 
     def reset(self) -> None:
-        """Forget faults, what was asked so far, and all that requests created; sessions stay."""
+        """Forget faults, what was asked so far, and all that requests created; sessions stay.
+
+        Requests that are in flight are dropped: what somebody asked for earlier, and gave up, must
+        not meet the faults that come next.
+        """
+        for server in self._servers:
+            server.drop_connections()
+        self._state.traffic.wait_until_idle(_DROPPED_S)
         self._state.faults = Faults()
         self._state.files.clear()
         self._state.data.reset()

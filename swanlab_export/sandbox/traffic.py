@@ -52,9 +52,14 @@ class Traffic:
     """Counts and records the requests of both origins."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._period = 0
         self.reset()
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no request is in flight; says whether it came to that."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._in_flight == 0, timeout_s)
 
     def reset(self) -> None:
         """Forget everything; requests that are in flight now are not counted any more."""
@@ -77,6 +82,7 @@ class Traffic:
         with self._lock:
             if period == self._period:
                 self._in_flight -= 1
+                self._lock.notify_all()
 
     def record(self, request: Recorded, *, is_leak: bool) -> None:
         """Keep a request, and name it a leak if it carried credentials where none belong."""

@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from contextlib import closing
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -148,7 +150,7 @@ def test_a_lock_that_is_held_is_respected(store: Store, api: se.Api[pa.Table]) -
     assert store.keys() == []
 
 
-def test_snapshots_of_a_store_are_compared(moto: Store, api: se.Api[pa.Table]) -> None:
+def test_snapshots_of_a_store_are_compared(open_store: Store, api: se.Api[pa.Table]) -> None:
     """`backup diff` names the runs that the second of two snapshots has more."""
     listed = api.run.list(PROJECT)["name"].to_pylist()
     for where in (f"name={listed[0]}", None):
@@ -158,7 +160,7 @@ def test_snapshots_of_a_store_are_compared(moto: Store, api: se.Api[pa.Table]) -
     assert "4 runs differ" in result.stderr
     added = [orjson.loads(line) for line in result.stdout.splitlines()]
     assert [row["change"] for row in added] == ["added"] * 4
-    assert moto.keys("night/state/snapshots/")
+    assert open_store.keys("night/state/snapshots/")
 
 
 class Proxy:
@@ -175,13 +177,13 @@ class Proxy:
 
     def forward(self, asked: Asked) -> bytes:
         """The response of the store."""
-        connection = http.client.HTTPConnection(self._host)
         left_out = {"host", "content-length"}
         headers = {n: v for n, v in asked.headers.items() if n not in left_out}
         headers |= {"host": self._host}
-        connection.request(asked.method, asked.target, asked.body, headers)
-        response = connection.getresponse()
-        body = response.read()
+        with closing(http.client.HTTPConnection(self._host)) as connection:
+            connection.request(asked.method, asked.target, asked.body, headers)
+            response = connection.getresponse()
+            body = response.read()
         kept = {n.lower(): v for n, v in response.getheaders()}
         for name in ("transfer-encoding", "connection"):
             kept.pop(name, None)
@@ -189,9 +191,9 @@ class Proxy:
         return reply(response.status, body, kept | {"content-length": size})
 
 
-def test_a_lock_that_is_not_renewed_ends(moto: Store, api: se.Api[pa.Table]) -> None:
+def test_a_lock_that_is_not_renewed_ends(open_store: Store, api: se.Api[pa.Table]) -> None:
     """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process."""
-    moto.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"pid": 1}')
+    open_store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"pid": 1}')
 
     def age(asked: Asked) -> bytes | None:
         if asked.method != "HEAD" or not asked.path.endswith("/lock.json"):
@@ -199,15 +201,15 @@ def test_a_lock_that_is_not_renewed_ends(moto: Store, api: se.Api[pa.Table]) -> 
         response = proxy.forward(asked)
         return re.sub(rb"(last-modified: )[^\r]*", rb"\1Wed, 01 Jan 2025 00:00:00 GMT", response)
 
-    proxy = Proxy(moto, age)
+    proxy = Proxy(open_store, age)
     with RawServer(proxy) as server:
         se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
-    assert moto.keys("night/state/lock") == []
-    assert moto.keys("night/tables/")
+    assert open_store.keys("night/state/lock") == []
+    assert open_store.keys("night/tables/")
 
 
 def test_credentials_that_expire(
-    moto: Store, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
+    open_store: Store, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
 ) -> None:
     """A store that stops taking the key half-way ends the backup; the next one goes on from there."""
     committed: list[str] = []
@@ -222,20 +224,20 @@ def test_credentials_that_expire(
         return reply(403, text.encode(), {"content-type": "application/xml"})
 
     with (
-        RawServer(Proxy(moto, expire)) as proxy,
+        RawServer(Proxy(open_store, expire)) as proxy,
         se.connect(host=server.url, api_key=server.api_key, jobs=1) as slow,
         pytest.raises(OutputError) as caught,
     ):
         se.backup(slow, to=URL, paths=PROJECT, store_options={"endpoint": proxy.url})
     assert "refused the key" in caught.value.message
     assert SECRET not in caught.value.message
-    kept = len(moto.keys("night/state/receipts/"))
+    kept = len(open_store.keys("night/state/receipts/"))
     report: Any = se.backup(api, to=URL, paths=PROJECT)
     listed = api.run.list(PROJECT)
     assert 0 < kept < len(listed)
     assert len(report) == len(listed) - kept
     se.backup(api, to=tmp_path, paths=PROJECT)
-    assert stored(moto).keys() == tables(tmp_path).keys()
+    assert stored(open_store).keys() == tables(tmp_path).keys()
 
 
 def test_points_are_read_by_ranges(moto: Store, api: se.Api[pa.Table]) -> None:
@@ -322,7 +324,7 @@ class Faulty:
 
 @pytest.mark.parametrize(("fault", "words"), list(FAULTS.values()), ids=list(FAULTS))
 def test_faults_end_a_backup(
-    moto: Store,
+    open_store: Store,
     api: se.Api[pa.Table],
     fault: bytes | str,
     words: str,
@@ -330,25 +332,25 @@ def test_faults_end_a_backup(
 ) -> None:
     """A store that takes no data ends the backup, in its words and without keys; no run counts."""
     caplog.set_level("DEBUG")
-    with RawServer(Faulty(moto, fault, inf)) as server, pytest.raises(OutputError) as caught:
+    with RawServer(Faulty(open_store, fault, inf)) as server, pytest.raises(OutputError) as caught:
         se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
     assert re.search(words, caught.value.message), caught.value.message
     assert "\n" not in caught.value.message
-    assert moto.keys("night/state/receipts/") == moto.keys("night/state/lock") == []
-    seen = [caught.value.message, caplog.text, *map(str, map(moto.read, moto.keys()))]
+    assert open_store.keys("night/state/receipts/") == open_store.keys("night/state/lock") == []
+    seen = [caught.value.message, caplog.text, *map(str, map(open_store.read, open_store.keys()))]
     assert not [text for text in seen if SECRET in text]
 
 
 @pytest.mark.parametrize("name", ["500", "503", "cut"])
-def test_faults_that_pass(moto: Store, api: se.Api[pa.Table], name: str) -> None:
+def test_faults_that_pass(open_store: Store, api: se.Api[pa.Table], name: str) -> None:
     """A store that fails twice has the same objects in the end."""
-    with RawServer(Faulty(moto, FAULTS[name][0], 2)) as server:
+    with RawServer(Faulty(open_store, FAULTS[name][0], 2)) as server:
         report: Any = se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
     assert report["error"].null_count == len(report) == len(api.run.list(PROJECT))
 
 
 def test_killed_in_the_middle(
-    moto: Store, server: Sandbox, api: se.Api[pa.Table], tmp_path: Path
+    open_store: Store, server: Sandbox, api: se.Api[pa.Table], tmp_path: Path
 ) -> None:
     """A backup that was killed leaves nothing that the next one would not complete."""
     code = (
@@ -357,14 +359,17 @@ def test_killed_in_the_middle(
         f"    se.backup(api, to={URL!r}, paths={PROJECT!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    while not moto.keys("night/state/receipts/"):
+    while not open_store.keys("night/state/receipts/"):
         assert process.poll() is None
+        time.sleep(0.01)
     process.kill()
     process.wait()
-    moto.client.delete_object(Bucket=BUCKET, Key="night/state/lock.json")  # or wait ten minutes
+    open_store.client.delete_object(
+        Bucket=BUCKET, Key="night/state/lock.json"
+    )  # or wait ten minutes
     se.backup(api, to=URL, paths=PROJECT)
     se.backup(api, to=tmp_path, paths=PROJECT)
-    complete, again = stored(moto), tables(tmp_path)
+    complete, again = stored(open_store), tables(tmp_path)
     assert complete.keys() == again.keys()
     metrics = [name for name in again if name.startswith("tables/metrics/")]
     assert [complete[name] for name in metrics] == [again[name] for name in metrics]

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from sandbox_tiny import Caller
 
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.core
@@ -99,11 +101,29 @@ def test_requests_are_recorded(sandbox: Sandbox, ada: Caller) -> None:
 
 def test_most_requests_at_the_same_time(sandbox: Sandbox, ada: Caller) -> None:
     """The highest number of requests that were in flight at the same time is known."""
-    sandbox.faults = parse_faults(["latency=150ms"])
+    sandbox.faults = parse_faults(["hang=1"])
     sandbox.reset_log()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: ada.get("/user/profile"), range(4)))
-    assert sandbox.max_in_flight == 4
+        asked = [pool.submit(ada.call, "GET", "/user/profile") for _ in range(4)]
+        _wait_until(lambda: sandbox.max_in_flight >= 4)
+        most = sandbox.max_in_flight
+        sandbox.reset()
+        assert [type(each.exception()) for each in asked] == [requests.ConnectionError] * 4
+    assert most == 4
+
+
+def test_what_was_asked_before_a_reset_meets_no_later_fault(sandbox: Sandbox, ada: Caller) -> None:
+    """A reset drops the requests that are in flight, which would use up the faults set after it."""
+    sandbox.faults = parse_faults(["hang=1"])
+    sandbox.reset_log()
+    with ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(ada.call, "GET", "/user/profile")
+        _wait_until(lambda: bool(sandbox.requests))
+        sandbox.reset()
+        assert isinstance(earlier.exception(), requests.ConnectionError)
+    assert sandbox.requests == []
+    sandbox.faults = parse_faults(["500=1", "times=1"])
+    assert [ada.call("GET", "/user/profile").status_code for _ in range(2)] == [500, 200]
 
 
 def test_requests_one_after_the_other_are_never_counted_together(
@@ -128,9 +148,7 @@ def test_request_counts_from_its_first_byte(sandbox: Sandbox, ada: Caller) -> No
     sandbox.reset_log()
     with _connect(sandbox.url) as slow:
         slow.sendall(b"G")
-        deadline = time.monotonic() + 5
-        while not sandbox.max_in_flight and time.monotonic() < deadline:
-            time.sleep(0.01)
+        _wait_until(lambda: bool(sandbox.max_in_flight))
         ada.get("/user/profile")
     assert sandbox.max_in_flight == 2
 
@@ -169,6 +187,14 @@ def _connect(url: str) -> socket.socket:
     """A plain connection to the server of a URL."""
     name, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
     return socket.create_connection((name, int(port)), timeout=5)
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does; fail after half a minute."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_nothing_on_stderr(tiny: Path) -> None:

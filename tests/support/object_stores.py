@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVERS = ("juicefs", "moto", "rclone")
+# A server that looks at no signature.
+OPEN = "open rclone"
 BUCKET = "lab"
 KEY, SECRET = "test-key-of-a-store", "test-secret-of-a-store"
 _START_S = 30
@@ -98,10 +100,9 @@ def _command(name: str, folder: Path, port: int) -> list[str]:
     address = f"127.0.0.1:{port}"
     if name == "moto":
         return [str(programs / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    if name == "rclone":
-        key = f"{KEY},{SECRET}"
-        program = str(programs / "rclone")
-        return [program, "serve", "s3", "--addr", address, "--auth-key", key, str(folder)]
+    if name in {"rclone", OPEN}:
+        key = ["--auth-key", f"{KEY},{SECRET}"] if name == "rclone" else []
+        return [str(programs / "rclone"), "serve", "s3", "--addr", address, *key, str(folder)]
     database = f"sqlite3://{folder / 'juicefs.db'}"
     program = str(programs / "juicefs")
     bucket = ["--storage", "file", "--bucket", str(folder / "data"), "--trash-days", "0"]
