@@ -116,7 +116,7 @@ def main() -> None:
     """Run the program."""
     # Nearly all objects of a command stay until its end: to look among them for garbage as often as
     # Python does by itself takes a tenth of a short command.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     # A command streams once and ends: Arrow's own allocator, which keeps freed memory for later,
     # gains nothing here and costs 25 MB. Arrow reads this when it is loaded.
     # A backup goes on for hours in many threads, and the system's allocator would keep what each of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.messages import quote
@@ -18,6 +19,7 @@ _NAMES_SHOWN = 5
 Row = dict[str, Any]
 
 
+@lru_cache(maxsize=1024)  # the fields of an object come again with each of its kind
 def snake_case(name: str) -> str:
     """Format a name of a payload as a column name.
 

@@ -21,7 +21,8 @@ from swanlab_export.normalizers.values import (
     JsonText,
     as_float,
     as_text,
-    read_value,
+    read_as,
+    reader_of,
 )
 from swanlab_export.spool import IN_MEMORY_BYTES, open_scratch, scratch_errors
 from swanlab_export.tables import Table
@@ -74,7 +75,7 @@ class _Spool:
     def __init__(self, declared: TableSchema, expected: Iterable[str], report: Report) -> None:
         self._declared = declared
         self._report = report
-        self._types = {column.name: column.arrow_type for column in declared.columns}
+        self._readers = {column.name: reader_of(column.arrow_type) for column in declared.columns}
         self._kinds = dict.fromkeys(expected, _FLOAT)
         self._rows: list[Row] = []
         self._size_bytes = 0
@@ -84,8 +85,8 @@ class _Spool:
     def add(self, row: Row) -> None:
         read: Row = {}
         for name, value in row.items():
-            if (arrow_type := self._types.get(name)) is not None:
-                read[name] = read_value(name, arrow_type, value, self._report)
+            if (reader := self._readers.get(name)) is not None:
+                read[name] = read_as(reader, name, value, self._report)
             else:
                 self._kinds[name] = self._kinds.get(name, 0) | _kind(value)
                 read[name] = value

@@ -248,6 +248,11 @@ _READERS: dict[pa.DataType, Callable[[Any], Any]] = {
 }
 
 
+def reader_of(arrow_type: pa.DataType) -> Callable[[Any], Any]:
+    """What reads values of a declared type."""
+    return _READERS[arrow_type]
+
+
 def read_value(column: str, arrow_type: pa.DataType, value: Any, report: Report) -> Any:
     """Read ``value`` as ``arrow_type``; null, and what is not of that type, become None.
 
@@ -257,7 +262,7 @@ def read_value(column: str, arrow_type: pa.DataType, value: Any, report: Report)
         value: What the server sent.
         report: Counts values that are not of their type.
     """
-    return read_as(_READERS[arrow_type], column, value, report)
+    return read_as(reader_of(arrow_type), column, value, report)
 
 
 def read_as(read: Callable[[Any], T], column: str, value: Any, report: Report) -> T | None:
