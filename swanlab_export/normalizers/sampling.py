@@ -43,8 +43,10 @@ def sample_evenly(
         chosen.append(_on_axis(points.take(pa.array(inside, pa.int64())), is_time=is_time))
         start = end
     tables = [pa.Table.from_batches([points]) for points in chosen]
-    sample = pa.concat_tables(tables, promote_options="default").combine_chunks()
-    return sample.to_batches()[0], left_out
+    sample = pa.concat_tables(tables, promote_options="default")
+    # Not by ``to_batches``: without a point there would be none.
+    columns = [column.combine_chunks() for column in sample.columns]
+    return pa.record_batch(columns, schema=sample.schema), left_out
 
 
 def _positions(count: int, most: int) -> list[int]:

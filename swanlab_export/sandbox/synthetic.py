@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -46,6 +47,7 @@ _LOGGED = {
 _ODD = "odd"
 _ODD_POINTS: dict[str, tuple[list[float], list[float | None], list[str | None]]] = {
     "decimal": ([0.0, 1.0, 2.0], [0.5, 0.25, 0.125], [None] * 3),
+    "infinite": ([0, 1], [math.inf, -math.inf], [None] * 2),
     "resumed": ([0, 1, 2, 3, 2, 3, 4], [8.0, 7.0, 6.0, 5.0, 6.5, 5.5, 4.5], [None] * 7),
     "words": ([0, 1, 2, 3, 4], [None, None, None, 7.0, 0.5], ["warm", "true", "a, b", None, None]),
 }

@@ -6,6 +6,7 @@ import re
 import warnings
 from contextlib import ExitStack
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -346,6 +347,8 @@ def test_samples_with_times_in_seconds(generation: str, servers: Servers) -> Non
 # Key, step, value, text and order of time of every point of the odd run; see the sandbox.
 ODD_POINTS = [
     *(("decimal", step, 0.5 / 2**step, None, step) for step in range(3)),
+    ("infinite", 0, inf, None, 0),
+    ("infinite", 1, -inf, None, 1),
     *(("resumed", step, 8.0 - step, None, step) for step in (0, 1, 2)),
     ("resumed", 2, 6.5, None, 4),
     ("resumed", 3, 5.0, None, 3),
@@ -402,6 +405,27 @@ def test_words_decimal_steps_and_repeated_steps(generation: str) -> None:
     )
     for text, part in zip(said, parts, strict=True):
         assert part in text
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_key_of_which_a_sample_has_no_point(generation: str) -> None:
+    """A sample leaves out NaN and infinite points, and says so where no other is left."""
+    with (
+        Sandbox(generation=generation, synthetic=True) as sandbox,
+        se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow") as api,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        found = api.run.metrics("synthetic/bench/odd", keys="infinite,decimal")
+        asked = len([r for r in sandbox.requests if "house" in r.path])
+    assert set(found["key"].to_pylist()) == {"decimal"}
+    said = [str(each.message) for each in caught if "finite" in str(each.message)]
+    if generation == "2.6":
+        assert said == ["2 points are left out because they are not finite"]
+    else:
+        (text,) = said
+        assert "no others came of synthetic/bench/odd, key 'infinite'; all=True fetches" in text
+        assert asked == 1
 
 
 def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:

@@ -163,8 +163,23 @@ def _samples(
             has_text=plan.query.has_text,
         )
 
+    bare: list[str] = []
     for run, found in _each_run(context, plan, returned, read):
-        yield run, {key: points for by_key in found for key, points in by_key.items()}
+        by_key = {key: points for each in found for key, points in each.items()}
+        if plan.query.x_key is None:
+            bare += [f"{run.ref}, key {quote(key)}" for key in plan.keys if _is_bare(by_key, key)]
+        yield run, by_key
+    if bare:
+        more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
+        plan.report.warn(
+            f"a sample leaves out NaN and infinite points, and no others came of {bare[0]}{more}; "
+            f"{argument('all', True)} fetches every point"
+        )
+
+
+def _is_bare(by_key: dict[str, pa.RecordBatch], key: str) -> bool:
+    """Say whether a key came, but no point of it."""
+    return key in by_key and not by_key[key].num_rows
 
 
 def _each_run(
