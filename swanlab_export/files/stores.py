@@ -96,7 +96,14 @@ STORE_OPTIONS = {
 }
 _PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _FLAGS = {"allow_http", "allow_invalid_certificates"}
-_REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+_REFUSED = (
+    "AccessDenied",
+    "AuthenticationFailed",
+    "AuthorizationFailure",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
 # How the library says that a request failed: the server, and why.
 _FAILED = re.compile(
     r"Error performing \w+ (https?://[^/\s?]+)\S* in .*? - (?:Server returned non-2xx status code: )?(.*)",
@@ -377,7 +384,7 @@ def store_errors(shown: str, passing: tuple[type[Exception], ...] = ()) -> Itera
             words = f"the clock of this machine is not that of the store: {words}"
         elif code in _REFUSED or isinstance(error, _refusals()):
             words = f"the store refused the key of the environment: {words}"
-        elif code == "NoSuchBucket":
+        elif code in {"NoSuchBucket", "ContainerNotFound"}:
             words = f"the store has no such bucket: {words}"
         elif isinstance(error, FileNotFoundError):
             words = f"the store has no such object, or did not keep it: {words}"

@@ -237,6 +237,11 @@ def _keep_a_part(asked: Asked) -> bytes:
             lambda _: _refusal(503, "SlowDown", "reduce your rate"), ["SlowDown"], id="503"
         ),
         pytest.param(
+            lambda _: _refusal(404, "ContainerNotFound", "none"),  # Azure's words
+            ["no such bucket: ContainerNotFound: none"],
+            id="container",
+        ),
+        pytest.param(
             lambda _: _refusal(403, "ExpiredToken", "it is old"),
             ["refused the key", "ExpiredToken: it is old"],
             id="expired",
