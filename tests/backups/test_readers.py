@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 import swanlab_export as se
+from swanlab_export.backups.destination import open_destination
+from swanlab_export.backups.parquet import write_rows
+from swanlab_export.schemas import STORED_METRICS
 
 if TYPE_CHECKING:
     from backup_support import Nights
@@ -63,6 +69,82 @@ def test_every_reader_sees_the_same_rows(ended: Nights, name: str) -> None:
     assert found[0][0] >= 2
     assert [count for count, _ in found] == [found[0][0]] * 4
     assert [total for _, total in found] == [pytest.approx(found[0][1])] * 4
+
+
+def read_with_pandas(folder: Path) -> tuple[int, float]:
+    """Count rows, and sum values."""
+    return read_pandas(folder, "value")
+
+
+def read_with_arrow(folder: Path) -> tuple[int, float]:
+    """The same with pyarrow."""
+    return read_dataset(folder, "value")
+
+
+def read_with_duckdb(folder: Path) -> tuple[int, float]:
+    """The same in SQL, over what pyarrow opens: DuckDB itself opens a file twice in a query."""
+    with duckdb.connect() as connection:
+        connection.register("metrics", ds.dataset(folder))
+        (row,) = connection.execute("SELECT count(*), sum(value) FROM metrics").fetchall()
+    return row[0], row[1]
+
+
+def read_with_polars(folder: Path) -> tuple[int, float]:
+    """The same lazily, over what pyarrow opens."""
+    frame = pl.scan_pyarrow_dataset(ds.dataset(folder))
+    row = frame.select(pl.len().alias("n"), pl.col("value").sum().alias("sum")).collect().row(0)
+    return row[0], row[1]
+
+
+READERS = [read_with_pandas, read_with_arrow, read_with_duckdb, read_with_polars]
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+def test_readers_see_one_version_while_objects_are_replaced(reader: Any, tmp_path: Path) -> None:
+    """Each time the old rows or the new ones, and no mixture of them."""
+    if sys.platform == "win32":
+        pytest.skip("Windows replaces no file that is open")
+    versions = [metrics_of(number) for number in range(1, 5)]
+    expected = {(table.num_rows, pc.sum(table["value"]).as_py()) for table in versions}
+    destination = open_destination(tmp_path)
+    ended = threading.Event()
+
+    def put(table: pa.Table) -> None:
+        path = "tables/metrics/lab/digits/one.parquet"
+        write_rows(destination, path, table.schema, table.to_batches())
+
+    def replace() -> None:
+        while not ended.is_set():
+            for table in versions:
+                put(table)
+
+    put(versions[0])
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert reader(tmp_path / "tables" / "metrics") in expected
+    finally:
+        ended.set()
+        thread.join()
+
+
+def metrics_of(number: int) -> pa.Table:
+    """A version of a run's metrics; each has another number of rows, and other values."""
+    rows = 1000 + 137 * number
+    values = [float((row * 7919 + number * 31) % 1009) for row in range(rows)]
+    columns: dict[str, Any] = {
+        "project_id": ["p"] * rows,
+        "run_id": ["one"] * rows,
+        "key": ["loss"] * rows,
+        "step": list(range(rows)),
+        "value": values,
+        "timestamp": [1000 * row + number for row in range(rows)],
+        "text": [None] * rows,
+    }
+    schema = STORED_METRICS.arrow()
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in schema]
+    return pa.table(arrays, schema=schema)
 
 
 def test_rows_of_metrics_are_in_order(ended: Nights) -> None:

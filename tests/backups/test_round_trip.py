@@ -30,7 +30,6 @@ ELSEWHERE = {
 }
 # What is done with the rows that came, wherever they came from.
 ON_THIS_SIDE = {"partial", "sort", "limit", "varying", "group_by", "run_columns", "smooth"}
-ON_THIS_SIDE |= {"text", "title", "size", "color_by"}
 ON_THIS_SIDE |= {"text", "title", "size", "color_by", "snapshot"}
 PLACES = ("url", "file")
 # A backup is deterministic: it keeps these in an order of its own.
@@ -152,6 +151,7 @@ def test_who_created_a_project_is_not_known(served: se.Api[pa.Table]) -> None:
 
 WORDS = [
     ["workspace", "info", "ada-lab"],
+    ["project", "info", DIGITS],
     ["project", "list", "--workspace", "ada-lab", "--all"],
     ["run", "info", RUN],
     # Of ada-lab/digits it cannot print a config with an integer beyond 64 bits.
@@ -161,9 +161,11 @@ WORDS = [
     ["run", "summary", ODD],
     ["run", "series", RUN],
     ["run", "columns", RUN, "--all"],
+    ["run", "column", RUN, "--key", "acc"],
     ["run", "medias", CLONE, "--keys", "val/confusion", "--all"],
     ["run", "logs", ODD, "--level", "WARN"],
     ["user", "info"],
+    ["self-hosted", "info"],
     ["self-hosted", "list-users", "--all"],
 ]
 

@@ -6,6 +6,7 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from sandbox_tiny import write_tiny
@@ -215,3 +216,40 @@ def test_files_name_the_backup_that_they_are_from(folder: Path, tmp_path: Path) 
         assert repr(api) == f"Api('backup:{folder}')"
     with se.connect(host="sandbox") as api:
         assert api.user.info().attrs["host"] == "sandbox"
+
+
+def test_a_backup_of_a_backup_has_its_tables(world: LivingData, ended: Nights) -> None:
+    """But for when runs were seen, and which of them the first server no longer has."""
+    world.delete("two")
+    ended.run()
+    second = ended.folder.with_name("second")
+    host = f"backup:{ended.folder}"
+    for _ in range(2):  # the second time nothing has changed
+        done = CliRunner().invoke(root, ["backup", "run", "--host", host, "--to", str(second)])
+        assert (done.exit_code, "error" in done.stderr) == (0, False)
+    assert json.loads(done.stdout) == []
+    logged = ("metrics", "logs", "medias", "configs", "summary", "columns")
+    for name in logged:
+        mine, theirs = (
+            {path.relative_to(folder): path.read_bytes() for path in (folder / name).rglob("*.*")}
+            for folder in (ended.folder / "tables", second / "tables")
+        )
+        assert mine == theirs, name
+    runs: list[list[dict[str, Any]]] = [
+        [
+            {
+                name: value
+                for name, value in row.items()
+                if name not in {"backup.seen_at", "backup.gone_at"}
+            }
+            for row in pq.read_table(folder / "tables/runs/lab/digits.parquet").to_pylist()
+        ]
+        for folder in (ended.folder, second)
+    ]
+    assert runs[0] == runs[1]
+    gone = "warning: the server no longer has: lab/digits/two (since "
+    assert gone in call(f"backup:{second}", "run", "info", "lab/digits/two").stderr
+    about = json.loads((second / "swanlab-backup.json").read_text(encoding="utf-8"))
+    assert about["host"] == host
+    done = CliRunner().invoke(root, ["backup", "run", "--host", "sandbox", "--to", str(second)])
+    assert (done.exit_code, f"a backup of {host}, not of sandbox" in done.stderr) == (2, True)
