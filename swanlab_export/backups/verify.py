@@ -23,13 +23,14 @@ from swanlab_export.backups.destination import (
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import (
     FORMAT_FILE,
+    PROJECTS_FILE,
     RECEIPTS,
     RUN_TABLES,
     SNAPSHOTS,
     check_format,
 )
 from swanlab_export.backups.parquet import count_rows
-from swanlab_export.errors import IncompleteError, UsageError
+from swanlab_export.errors import IncompleteError, OutputError, UsageError
 from swanlab_export.limits import JOBS
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.rows import build_table
@@ -269,7 +270,22 @@ class _Checks:
             self.compared.unknown.append(
                 "the tables of projects were not compared: the last manifest cannot be read"
             )
+            yield from self._first_files()
         return last
+
+    def _first_files(self) -> Iterator[Problem]:
+        """Check what a repair reads first, without the last manifest."""
+        # With what asks a server, which a check else does without.
+        from swanlab_export.backups.scope import Account
+
+        before = snapshots.last_manifest(self._destination)
+        if before is not None:  # this file stays as the first backup wrote it
+            about = before.objects[FORMAT_FILE]
+            yield from self._compare([_expected(FORMAT_FILE, about, Owner())])
+        try:
+            Account.read(self._destination)
+        except OutputError as error:
+            yield Problem(PROJECTS_FILE, Owner(), error.message)
 
     def _missing_manifest(self, name: str, *, is_oldest: bool) -> Iterator[Problem]:
         """A snapshot that a later one names; those before the oldest may have been removed."""

@@ -394,7 +394,7 @@ def damage(folder: Path, kind: str, which: int, where: int) -> None:
     """Damage an object."""
     paths = list(objects(folder))
     path = folder / paths[which % len(paths)]
-    content = path.read_bytes()
+    content = path.read_bytes() or b"\n"
     if kind == "flip":
         place = where % len(content)
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
@@ -423,7 +423,10 @@ def test_whatever_is_damaged_is_found_and_repaired(whole: Nights, damages: list[
             damage(folder, *each)
         now = objects(folder)
         bad = {path for path, content in before.items() if now.get(path) != content}
-        assert bad <= _verify(folder).keys()
+        found = _verify(folder)
+        # Without the last manifest some are unknown; a repair writes all of them again.
+        last = max(path for path in before if path.endswith("manifest.json"))
+        assert bad <= found.keys() or last in found
         cures = _verify(folder, repair=True, api=whole.api)
         assert set(cures.values()) <= {"repaired"}
         assert _verify(folder) == {}
