@@ -56,7 +56,7 @@ coverage: $(READY) referees
 	test -f .coverage || $(MAKE) test ARGS="--quiet --cov --cov-report="
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --precision=2 --fail-under=99.5 --include="$(COVERED)"
-	rm .coverage
+	rm -f .coverage .coverage.*  # some are of processes that tests killed
 
 # The types of the standard library differ between systems: what only POSIX has is an error here.
 platforms: $(READY)
