@@ -48,6 +48,7 @@ _IMPORTED = (
 # As a command has it that needs neither: pyarrow is another one with them.
 _KEPT_OUT = ("numpy", "pandas")
 _END_S = 60
+_NO_FORK = "Windows does not fork"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class Forks:
     Args:
         environ: Of the process that is forked; each run has one of its own.
     """
+
+    _channel: socket.socket
+    _lines: IO[str]
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._ended: dict[int, tuple[int, float]] = {}
@@ -122,9 +126,8 @@ class Forks:
                 capture_output=True,
                 check=False,
             )
-            return Done(
-                done.returncode, *(b.replace(b"\r", b"") for b in (done.stdout, done.stderr))
-            )
+            said, told = (text.replace(b"\r", b"") for text in (done.stdout, done.stderr))
+            return Done(done.returncode, said, told)
         return self.start(
             *words, cwd=cwd, environ=environ, typed=typed, file_size_max=file_size_max
         ).finish()
@@ -149,7 +152,7 @@ class Forks:
             file_size_max: The most bytes that it may write into a file; 0 for no limit.
         """
         if sys.platform == "win32":
-            raise NotImplementedError("Windows does not fork")
+            raise NotImplementedError(_NO_FORK)
         asked = {
             "words": words,
             "cwd": str(cwd),
@@ -219,6 +222,8 @@ class Forker:
 
     def serve(self) -> dict[str, Any] | None:
         """Serve until nobody asks any more; returns in a fork, too, with what it has to do."""
+        if sys.platform == "win32":
+            raise NotImplementedError(_NO_FORK)
         os.set_blocking(self._waker, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker)
@@ -243,6 +248,8 @@ class Forker:
 
     def _fork(self, streams: list[int]) -> bool:
         """Fork; says whether this is the fork, which then has these streams."""
+        if sys.platform == "win32":
+            raise NotImplementedError(_NO_FORK)
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -260,6 +267,8 @@ class Forker:
         return False
 
     def _report_ended(self) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError(_NO_FORK)
         while self._alive:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
