@@ -33,6 +33,8 @@ class Bench:
         self.url, self.key, self.folder = url, key, folder
         private = {"HOME": str(folder), "SWANLAB_SAVE_DIR": str(folder)}
         self.env = {**os.environ, **private, "PYTHONWARNINGS": "ignore"}
+        # An installed package is compiled once, not at each start.
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def ours(self, *words: str) -> Cost:
         """Our command line."""

@@ -117,11 +117,17 @@ def test_all_workers_keep_a_pause_together() -> None:
 
 @pytest.fixture
 def hasty_threads() -> Iterator[None]:
-    """Switch between threads so often that every order of two steps occurs."""
-    before = sys.getswitchinterval()
+    """Switch between threads so often that every order of two steps occurs.
+
+    New threads are not traced meanwhile, for coverage or a debugger: Python refuses to install
+    two trace functions at the same moment, and with such switches that moment comes.
+    """
+    interval, trace = sys.getswitchinterval(), threading.gettrace()
+    threading.settrace(None)
     sys.setswitchinterval(1e-6)
     yield
-    sys.setswitchinterval(before)
+    sys.setswitchinterval(interval)
+    threading.settrace(trace)
 
 
 @pytest.mark.usefixtures("hasty_threads")
