@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -10,14 +11,17 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.backups import snapshots
 from swanlab_export.backups.destination import open_destination
-from swanlab_export.backups.layout import check_format
+from swanlab_export.backups.fold import Counts
+from swanlab_export.backups.index import Index
+from swanlab_export.backups.layout import UNFINISHED_FILE, check_format
 from swanlab_export.backups.parquet import read_rows
+from swanlab_export.backups.scope import Account
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
 from swanlab_export.normalizers.rows import build_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from os import PathLike
 
     from swanlab_export.api.resource import Output
@@ -53,17 +57,23 @@ def status(
     declared = schemas.BACKUP_SNAPSHOTS if has_snapshots else schemas.BACKUP_STATUS
     report = output.begin(declared)
     last = snapshots.last_manifest(destination)
-    if last is None:
-        report.warn("no backup has ended here yet")
-        rows = []
-    elif has_snapshots:
+    if has_snapshots:
         manifests = list(snapshots.readable_manifests(destination))
         rows = [_snapshot_row(each) for each in reversed(manifests)]
     else:
-        rows = [_project_row(each) for each in last.projects]
+        rows = [] if last is None else [_project_row(each) for each in last.projects]
+        rows += _begun_rows(destination, {row["project_id"] for row in rows})
+    if last is None:
+        report.warn("no backup has ended here yet: the first is under way, or was interrupted")
+    else:
         report.hint(f"of {about.get('host')}; the last backup ended {last.ended_at}")
         for failure in last.failed:
             report.warn(f"the last backup failed for {failure}")
+        if destination.find(UNFINISHED_FILE) is not None:
+            report.warn(
+                "a later backup is under way, or was interrupted; of projects that were there, what "
+                "it has fetched is not counted"
+            )
     result = Result(
         lambda: build_table(declared, rows, report),
         lambda: rows,
@@ -77,6 +87,21 @@ def _project_row(entry: dict[str, Any]) -> Row:
         **{name: entry[name] for name in ("path", "project_id", "folder", "seen_at")},
         **entry["counts"],
     }
+
+
+def _begun_rows(destination: Destination, known: Container[str]) -> Iterator[Row]:
+    """Rows of projects whose first backup has not ended, from their receipts."""
+    for project in Account.read(destination).projects:
+        if project["project_id"] in known:
+            continue
+        counts = Counts()
+        for _, _, receipt in Index(destination, project["folder"]).receipts():
+            counts.add(receipt)
+        yield {
+            "path": f"{project['workspace']}/{project['name']}",
+            **{name: project[name] for name in ("project_id", "folder")},
+            **asdict(counts),
+        }
 
 
 def _snapshot_row(manifest: Manifest) -> Row:

@@ -61,6 +61,15 @@ def refuse_left_out(state: State, run: Run | None, kind: str, key: str = "") -> 
         refuse(410, f"this backup does not hold the {what} of {run.run_id}", "Left_Out")
 
 
+def refuse_begun(state: State, project: Project) -> None:
+    """Refuse to respond as if a project had no runs, where its first backup has not ended yet."""
+    if state.data.is_begun(project):
+        path = f"{project.workspace}/{project.name}"
+        refuse(
+            410, f"this backup does not hold the runs of {path} yet: it has not ended", "Left_Out"
+        )
+
+
 def refuse_change(state: State) -> None:
     """Refuse to create anything in a backup."""
     if state.data.is_backup:

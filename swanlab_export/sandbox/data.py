@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.sandbox.dataset import Dataset, Folder, Points, Run, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -49,13 +49,17 @@ class Data:
     def __init__(self, source: Source | Path) -> None:
         self.lock = threading.RLock()
         self._dataset = Dataset(Folder(source) if isinstance(source, Path) else source)
-        contents = self._dataset.contents
         accounts = self._dataset.accounts
         self.is_backup = accounts is None
-        self.users: list[dict[str, Any]] = (
-            [_reader(contents)] if accounts is None else accounts["users"]
-        )
+        self.users: list[dict[str, Any]] = [] if accounts is None else accounts["users"]
         self._members: dict[str, dict[str, str]] = {} if accounts is None else accounts["members"]
+        self.web_host = str(self._dataset.about.get("web_host") or "") if self.is_backup else ""
+        self._created: list[tuple[list[Any], Any]] = []
+        self._take_contents()
+
+    def _take_contents(self) -> None:
+        """Have what the dataset says beside runs."""
+        contents = self._dataset.contents
         self.workspaces: list[dict[str, Any]] = contents["workspaces"]
         self.projects = [
             Project(p["project_id"], p["workspace"], p["name"], p["payload"], p["index"])
@@ -64,12 +68,19 @@ class Data:
         self.instance: dict[str, Any] | None = contents.get("instance")
         self.usage: dict[str, Any] | None = contents.get("usage")
         self.listed_users: list[dict[str, Any]] = contents.get("users") or []
-        self.web_host = str(self._dataset.about.get("web_host") or "") if self.is_backup else ""
-        self._created: list[tuple[list[Any], Any]] = []
+        if self.is_backup:  # the key is that of the start
+            known = {"api_key": self.users[0]["api_key"]} if self.users else {}
+            self.users = [_reader(contents) | known]
 
-    def version(self) -> int:
-        """Another number whenever what a run has logged may have changed."""
-        return 0
+    def refresh(self) -> None:
+        """Have what a backup holds now: it may have been renewed since the last request."""
+        if self.is_backup and self._dataset.refresh():
+            self._take_contents()
+
+    def version(self, runs: Iterable[Run | None]) -> Any:
+        """Another value whenever what runs have logged may have changed."""
+        paths = [path for run in runs if run for path in (run.metrics, run.logs, run.medias)]
+        return tuple(map(self._dataset.version, paths))
 
     def now_s(self) -> float:
         """The time of the server's clock, in Unix seconds."""
@@ -192,7 +203,7 @@ class Data:
         about = {
             "goneAt": run.gone_at,
             "missing": "; ".join(self._dataset.missing(run)),
-            "failed": self._why_failed(project, f"/{run.run_id}") or self._why_failed(project),
+            "failed": self._why_failed(project, f"/{run.run_id}"),
         }
         known = {name: value for name, value in about.items() if value}
         return payload | {"backup": known} if known else payload
@@ -201,7 +212,8 @@ class Data:
         """Why the last backup failed for a project, or a run of it; None where it did not."""
         if not self.is_backup:
             return None
-        return self._dataset.failed.get(f"{project.workspace}/{project.name}{run}")
+        path, failed = f"{project.workspace}/{project.name}", self._dataset.failed
+        return failed.get(f"{path}{run}") or failed.get(path)
 
     def summary(self, run: Run) -> dict[str, Any] | None:
         """The summary of each key as the server sent it; None where it was not asked for."""
@@ -232,6 +244,12 @@ class Data:
     def points(self, run: Run, key: str) -> Points | None:
         """The points of a key: step, value, timestamp and text, in step order."""
         return self._dataset.points(run, key)
+
+    def is_begun(self, project: Project) -> bool:
+        """Whether its first backup has not ended yet, so that its runs are not known."""
+        if not self.is_backup or project.index is None:
+            return False
+        return self._dataset.version(project.index) is None
 
     def left_out(self, run: Run, kind: str, key: str = "") -> bool:
         """Whether a run has metrics of a key, logs or medias that its backup left out."""

@@ -3,16 +3,20 @@
 Paths of objects are found in its index and never computed. Names and slugs of the runs of a project
 are held in memory, and where the objects of each run are: about 400 bytes per run. Payloads, points
 and lines are read from the objects of the run that they belong to.
+
+A backup may be renewed while it is served. What was read is kept only as long as its object is the
+same, so that each table of a run is of one version, and the next request sees what a backup wrote.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -32,6 +36,7 @@ _ABOUT = "swanlab-backup.json"
 _PROJECTS = "state/projects.json"
 _ACCOUNTS = "accounts.json"
 _SNAPSHOTS = "state/snapshots/"
+_MANIFEST = "/manifest.json"
 _DATA_COLUMNS = ("payload", "metrics", "logs", "medias")
 _RUN_COLUMNS = ("run_id", "slug", "root_exp_id", *_DATA_COLUMNS, "gone_at", "complete", "receipt")
 
@@ -53,6 +58,12 @@ class Source(Protocol):
 
     def open(self, path: str) -> BinaryIO:
         """An object as a file that can be read from any place."""
+
+    def version(self, path: str) -> str:
+        """Another text once an object may be another one; FileNotFoundError where there is none.
+
+        Of a folder, whose path ends in ``/``: once its last member may be another one.
+        """
 
 
 class Folder:
@@ -78,6 +89,14 @@ class Folder:
     def open(self, path: str) -> BinaryIO:
         """A file, open."""
         return self._find(path).open("rb")
+
+    def version(self, path: str) -> str:
+        """What the system says of a file, or of the last member of a folder."""
+        found = self._find(path)
+        if path.endswith("/"):
+            found /= max((entry.name for entry in os.scandir(found)), default="")
+        about = found.stat()
+        return f"{found.name} {about.st_ino} {about.st_mtime_ns} {about.st_size}"
 
     def _find(self, path: str) -> Path:
         parts = PurePath(path)
@@ -147,8 +166,9 @@ class Dataset:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lock = threading.RLock()
-        self._indexes: dict[str, Index] = {}
+        self._indexes: dict[str, tuple[str | None, Index]] = {}
         self.about = self._check_format()
+        self._contents_version = self._version(_PROJECTS)
         found = self._json(_PROJECTS)
         if found is None:
             raise DatasetError(f"{source!r} is incomplete: no backup into it has ended")
@@ -159,6 +179,23 @@ class Dataset:
         self._points = lru_cache(maxsize=8)(self._read_points)
         self._levels = lru_cache(maxsize=4)(self._read_levels)
         self._medias = lru_cache(maxsize=32)(self._read_medias)
+        self._failures = lru_cache(maxsize=1)(self._read_failures)
+
+    def refresh(self) -> bool:
+        """Read again what there is beside runs, where it may be another; says whether it is."""
+        with self._lock:
+            version = self._version(_PROJECTS)
+            if version == self._contents_version:
+                return False
+            contents = self._json(_PROJECTS)
+            if contents is None:  # it was removed, and what was read is all that is known
+                return False
+            self._contents_version, self.contents = version, contents
+            return True
+
+    def version(self, path: str | None) -> str | None:
+        """Another text once an object may be another one; None where there is none."""
+        return None if path is None else self._version(path)
 
     def is_loaded(self, project_id: str) -> bool:
         """Whether the runs of a project have been asked for."""
@@ -167,13 +204,16 @@ class Dataset:
     def runs(self, project_id: str, path: str | None) -> Index:
         """The runs of a project, from its index at ``path``."""
         with self._lock:
-            if project_id not in self._indexes:
-                self._indexes[project_id] = Index(project_id, self._read_index(path))
-            return self._indexes[project_id]
+            version = self.version(path)
+            known, index = self._indexes.get(project_id, (None, None))
+            if index is None or version != known:
+                index = Index(project_id, self._read_index(None if version is None else path))
+                self._indexes[project_id] = version, index
+            return index
 
     def payload(self, run: Run) -> dict[str, Any]:
         """What the server sent about a run: run, listed, summary, columns and keys."""
-        return {} if run.payload is None else self._payload(run.payload)
+        return {} if run.payload is None else self._payload(run.payload, self._version(run.payload))
 
     def keys(self, run: Run) -> list[str]:
         """The keys that a run has points of, in order."""
@@ -185,7 +225,9 @@ class Dataset:
 
     def points(self, run: Run, key: str) -> Points | None:
         """The points of a key in step order: step, value, timestamp, and text for words."""
-        return None if run.metrics is None else self._points(run.metrics, key)
+        if run.metrics is None:
+            return None
+        return self._points(run.metrics, self._version(run.metrics), key)
 
     def line_count(self, run: Run) -> int:
         """How many lines the log of a run has."""
@@ -199,7 +241,8 @@ class Dataset:
         """The places of the log lines whose level is not one of ``low``."""
         if run.logs is None or not low:
             return np.arange(self.line_count(run))
-        return np.flatnonzero(~pc.is_in(self._levels(run.logs), pa.array(low)).to_numpy(False))
+        levels = self._levels(run.logs, self._version(run.logs))
+        return np.flatnonzero(~pc.is_in(levels, pa.array(low)).to_numpy(False))
 
     def lines(self, run: Run, places: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
         """The log lines at ``places``, which are in order, as the server sends them."""
@@ -221,21 +264,17 @@ class Dataset:
 
     def medias(self, run: Run) -> list[dict[str, Any]]:
         """The media items of a run: key, step, item, path, caption, text, file and more."""
-        return [] if run.medias is None else self._medias(run.medias)
+        return [] if run.medias is None else self._medias(run.medias, self._version(run.medias))
 
     def missing(self, run: Run) -> list[str]:
         """What of a run is not in the backup though it was asked for, in words."""
         found: list[str] = [] if run.receipt is None else self._json(run.receipt)["missing"]
         return found
 
-    @cached_property
+    @property
     def failed(self) -> dict[str, str]:
         """What failed in the last backup, by the path of its run or project, and why."""
-        ending = "/manifest.json"
-        paths = [path for path in self._source.list(_SNAPSHOTS) if path.endswith(ending)]
-        manifest = self._json(max(paths)) if paths else {}
-        texts = (text.partition(": ") for text in manifest.get("failed", []))
-        return {path: why for path, _, why in texts}
+        return self._failures(self._version(_SNAPSHOTS))
 
     def read(self, path: str) -> bytes | None:
         """The bytes of an object; None where it is not there."""
@@ -264,6 +303,12 @@ class Dataset:
         except ValueError:
             raise DatasetError(f"{self._source!r}: {path} is not JSON") from None
 
+    def _version(self, path: str) -> str | None:
+        try:
+            return self._source.version(path)
+        except FileNotFoundError:
+            return None
+
     @contextmanager
     def _parquet(self, path: str) -> Iterator[pq.ParquetFile]:
         with self._source.open(path) as stream, pq.ParquetFile(stream) as file:
@@ -283,12 +328,23 @@ class Dataset:
             table = table.set_column(table.schema.get_field_index(name), name, column)
         return table.drop_columns("complete")
 
-    def _read_payload(self, path: str) -> dict[str, Any]:
+    # What follows is kept as long as the version of an object is the same.
+
+    def _read_failures(self, version: str | None) -> dict[str, str]:
+        del version
+        paths = [path for path in self._source.list(_SNAPSHOTS) if path.endswith(_MANIFEST)]
+        manifest = self._json(max(paths)) if paths else {}
+        texts = (text.partition(": ") for text in manifest.get("failed", []))
+        return {path: why for path, _, why in texts}
+
+    def _read_payload(self, path: str, version: str | None) -> dict[str, Any]:
+        del version
         packed = pa.BufferReader(self._source.read(path))
         found: dict[str, Any] = json.loads(pa.CompressedInputStream(packed, "zstd").read())
         return found
 
-    def _read_points(self, path: str, key: str) -> Points | None:
+    def _read_points(self, path: str, version: str | None, key: str) -> Points | None:
+        del version
         with self._parquet(path) as file:
             column = file.schema_arrow.get_field_index("key")
             groups = [
@@ -303,11 +359,13 @@ class Dataset:
         points = {name: table[name].combine_chunks() for name in ("step", "value", "text")}
         return points | {"timestamp": table["timestamp"].cast(pa.int64()).combine_chunks()}
 
-    def _read_levels(self, path: str) -> pa.ChunkedArray:
+    def _read_levels(self, path: str, version: str | None) -> pa.ChunkedArray:
+        del version
         with self._parquet(path) as file:
             return file.read(["level"])["level"]
 
-    def _read_medias(self, path: str) -> list[dict[str, Any]]:
+    def _read_medias(self, path: str, version: str | None) -> list[dict[str, Any]]:
+        del version
         with self._parquet(path) as file:
             items: list[dict[str, Any]] = file.read().to_pylist()
         return items

@@ -92,6 +92,7 @@ def build_api(state: State) -> Flask:
     app.url_map = _map_api(state.generation)
     app.view_functions = {endpoint: partial(view, state) for endpoint, view in _ROUTES.items()}
     app.view_functions["file"] = partial(storage.send_file, state, 403)
+    app.before_request(state.data.refresh)
     for status in (404, 405):
         app.register_error_handler(status, not_found)
     return app

@@ -12,6 +12,7 @@ from swanlab_export.sandbox.access import (
     current_user,
     find_project,
     refuse,
+    refuse_begun,
     refuse_not_found,
     require_project,
 )
@@ -38,12 +39,14 @@ _NULLABLE = ("slug", "description", "labels", "cluster", "job", "user", "finishe
 def runs(state: State, workspace: str, name: str) -> Response:
     """A page of the runs of a project, each with its full profile."""
     _, project = find_project(state, workspace, name)
+    refuse_begun(state, project)
     return page_of(state, state.data.runs_of(project.project_id), partial(_show_listed, state))
 
 
 def run(state: State, workspace: str, name: str, run: str) -> Response:
     """One run, by id or slug."""
     _, project = find_project(state, workspace, name)
+    refuse_begun(state, project)
     found = state.data.run(project.project_id, run)
     if found is None:
         refuse_not_found()
@@ -53,6 +56,7 @@ def run(state: State, workspace: str, name: str, run: str) -> Response:
 def filtered_runs(state: State, workspace: str, name: str) -> Response:
     """The runs of a project that pass all filters, sorted and grouped."""
     _, project = find_project(state, workspace, name)
+    refuse_begun(state, project)
     body = request.get_json(silent=True) or {}
     if state.generation == "2.6" and body.keys() - {"filters"}:
         refuse(400, "only filters are known", "Bad_Request")

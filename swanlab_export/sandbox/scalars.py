@@ -51,7 +51,8 @@ def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], coun
     refuse_left_out(state, run, "metrics", key)
     x_key, x_type, bounds = body.get("xKey"), body.get("xType"), body.get("range")
     asked = None if bounds in (None, [0, 0]) else (bounds[0], bounds[1])
-    points = _compute_sample(state.data, run, key, count, x_key, x_type, asked)
+    version = state.data.version([run])
+    points = _compute_sample(state.data, version, run, key, count, x_key, x_type, asked)
     if points is not None and state.faults.has("no-timestamps"):
         points = [{"index": point["index"], "data": point["data"]} for point in points]
     elif points is not None and state.faults.has("seconds"):
@@ -62,6 +63,7 @@ def _sample_of_key(state: State, body: dict[str, Any], ref: dict[str, Any], coun
 @lru_cache(maxsize=128)
 def _compute_sample(
     data: Data,
+    version: Any,
     run: Run,
     key: str,
     count: int,
@@ -69,6 +71,7 @@ def _compute_sample(
     x_type: str | None,
     bounds: tuple[float, float] | None,
 ) -> list[dict[str, Any]] | None:
+    del version  # what was computed from another one is computed anew
     points = data.points(run, key)
     if points is None:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,21 +35,35 @@ def send_file(state: State, leak_status: int, name: str) -> Response:
     if request.args.get("X-Amz-Signature") != state.signature(name) or expired:
         return _refuse(403, "AccessDenied")
     kind, content = state.files.get(name, ("", None))
-    body = _content(state.data, state.data.version(), kind, content) if kind else None
-    if body is None:
+    found = _content(state.data, _version(state.data, kind, content), kind, content)
+    if found is None:
         return _refuse(404, "NoSuchKey")
+    body, checksum = found
     if kind == "csv":
         body = _distort(body, state.faults.chosen("csv", request.path))
-    return _send(state, body, name)
+    return _send(state, body, checksum)
 
 
 def _refuse(status: int, code: str) -> Response:
     return Response(f"<Error><Code>{code}</Code></Error>", status, mimetype="application/xml")
 
 
+def _version(data: Data, kind: str, what: Any) -> Any:
+    """Another value whenever a file is to be built anew."""
+    if not kind:
+        return None
+    return data.version([run for run, _, _ in what] if kind == "csv" else what[:1])
+
+
 @lru_cache(maxsize=4)
-def _content(data: Data, version: int, kind: str, what: Any) -> bytes | None:
-    del version  # what was built from another one is built anew
+def _content(data: Data, version: Any, kind: str, what: Any) -> tuple[bytes, int] | None:
+    """What a file holds, and a checksum of it."""
+    del version
+    body = _build(data, kind, what) if kind else None
+    return None if body is None else (body, zlib.crc32(body))
+
+
+def _build(data: Data, kind: str, what: Any) -> bytes | None:
     if kind == "csv":
         return build_csv(data, what)
     if kind == "media":
@@ -147,8 +162,8 @@ def _distort(body: bytes, kind: str) -> bytes:
     return written.getvalue().encode()
 
 
-def _send(state: State, body: bytes, name: str) -> Response:
-    tag = f'"{hash(name) & 0xFFFFFFFF:x}-{len(body)}"'
+def _send(state: State, body: bytes, checksum: int) -> Response:
+    tag = f'"{checksum:x}-{len(body)}"'
     headers = {"ETag": tag, "Content-Type": "application/octet-stream"}
     status = 200
     if state.faults.has("gzip"):

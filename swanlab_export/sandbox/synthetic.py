@@ -60,9 +60,12 @@ class SyntheticData(Data):
 
     def __init__(self, source: Source | Path) -> None:
         super().__init__(source)
+        self._members["synthetic"] = {user["username"]: "OWNER" for user in self.users}
+
+    def _take_contents(self) -> None:
+        super()._take_contents()
         space = {"username": "synthetic", "name": "Synthetic", "type": "TEAM"}
         self.workspaces.append(space | {"comment": "generated", "profile": {}})
-        self._members["synthetic"] = {user["username"]: "OWNER" for user in self.users}
         for name in _RUNS:
             self.projects.append(Project(_PREFIX + name, "synthetic", name, self._describe(name)))
 

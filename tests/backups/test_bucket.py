@@ -193,7 +193,7 @@ class Proxy:
 
 def test_a_lock_that_is_not_renewed_ends(open_store: Store, api: se.Api[pa.Table]) -> None:
     """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process."""
-    open_store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"pid": 1}')
+    open_store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"token": "a"}')
 
     def age(asked: Asked) -> bytes | None:
         if asked.method != "HEAD" or not asked.path.endswith("/lock.json"):
@@ -206,6 +206,17 @@ def test_a_lock_that_is_not_renewed_ends(open_store: Store, api: se.Api[pa.Table
         se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
     assert open_store.keys("night/state/lock") == []
     assert open_store.keys("night/tables/")
+
+
+def test_a_lock_that_was_copied_with_a_folder_is_none(
+    store: Store, api: se.Api[pa.Table], tmp_path: Path
+) -> None:
+    """The process that it names wrote to the folder, and not to the store."""
+    with open_destination(tmp_path).lock():
+        content = (tmp_path / "state" / "lock.json").read_bytes()
+    store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=content)
+    se.backup(api, to=URL, paths=PROJECT)
+    assert store.keys("night/state/lock") == []
 
 
 def test_credentials_that_expire(

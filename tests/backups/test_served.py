@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from sandbox_tiny import write_tiny
+from killed_here import OneByOne, killed_at
+from sandbox_tiny import Caller, write_tiny
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
-from swanlab_export.sandbox import parse_faults
+from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,6 +208,104 @@ def test_a_project_that_failed_is_told(world: LivingData, ended: Nights) -> None
         done = call(host, *words)
         assert (done.exit_code, failed in done.stderr) == (0, True)
     assert call(host, "project", "info", "lab/other").stderr == ""
+
+
+def everything(api: se.Api[Any]) -> dict[str, Any]:
+    """What commands show of the run ``one`` and of what is around it."""
+    path = f"{api.project.list(workspace='lab')['path'].sort()[-1].as_py()}/one"
+    project = path.rpartition("/")[0]
+    calls: dict[str, Any] = {
+        "projects": api.project.list(workspace="lab"),
+        "runs": api.run.list(project, summary="loss"),
+        "run": api.run.info(path),
+        "points": api.run.metrics(path, keys="loss,acc", all=True),
+        "sample": api.run.metrics(path, keys="loss"),
+        "summary": api.run.summary(path),
+        "series": api.run.series(path),
+        "columns": api.run.columns(path),
+        "logs": api.run.logs(path),
+        "medias": api.run.medias(path, keys="image", all=True),
+    }
+    return {
+        name: [
+            {column: value for column, value in row.items() if column not in {"url", "file"}}
+            for row in table.to_pylist()
+        ]
+        for name, table in calls.items()
+    }
+
+
+def test_a_backup_that_is_renewed_is_served_as_it_is(world: LivingData, ended: Nights) -> None:
+    """The next call gives what the last backup wrote, and nothing of what was read before."""
+    with se.connect(host=f"backup:{ended.folder}", frame="arrow") as served:
+        before = everything(served)
+        assert everything(served) == before
+        world.log_many("one", 7, "loss")
+        world.log("one", 1, new=1.0)
+        world.print_line("one", "late")
+        world.show("one", "image", 9, b"another picture")
+        world.edit("one", name="a better name")
+        world.start("three")
+        world.rename_project("lab", "digits", "numbers")
+        ended.run(full=True)
+        after = everything(served)
+        with se.connect(host=f"backup:{ended.folder}", frame="arrow") as fresh:
+            assert after == everything(fresh)
+        assert not [name for name in before if before[name] == after[name]]
+        assert len(after["points"]) == len(before["points"]) + 7
+        ended.sandbox.faults = parse_faults(["refuse=/runs"])
+        with pytest.raises(se.IncompleteError, match="lab/numbers: "):
+            ended.run()
+        with pytest.warns(se.SwanlabExportWarning, match="the last backup failed"):
+            served.run.info("lab/numbers/one")
+
+
+def test_a_file_that_is_renewed_is_not_the_old_one(world: LivingData, ended: Nights) -> None:
+    """An exported file, whose URL is asked for again, has what is in the backup by then."""
+    with Sandbox(ended.folder) as served:
+        caller = Caller(served)
+        column = {"experimentId": "one", "projectId": "lab-digits", "key": "loss", "createdAt": 1}
+        body = {"projectId": "lab-digits", "columns": [column]}
+        key = caller.post("/house/metrics/scalar/export", body)["cosKey"]
+        (url,) = caller.post("/files/presigned/get", {"paths": [key]})["urls"]
+        before = caller.download(url)
+        world.log_many("one", 7, "loss")
+        ended.run()
+        after = caller.download(url)
+        caller.close()
+    assert (before.content.count(b"\n"), after.content.count(b"\n")) == (31, 38)
+    assert before.headers["etag"] != after.headers["etag"]
+
+
+def test_a_backup_whose_first_night_was_interrupted(world: LivingData, nights: Nights) -> None:
+    """Runs of a project are served once its backup has ended; status shows what is there."""
+    world.add_project("another")
+    world.start("first", project="lab-another")
+    world.log("first", 0, loss=0.5)
+    for run_id in ("one", "two"):
+        world.start(run_id)
+        world.log_many(run_id, 5, "loss")
+    with killed_at(nights.folder, match="tables/runs/lab/digits"), OneByOne() as executor:
+        nights.run(executor=executor)
+    said = "this backup does not hold the runs of lab/digits yet: it has not ended"
+    with se.connect(host=f"backup:{nights.folder}", frame="arrow") as served:
+        assert served.run.list("lab/another").num_rows == 1
+        with pytest.raises(se.SwanlabExportError, match=said):
+            served.run.list("lab/digits")
+        with pytest.raises(se.SwanlabExportError, match=said):
+            served.run.info("lab/digits/one")
+        with pytest.raises(se.SwanlabExportError, match=said):
+            served.run.filter("lab/digits", "state=RUNNING")
+    done = CliRunner().invoke(root, ["backup", "status", str(nights.folder)])
+    rows = {row["path"]: (row["runs"], row["rows"]) for row in json.loads(done.stdout)}
+    assert rows == {"lab/another": (1, 1), "lab/digits": (2, 10)}
+    assert "no backup has ended here yet: the first is under way, or was" in done.stderr
+    nights.run()
+    world.log("one", 9, loss=0.5)
+    with killed_at(nights.folder, match="tables/runs/lab/digits"), OneByOne() as executor:
+        nights.run(executor=executor)
+    done = CliRunner().invoke(root, ["backup", "status", str(nights.folder)])
+    assert "a later backup is under way, or was interrupted" in done.stderr
 
 
 def test_files_name_the_backup_that_they_are_from(folder: Path, tmp_path: Path) -> None:

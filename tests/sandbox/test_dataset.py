@@ -53,6 +53,10 @@ class Watched:
 
         return Noted(io.FileIO(name))
 
+    def version(self, path: str) -> str:
+        """What tells whether an object is another one, which reads nothing of it."""
+        return self._folder.version(path)
+
     def _note(self, path: str, count: int) -> None:
         self.read_bytes[path] = self.read_bytes.get(path, 0) + count
 

@@ -18,7 +18,7 @@ from swanlab_export.sandbox.dataset import Points, Run
 from swanlab_export.sandbox.summaries import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -73,6 +73,10 @@ class _Nothing:
         """Open an object."""
         return io.BytesIO(self.read(path))
 
+    def version(self, path: str) -> str:
+        """Always the same."""
+        return path
+
 
 class LivingData(Data):
     """Data that change: a script calls what happens, each at the time of ``now_ms``.
@@ -90,8 +94,9 @@ class LivingData(Data):
         self._runs: dict[str, LivingRun] = {}
         self.add_workspace("lab")
 
-    def version(self) -> int:
+    def version(self, runs: Iterable[Run | None]) -> int:
         """Another number each time: anything may have changed."""
+        del runs
         return next(self._versions)
 
     def now_s(self) -> float:
