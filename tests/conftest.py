@@ -56,11 +56,15 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) 
 
 
 @pytest.fixture(scope="session", autouse=True)
-def list_of_fonts(request: pytest.FixtureRequest) -> Iterator[None]:
+def list_of_fonts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """One list of the machine's fonts for all homes, which matplotlib else makes for each anew."""
-    cache: pytest.Cache = request.config.cache
+    # With ``-p no:cacheprovider`` there is no cache, and one list for each call of pytest.
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    make = tmp_path_factory.mktemp if cache is None else cache.mkdir
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MPLCONFIGDIR", str(cache.mkdir("matplotlib")))
+        patch.setenv("MPLCONFIGDIR", str(make("matplotlib")))
         yield
 
 
