@@ -7,6 +7,7 @@ key wait here, in a queue of their own.
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import weakref
 from collections import deque
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IN_MEMORY_BYTES = 8_000_000
+_scratch: weakref.WeakSet[IO[bytes]] = weakref.WeakSet()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def open_scratch(owner: object) -> IO[bytes]:
     with scratch_errors():
         file = tempfile.TemporaryFile()  # noqa: SIM115  closed with its owner
     weakref.finalize(owner, _close, file)
+    _scratch.add(file)
     return file
 
 
@@ -138,3 +141,20 @@ class BatchSpool:
                 queue[position] = (count, _Stored(end, raw.size, entry.schema))
                 end += raw.size
         self._held_bytes = 0
+
+
+def _let_go() -> None:
+    """Give up the files of the process that this one was forked from.
+
+    The two would share the place where each file is read on, and what one has buffered both would
+    write.
+    """
+    for file in list(_scratch):
+        with contextlib.suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, file.fileno())
+            os.close(nothing)
+
+
+# Windows does not fork.
+getattr(os, "register_at_fork", dict)(after_in_child=_let_go)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.errors import SwanlabExportWarning, UsageError
+from swanlab_export.errors import ClosedError, SwanlabExportWarning, UsageError
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
 from swanlab_export.messages import argument
@@ -70,7 +71,7 @@ class FrameOutput:
             lambda table: to_frame(table, self._kind, result.source, report), report
         )
         if self._kind == "batches":
-            return _then_show(frame, report)
+            return _then_show(frame, report, os.getpid())
         show_report(report)
         return frame
 
@@ -139,9 +140,23 @@ def refuse_store_options(store_options: Mapping[str, str] | None) -> None:
         raise UsageError(f"{argument('store_options')} is for {argument('save')} with a URL")
 
 
-def _then_show(batches: Any, report: Report) -> Any:
-    """Yield batches, and show the report when the last one has been read."""
-    yield from batches
+def _then_show(batches: Any, report: Report, process: int) -> Any:
+    """Yield batches, and show the report when the last one has been read.
+
+    Raises:
+        ClosedError: This process was forked from the one that made the call: threads that fetch are
+            not there, and files are shared.
+    """
+    iterator = iter(batches)
+    while True:
+        if os.getpid() != process:
+            raise ClosedError(
+                "these batches belong to the process that this one was forked from: call again here"
+            )
+        batch = next(iterator, None)
+        if batch is None:
+            break
+        yield batch
     show_report(report)
 
 

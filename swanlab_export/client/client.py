@@ -121,7 +121,6 @@ class Client:
         self.jobs = jobs
         self.retries = retries
         self.timeout_s = timeout_s
-        self.capabilities = Capabilities()
         self.server_date_ms: int | None = None
         self._max_response_bytes = max_response_bytes
         self._given_sleep = sleep
@@ -139,6 +138,7 @@ class Client:
         self._closed = threading.Event()
         if is_closed:
             self._closed.set()
+        self.capabilities = Capabilities()
         self._api, self._storage = Session(self.jobs), Session(self.jobs)
         self._pause = retry.Pause(self._wait)
         self._permits = concurrency.Permits(self.jobs)

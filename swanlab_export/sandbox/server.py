@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Self
 
@@ -66,6 +67,7 @@ class Sandbox:
         self._state = State(found, faults or Faults(), generation)
         self._port = port
         self._servers: list[Server] = []
+        self._process = os.getpid()
         self.url = ""
         self.storage_url = ""
 
@@ -152,7 +154,9 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop both origins; open connections are dropped."""
+        """Stop both origins; open connections are dropped. A forked process stops nothing."""
+        if os.getpid() != self._process:
+            return  # the threads that would have to end are those of the process that started them
         self._state.stopping.set()
         for server in self._servers:
             server.shutdown()

@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from systems import needs_fork, run_forked
 
 import swanlab_export as se
 
@@ -312,3 +313,22 @@ def test_attrs_say_which_data_they_are(api: Any) -> None:
     assert options["ignore_timestamp"] is True
     assert options["range"] == "tail=5"
     assert api.run.logs(RUN, offset=0).attrs["options"]["offset"] == 0
+
+
+@needs_fork
+def test_batches_are_not_read_on_in_a_fork(api: Any) -> None:
+    """A process that is forked is told to call again; the batches of its parent are whole."""
+
+    def is_refused() -> bool:
+        try:
+            next(batches)
+        except se.ClosedError as error:
+            return "call again" in error.message
+        return False
+
+    expected = api.using("arrow").run.metrics(RUN, keys="loss,acc", all=True)
+    batches = api.using("batches").run.metrics(RUN, keys="loss,acc", all=True)
+    read = [next(batches)]
+    assert run_forked(is_refused)
+    read += batches
+    assert pa.Table.from_batches(read).equals(expected)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-import os
-import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
+from systems import needs_fork, run_forked
 
 from swanlab_export.client import Client, Request
 from swanlab_export.errors import (
@@ -23,9 +21,6 @@ from swanlab_export.errors import (
     UncertainError,
 )
 from swanlab_export.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 GET = Request("GET", "/thing")
 BODY = bytes(range(256)) * 4000
@@ -57,11 +52,7 @@ def check_inherited(count: int) -> bool:
     return check_numbers(inherited[0], count)
 
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_processes_have_their_own_connections() -> None:
     """Four forked processes and their parent send many requests, and each gets its own response."""
     with RawServer(respond) as server, server.client(jobs=2, retries=0) as client:
@@ -73,23 +64,7 @@ def test_forked_processes_have_their_own_connections() -> None:
             assert others.get(20) == [True] * 8
 
 
-def run_forked(work: Callable[[], bool]) -> bool:
-    """Run work in a forked process; true if it returned true within ten seconds."""
-    if sys.platform == "win32":
-        pytest.skip("Windows does not fork")
-    child = os.fork()
-    if child == 0:
-        threading.Timer(10, os._exit, (2,)).start()
-        is_good = False
-        try:
-            is_good = work()
-        finally:
-            os._exit(0 if is_good else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_while_permits_and_locks_are_held() -> None:
     """A process that is forked while other threads log in and hold all permits is not blocked."""
 
@@ -109,7 +84,14 @@ def test_a_fork_while_permits_and_locks_are_held() -> None:
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_while_something_is_learned_of_the_server() -> None:
+    """A lock that another thread holds at that moment is not the lock of the fork."""
+    request = Request("GET", "/thing", since="2.8")
+    with RawServer(respond) as server, server.client() as client, client.capabilities._lock:
+        assert run_forked(lambda: client.send(request) == "/api/thing")
+
+
+@needs_fork
 def test_a_closed_client_is_closed_in_a_fork() -> None:
     """A process that is forked after the client was closed cannot use it either."""
 
@@ -128,7 +110,6 @@ def test_a_closed_client_is_closed_in_a_fork() -> None:
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_download_that_a_fork_has_inherited() -> None:
     """A download that is read on in a forked process is whole there, and in its parent, too."""
 
@@ -144,6 +125,7 @@ def test_a_download_that_a_fork_has_inherited() -> None:
         first = next(chunks)
         assert len(first) < len(BODY)
         assert run_forked(lambda: first + b"".join(chunks) == BODY)
+        assert len(server.asked) == 2
         assert first + b"".join(chunks) == BODY
     assert len(server.asked) == 2
 

@@ -10,8 +10,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from systems import needs_fork, run_forked
 
-from swanlab_export.spool import BatchSpool
+from swanlab_export import schemas
+from swanlab_export.normalizers.rows import build_table
+from swanlab_export.report import Report
+from swanlab_export.spool import BatchSpool, open_scratch
 
 
 def batch(start: int, rows: int) -> pa.RecordBatch:
@@ -105,3 +109,30 @@ def test_reading_takes_one_batch_at_a_time() -> None:
     finally:
         tracemalloc.stop()
     assert peak_bytes < 10 * batch(0, 10_000).nbytes
+
+
+@needs_fork
+def test_a_fork_shares_no_file() -> None:
+    """A process that is forked neither moves the place where a file is read on, nor writes to it."""
+
+    class Owner:
+        """Has a temporary file."""
+
+    owner = Owner()
+    file = open_scratch(owner)
+    rows = [{"run_id": f"r{number}"} for number in range(3000)]
+    table = iter(build_table(schemas.RUNS, rows, Report()))
+    first = next(table)
+    file.write(b"buffered ")
+
+    def disturb() -> bool:
+        file.close()
+        with pytest.raises(EOFError):
+            next(table)
+        return True
+
+    assert run_forked(disturb)
+    file.write(b"once")
+    file.seek(0)
+    assert file.read() == b"buffered once"
+    assert first.num_rows + sum(batch.num_rows for batch in table) == 3000

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from sandbox_tiny import Caller
+from systems import needs_fork, run_forked
 
 from swanlab_export.sandbox import Sandbox, parse_faults
 
@@ -233,3 +234,18 @@ def test_imports_nothing_of_ours() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@needs_fork
+def test_a_fork_does_not_stop_it(tiny: Path) -> None:
+    """A process that is forked ends without waiting for threads that it lacks; it is served on."""
+
+    def stop() -> bool:
+        sandbox.stop()
+        return True
+
+    with Sandbox(tiny) as sandbox:
+        assert run_forked(stop)
+        caller = Caller(sandbox)
+        assert caller.get("/user/profile")
+        caller.close()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_Test = TypeVar("_Test", bound="Callable[..., object]")
 needs_posix = pytest.mark.skipif(
     sys.platform == "win32",
     reason="Windows has no signals, permissions, named pipes, shells and pseudo terminals of POSIX",
@@ -21,6 +23,28 @@ needs_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux has /proc and /dev/full"
 )
 SHARING_VIOLATION = 32
+
+
+def needs_fork(test: _Test) -> _Test:
+    """Mark a test that forks, which Python warns of where there are threads."""
+    skipped = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+    marked: _Test = skipped(pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")(test))
+    return marked
+
+
+def run_forked(work: Callable[[], bool]) -> bool:
+    """Run work in a forked process; true if it returned true within ten seconds."""
+    if sys.platform == "win32":
+        pytest.skip("Windows does not fork")
+    child = os.fork()
+    if child == 0:
+        threading.Timer(10, os._exit, (2,)).start()
+        is_good = False
+        try:
+            is_good = work()
+        finally:
+            os._exit(0 if is_good else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 class DeniedError(PermissionError):
