@@ -183,6 +183,22 @@ def test_limits_are_written_once(file: str) -> None:
             assert node.value not in {1500, 500_000}, f"{file}:{node.lineno}"
 
 
+# Of Arrow: what asks for the rules of a zone, also where that is UTC. On Windows it finds none.
+OF_ZONES = {
+    *("strftime", "assume_timezone", "local_timestamp", "is_dst", "is_leap_year", "iso_calendar"),
+    *("year", "quarter", "month", "week", "iso_week", "day", "day_of_week", "day_of_year", "hour"),
+    *("minute", "second", "year_month_day", "floor_temporal", "ceil_temporal", "round_temporal"),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_time_needs_the_rules_of_a_zone(file: str) -> None:
+    """Times are computed as integers, and formatted without their zone."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"pc", "pa.compute"}:
+            assert node.attr not in OF_ZONES, f"{file}:{node.lineno}"
+
+
 # Words of the field stand in for these; see "Plain words" in CONTRIBUTING.md.
 BANNED = re.compile(
     r"\b(the wire|wire names|answered with a table|both doors|a noun of|side by side|in passing"

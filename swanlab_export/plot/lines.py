@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.cells import cell_len, set_cell_size
 
-from swanlab_export.cells import escape_controls
+from swanlab_export.cells import csv_cells, escape_controls
 from swanlab_export.plot.downsample import Trace, downsample
 from swanlab_export.schemas import X
 
@@ -288,12 +288,18 @@ def _group_names(batch: pa.RecordBatch, before: str) -> pa.Array:
     parts = [
         pc.binary_join_element_wise(
             f"{name.removeprefix('config.')}=",
-            pc.fill_null(batch[name].cast(pa.string()), MISSING),
+            pc.fill_null(_texts(batch[name]), MISSING),
             "",
         )
         for name in batch.schema.names[: batch.schema.names.index(before)]
     ]
     return pc.binary_join_element_wise(*parts, ", ")
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """Format a column; times without asking for the rules of their zone: Windows has none."""
+    is_time = pa.types.is_timestamp(column.type)
+    return csv_cells(column, "\0") if is_time else column.cast(pa.string())
 
 
 def _encoded(column: pa.Array) -> pa.DictionaryArray:
