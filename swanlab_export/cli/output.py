@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +40,7 @@ from swanlab_export.report import Report, count_items
 from swanlab_export.settings import find_local
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from swanlab_export.api.connect import Api
@@ -53,6 +55,7 @@ _NAME_BYTES_MAX = 150
 # A list with more columns than this is hard to read as JSON in a terminal.
 _COLUMNS_EASY_TO_READ = 8
 _HINTS_SHOWN = 5
+_HANDLED_WITHIN_S = 2.0
 
 # Ctrl-C, a request to end, and a terminal that is closed; Windows lacks the last.
 _SIGNALS = {
@@ -60,6 +63,8 @@ _SIGNALS = {
     for name, text in (("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up"))
     if hasattr(signal, name)
 }
+# Free for each signal that was handled.
+_handled = threading.Semaphore(0)
 
 
 class _InterruptedError(BaseException):
@@ -429,10 +434,42 @@ def _interruptible() -> Iterator[None]:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 old[number] = signal.signal(number, _interrupt)
-        yield
+        with _heard_while_waiting():
+            yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _heard_while_waiting() -> Iterator[None]:
+    """End the process where Python does not get round to handling a signal.
+
+    On Windows, a signal does not end what the main thread waits for, such as a result of another
+    thread or the next bytes of a server, and Python handles it only after that.
+    """
+    if sys.platform != "win32":
+        yield
+        return
+    import socket
+
+    listener, notified = socket.socketpair()
+    notified.setblocking(False)
+    threading.Thread(target=_end_unless_handled, args=(listener,), daemon=True).start()
+    before = signal.set_wakeup_fd(notified.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        notified.close()  # which ends the thread, too
+
+
+def _end_unless_handled(listener: socket.socket) -> None:
+    """Receive the numbers of signals, and end the process after the first that is not handled."""
+    with listener:
+        while received := listener.recv(1):
+            if received[0] in _SIGNALS and not _handled.acquire(timeout=_HANDLED_WITHIN_S):
+                _leave(_InterruptedError(received[0]))
 
 
 def say(message: str) -> None:
@@ -473,6 +510,7 @@ def _is_puzzling(error: SwanlabExportError) -> bool:
 
 def _interrupt(number: int, _frame: Any) -> NoReturn:
     """Unwind at the first signal; a second one ends the program at once."""
+    _handled.release()
     for each in _SIGNALS:
         signal.signal(each, lambda number, _: _leave(_InterruptedError(number)))
     raise _InterruptedError(number)
@@ -484,7 +522,8 @@ def _leave(interrupt: _InterruptedError) -> NoReturn:
 
     try:
         for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+            with suppress(ValueError):  # in another thread than the main one
+                signal.signal(each, signal.SIG_IGN)
         remove_leftovers()
         say(interrupt.text)
     finally:

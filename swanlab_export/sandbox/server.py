@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # How long requests that are dropped may take to notice.
 _DROPPED_S = 5
+# Windows handles a signal only when a wait is over.
+_SIGNALS_EVERY_S = 0.5
 
 
 class Sandbox:
@@ -166,7 +168,7 @@ class Sandbox:
 
     def wait(self) -> None:
         """Return when ``stop`` is called, in another thread or by a signal."""
-        while not self._state.stopping.wait(3600):
+        while not self._state.stopping.wait(_SIGNALS_EVERY_S):
             pass
 
     def _serve(self, origin: str, app: Flask, port: int) -> str:

@@ -34,6 +34,16 @@ LATE_S = tuple(round(RANDOM.uniform(0.0, 0.6), 3) for _ in range(12))
 SIGNALS = ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129))
 # Python itself, before any line of ours, ends as it likes: so the program says when it begins.
 PROGRAM = "print('begun', flush=True); from swanlab_export.cli import main; main()"
+# The main thread, as on Windows, does not notice a signal while it waits; another thread gets it.
+DEAF = """\
+import signal, sys, threading, time
+from swanlab_export.api import connect
+from swanlab_export.cli import main, output, run
+threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+sys.platform = "win32"
+main()
+"""
 
 
 @pytest.fixture
@@ -144,6 +154,21 @@ def test_an_interrupted_download_leaves_no_files(
         assert done.returncode == 130, done.stderr
         assert left == ["mine.txt"]
         assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_signal_ends_a_wait_that_python_cannot_end(tmp_path: Path) -> None:
+    """As on Windows, where the main thread goes on waiting: the end comes all the same, and soon."""
+    with Sandbox(faults=parse_faults(["hang=1", "where=/runs"])) as server:
+        access = ["--host", server.url, "--api-key", server.api_key, "--timeout", "100"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", DEAF, "api", *LIST, *access],
+            cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while not any("/runs" in record.path for record in server.requests):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize(
