@@ -41,7 +41,7 @@ _NAME_BYTES_MAX = 100
 _PLAIN = re.compile(r"[0-9A-Za-z+(,@-][0-9A-Za-z._+(),@ -]*(?<![. ])")
 _OTHER = re.compile(r"[^0-9A-Za-z._+(),@ -]")
 # Names of devices on Windows, with any extension.
-_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d|con(in|out)\$)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d|con(in|out)\$) *(\..*)?", re.IGNORECASE)
 
 
 def safe_name(name: str) -> str:
