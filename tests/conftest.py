@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from forks import Forks
 from hypothesis import HealthCheck, settings
-from object_stores import OPEN, SERVERS, Store, serve
+from object_stores import OPEN, SERVERS, Store, serve, use_store
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
@@ -135,23 +135,16 @@ def store(
     request: Any, running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
 ) -> Store:
     """An empty object store, with its endpoint and keys in the environment; once for each kind."""
-    return _use(running_stores(request.param), monkeypatch)
+    return use_store(running_stores(request.param), monkeypatch)
 
 
 @pytest.fixture
 def moto(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
     """The object store that lists uploads which have not ended, and takes every kind of range."""
-    return _use(running_stores("moto"), monkeypatch)
+    return use_store(running_stores("moto"), monkeypatch)
 
 
 @pytest.fixture
 def open_store(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
     """An object store that looks at no signature, so that a proxy may stand before it."""
-    return _use(running_stores(OPEN), monkeypatch)
-
-
-def _use(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    store.remove_all()
-    for name, value in store.environ.items():
-        monkeypatch.setenv(name, value)
-    return store
+    return use_store(running_stores(OPEN), monkeypatch)

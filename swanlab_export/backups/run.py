@@ -62,6 +62,7 @@ from swanlab_export.backups.unit import (
     Outcome,
     ProjectPlace,
     Task,
+    close_kept,
     lost_unit,
     run_unit,
     shared_context,
@@ -278,8 +279,11 @@ class Backup:
         self._rows = self._bytes = 0
         self._limited_until = 0.0
         self._lost: list[tuple[_Work, Task]] = []
+        self._reserved: dict[Future[Outcome], ExitStack] = {}
         client = context.client
         self._token = secrets.token_hex(8)
+        # A unit that shares no client with this process finds none, wherever it runs.
+        self._token_of_others = secrets.token_hex(8)
         self._template = Task(
             token=self._token,
             host=client.settings.host,
@@ -435,7 +439,13 @@ class Backup:
     def _pool(self, window: int) -> Iterator[Callable[[Task], Future[Outcome]]]:
         """Yield what submits a unit; threads carry the words of this interface on."""
         if self._executor is not None:
-            yield partial(self._submit, self._executor)
+            try:
+                yield partial(self._submit, self._executor)
+            finally:
+                for future, permits in self._reserved.items():
+                    if not future.done():  # else they were given back
+                        permits.close()
+                close_kept(self._token_of_others)  # of an executor in this process
             return
         pool = ThreadPoolExecutor(window, thread_name_prefix=__title__)
         try:
@@ -445,10 +455,15 @@ class Backup:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, executor: Executor, task: Task) -> Future[Outcome]:
-        try:
-            return executor.submit(run_unit, task)
-        except Exception as error:  # noqa: BLE001  each engine has its own
-            raise _ended(error) from None
+        if not is_remote(executor):
+            return _submit_to(executor, task)
+        # What the unit asks counts with what this process asks meanwhile, to plan further projects.
+        with self._context.client.reserve(task.permits) as reserved:
+            future = _submit_to(executor, replace(task, token=self._token_of_others))
+            permits = reserved.pop_all()
+        self._reserved[future] = permits
+        future.add_done_callback(lambda _: permits.close())
+        return future
 
     def _wait_for_server(self) -> None:
         """Have no worker ask a server that told another one to wait."""
@@ -467,6 +482,7 @@ class Backup:
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for future in done:
             work, task = under_way.pop(future)
+            self._reserved.pop(future, None)
             outcome = self._result(future, task)
             if outcome.ends == "worker" and not is_repeated:
                 self._lost.append((work, task))
@@ -691,6 +707,13 @@ class Backup:
         shown = ", ".join(part for part in parts if not part.startswith("0 ")) or "no runs"
         written = f"; {rows:,} rows, {size / 1e6:,.1f} MB" if size else ""
         return f"{work.plan.place}: {shown}{written}"
+
+
+def _submit_to(executor: Executor, task: Task) -> Future[Outcome]:
+    try:
+        return executor.submit(run_unit, task)
+    except Exception as error:  # noqa: BLE001  each engine has its own
+        raise _ended(error) from None
 
 
 def _ended(error: BaseException) -> UnavailableError:

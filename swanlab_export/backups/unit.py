@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,6 +50,8 @@ _Part = TypeVar("_Part")
 # Contexts of this process by their tokens: units in its threads share one client. A unit in another
 # process finds none, and connects with the key of its own environment.
 _contexts: dict[tuple[int, str], Context] = {}
+# Such connections that no unit uses now, for the next unit of the same backup: each logs in once.
+_kept: dict[tuple[int, str, int], list[tuple[ExitStack, Context]]] = {}
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,13 @@ def shared_context(context: Context, token: str) -> Iterator[None]:
         del _contexts[os.getpid(), token]
 
 
+def close_kept(token: str) -> None:
+    """Close the connections of this process that units of a backup would use next."""
+    for key in [each for each in list(_kept) if each[1] == token]:
+        for stack, _ in _kept.pop(key, []):
+            stack.close()
+
+
 def run_unit(task: Task) -> Outcome:
     """Do one unit; whatever goes wrong is in what is returned."""
     began = time.monotonic()
@@ -175,8 +184,18 @@ def _context(task: Task) -> Iterator[Context]:
     if shared is not None:
         yield shared
         return
-    with open_context(task.host, None, progress=Progress(), jobs=task.permits) as own:
-        yield own
+    own = (os.getpid(), task.token, task.permits)
+    for token in {key[1] for key in list(_kept)} - {task.token}:
+        close_kept(token)
+    try:
+        stack, context = _kept.get(own, []).pop()
+    except IndexError:
+        stack = ExitStack()
+        opened = open_context(task.host, None, progress=Progress(), jobs=task.permits)
+        context = stack.enter_context(opened)
+    with stack:  # closed where the unit fails: the key may be another one by now
+        yield context
+        _kept.setdefault(own, []).append((stack.pop_all(), context))
 
 
 def _outcome(task: Task, action: str, **numbers: Any) -> Outcome:

@@ -8,7 +8,7 @@ import re
 import threading
 import time
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -268,6 +268,17 @@ class Client:
         with self._permits.hold() as permit:
             self.check_open()
             yield permit
+
+    def reserve(self, count: int) -> ExitStack:
+        """Hold permits for requests that another process sends; closing it gives them back.
+
+        Raises:
+            ClosedError: The client is closed.
+        """
+        with ExitStack() as stack:
+            for _ in range(count):
+                stack.enter_context(self.permit())
+            return stack.pop_all()
 
     def open_file(self, url: str, headers: dict[str, str]) -> tuple[requests.Response, Any]:
         """Request a file of a storage; the caller holds a permit and reads the file.

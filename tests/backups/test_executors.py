@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from dask_cluster import Cluster, join, run_cluster
 from deadly import Deadly
+from object_stores import BUCKET, KEY, SECRET, Store, use_store
 
 import swanlab_export as se
 from swanlab_export.backups.executors import Processes, open_executor
@@ -40,12 +41,22 @@ def backed_up() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def cluster(backed_up: Sandbox, tmp_path_factory: Any) -> Iterator[Cluster]:
-    """A cluster whose workers have the key."""
+def cluster(
+    backed_up: Sandbox, tmp_path_factory: Any, running_stores: Callable[[str], Store]
+) -> Iterator[Cluster]:
+    """A cluster whose workers have the key, and the keys of a store but not its endpoint."""
     folder = tmp_path_factory.mktemp("cluster")
     home = {"HOME": str(folder), "SWANLAB_API_KEY": backed_up.api_key}
-    with run_cluster(folder, environ=home) as running:
+    keys = running_stores("rclone").environ
+    del keys["AWS_ENDPOINT_URL"]
+    with run_cluster(folder, environ=home | keys) as running:
         yield running
+
+
+@pytest.fixture
+def store(running_stores: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store whose keys the cluster has."""
+    return use_store(running_stores("rclone"), monkeypatch)
 
 
 @pytest.fixture
@@ -140,11 +151,18 @@ def test_budget_and_key(connected: se.Api[pa.Table], backed_up: Sandbox, tmp_pat
         backed_up.faults = parse_faults(["429=4", "retry-after=0"])
         try:
             report: Any = se.backup(api, to=tmp_path / "again", paths=PROJECT, executor=Seen())
+            limited = len(backed_up.requests)
+            # What this process asks to plan further projects counts, too.
+            backed_up.reset_log()
+            backed_up.faults = parse_faults(["latency=20ms"])
+            paths = [PROJECT, "vision-team/secret", "ada-lab/empty", "ada-lab/digits"]
+            se.backup(api, to=tmp_path / "more", paths=paths, executor=processes, tables="columns")
+            assert backed_up.max_in_flight == 2
         finally:
             backed_up.faults = parse_faults([])
     assert report["error"].null_count == len(report) == 5
     assert len(tasks) == 2 * 6
-    assert len(backed_up.requests) > requests
+    assert limited > requests
 
 
 def test_a_server_that_wants_no_request(
@@ -262,14 +280,14 @@ def test_a_worker_with_another_python(connected: se.Api[pa.Table], tmp_path: Pat
         se.backup(connected, to=tmp_path, paths=PROJECT, executor=Old())
 
 
-def test_the_key_is_nowhere(
+def test_the_keys_are_nowhere(
     connected: se.Api[pa.Table],
     backed_up: Sandbox,
     cluster: Cluster,
-    tmp_path: Path,
+    store: Store,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The key is in no page and no log of a cluster, in no command line, log or object of ours."""
+    """No key is in a page or a log of a cluster, in a task, command line, log or object of ours."""
     caplog.set_level("DEBUG")
     seen: list[str] = []
 
@@ -287,13 +305,54 @@ def test_the_key_is_nowhere(
             return future
 
     with open_executor(f"dask:{cluster.address}") as executor:
-        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Seen())
+        report: Any = se.backup(
+            connected,
+            to=f"s3://{BUCKET}/night",
+            paths=PROJECT,
+            executor=Seen(),
+            store_options={"endpoint": store.endpoint},
+        )
+    assert report["error"].null_count == len(report) == 5
     commands = cluster.commands()
     assert len(commands) >= 3
     seen += [*commands, cluster.log, caplog.text]
-    seen += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
+    objects = [store.read(key).decode("latin-1") for key in store.keys("night/")]
+    assert len(objects) > 5
     assert "distributed.worker" in cluster.log
-    assert not [text for text in seen if backed_up.api_key in text]
+    for secret in (backed_up.api_key, KEY, SECRET):
+        assert not [text for text in [*seen, *objects] if secret in text]
+
+
+def test_a_worker_without_the_key_of_the_store(
+    connected: se.Api[pa.Table], cluster: Cluster, store: Store
+) -> None:
+    """A worker that the store refuses is named before anything starts, and its key is not."""
+
+    def forget() -> None:
+        os.environ["AWS_SECRET_ACCESS_KEY"] = "another-secret"
+
+    def remember() -> None:
+        os.environ["AWS_SECRET_ACCESS_KEY"] = SECRET
+
+    process = change_worker(cluster, forget)
+    try:
+        with (
+            open_executor(f"dask:{cluster.address}") as executor,
+            pytest.raises(OutputError) as caught,
+        ):
+            se.backup(
+                connected,
+                to=f"s3://{BUCKET}/night",
+                paths=PROJECT,
+                executor=executor,
+                store_options={"endpoint": store.endpoint},
+            )
+    finally:
+        change_worker(cluster, remember)
+    words = rf"the worker on \S+ \(process {process}\): .* the store refused the key"
+    assert re.match(words, caught.value.message), caught.value.message
+    assert not [word for word in ("another-secret", KEY, SECRET) if word in caught.value.message]
+    assert store.keys() == []
 
 
 def test_an_executor_that_breaks(connected: se.Api[pa.Table], tmp_path: Path) -> None:
@@ -382,9 +441,13 @@ def test_keys_that_other_processes_cannot_have(
 def test_processes_from_the_command_line(
     backed_up: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``--on processes:1`` backs up with the key of the environment."""
+    """``--on processes:1`` backs up with the key of the environment, and logs in once."""
     monkeypatch.setenv("SWANLAB_API_KEY", backed_up.api_key)
+    backed_up.reset_log()
     words = ["backup", "run", f"{PROJECT}", "--to", str(tmp_path), "--on", "processes:1"]
-    result = CliRunner().invoke(root, [*words, "--host", backed_up.url, "--format", "jsonl"])
+    options = ["--host", backed_up.url, "--format", "jsonl", "--jobs", "1"]
+    result = CliRunner().invoke(root, [*words, *options])
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count('"action":"whole"') == 5
+    logins = [each for each in backed_up.requests if each.path == "/login/api_key"]
+    assert len(logins) == 2  # of this process, and of the one that does all units

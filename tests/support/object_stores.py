@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib import parse
+
+from raw_server import reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    import pytest
+    from raw_server import Asked
 
 SERVERS = ("juicefs", "moto", "rclone")
 # A server that looks at no signature.
 OPEN = "open rclone"
 BUCKET = "lab"
 KEY, SECRET = "test-key-of-a-store", "test-secret-of-a-store"
-_START_S = 30
+_START_S = 60
+_ATTEMPTS = 3
+# What a command has where its port belongs.
+_PORT = "{port}"
 
 
 @dataclass(frozen=True)
@@ -65,21 +75,40 @@ class Store:
 @contextmanager
 def serve(name: str, folder: Path) -> Iterator[Store]:
     """Start a server on a free port, with its data in ``folder``; stop it at the end."""
-    port = _free_port()
-    process = subprocess.Popen(
-        _command(name, folder, port),
-        env=os.environ | {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process, port = _start(name, folder)
     try:
-        _wait(port, process)
         store = Store(name, f"http://127.0.0.1:{port}")
         store.client.create_bucket(Bucket=BUCKET)
         yield store
     finally:
         process.kill()
         process.wait()
+
+
+def _start(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server; on another port where something took the port that was free."""
+    program = _prepare(name, folder)
+    for _ in range(_ATTEMPTS):
+        port = _free_port()
+        process = subprocess.Popen(
+            [word.replace(_PORT, str(port)) for word in program],
+            env=os.environ | {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if _is_up(port, process):
+            return process, port
+        process.kill()
+        process.wait()
+    raise AssertionError(f"the server did not start: {program}")
+
+
+def use_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Empty a store, and have its endpoint and keys in the environment."""
+    store.remove_all()
+    for name, value in store.environ.items():
+        monkeypatch.setenv(name, value)
+    return store
 
 
 @lru_cache(maxsize=8)
@@ -95,11 +124,12 @@ def _client(endpoint: str) -> Any:
     )
 
 
-def _command(name: str, folder: Path, port: int) -> list[str]:
+def _prepare(name: str, folder: Path) -> list[str]:
+    """The command that starts a server."""
     programs = Path(sys.executable).parent
-    address = f"127.0.0.1:{port}"
+    address = f"127.0.0.1:{_PORT}"
     if name == "moto":
-        return [str(programs / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+        return [str(programs / "moto_server"), "-H", "127.0.0.1", "-p", _PORT]
     if name in {"rclone", OPEN}:
         key = ["--auth-key", f"{KEY},{SECRET}"] if name == "rclone" else []
         return [str(programs / "rclone"), "serve", "s3", "--addr", address, *key, str(folder)]
@@ -119,12 +149,41 @@ def _free_port() -> int:
         return port
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+def _is_up(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a server takes connections; not so if it ends, or takes too long."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             probe.settimeout(1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+                return process.poll() is None
         time.sleep(0.05)
-    raise AssertionError(f"the server did not start: {process.args!r}")
+    return False
+
+
+class Proxy:
+    """Passes requests on to a store, and lets a function change them or their responses."""
+
+    def __init__(self, store: Store, change: Callable[[Asked], bytes | None]) -> None:
+        self._host = parse.urlsplit(store.endpoint).netloc
+        self._change = change
+
+    def __call__(self, asked: Asked) -> bytes:
+        """Respond as the function does, else as the store does."""
+        changed = self._change(asked)
+        return self.forward(asked) if changed is None else changed
+
+    def forward(self, asked: Asked) -> bytes:
+        """The response of the store."""
+        left_out = {"host", "content-length"}
+        headers = {n: v for n, v in asked.headers.items() if n not in left_out}
+        headers |= {"host": self._host}
+        with closing(http.client.HTTPConnection(self._host)) as connection:
+            connection.request(asked.method, asked.target, asked.body, headers)
+            response = connection.getresponse()
+            body = response.read()
+        kept = {n.lower(): v for n, v in response.getheaders()}
+        for name in ("transfer-encoding", "connection"):
+            kept.pop(name, None)
+        size = kept.get("content-length", "0") if asked.method == "HEAD" else str(len(body))
+        return reply(response.status, body, kept | {"content-length": size})
