@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from swanlab_export.backups.destination import HashingFile
-from swanlab_export.backups.layout import LOCK_FILE
+from swanlab_export.backups.layout import LOCK_FILE, TEMPORARY
 from swanlab_export.errors import IncompleteError, OutputError
 from swanlab_export.files.atomic import output_errors
 from swanlab_export.files.store_objects import StoreObjects
@@ -60,7 +60,12 @@ class Bucket(StoreObjects):
                 interruptible(lambda: self._store.delete(path))
 
     def clean(self) -> None:
-        """Nothing temporary is visible; a rule of the bucket removes uploads that never ended."""
+        """Remove all temporary objects, which are probes of processes that ended too early.
+
+        A rule of the bucket removes uploads that never ended: nobody sees these.
+        """
+        for entry in list(self.list(TEMPORARY)):
+            self.remove(entry.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -96,7 +101,7 @@ class Bucket(StoreObjects):
         if "token" not in owner:
             return  # it is that of a folder that was copied here
         # By the clock of the store alone: that of this machine may be wrong.
-        probe = f"state/clock-{secrets.token_hex(8)}"
+        probe = f"{TEMPORARY}/clock-{secrets.token_hex(8)}"
         self.put(probe, io.BytesIO(b"{}"))
         try:
             idle_s = self._modified(probe).timestamp() - self._modified(LOCK_FILE).timestamp()

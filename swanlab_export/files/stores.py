@@ -29,8 +29,16 @@ T = TypeVar("T")
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
 # A process list, a shell's history and a log of commands show what is on the command line.
+_USER = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
 _SECRET = re.compile(r"key|secret|token|password|credential|sas", re.IGNORECASE)
-_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AZURE_ENDPOINT")
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL_S3",
+    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 _SECRETS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -39,12 +47,15 @@ _SECRETS = (
     "AWS_SSE_CUSTOMER_KEY_BASE64",
     "AZURE_STORAGE_ACCOUNT_KEY",
     "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_MASTER_KEY",
     "AZURE_STORAGE_KEY",
     "AZURE_STORAGE_SAS_KEY",
     "AZURE_STORAGE_SAS_TOKEN",
     "AZURE_STORAGE_CLIENT_SECRET",
     "AZURE_CLIENT_SECRET",
     "AZURE_STORAGE_TOKEN",
+    "AZURE_ENCRYPTION_KEY",
+    "AZURE_FABRIC_SESSION_TOKEN",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
     "GOOGLE_BEARER_TOKEN",
 )
@@ -273,6 +284,10 @@ def _check_options(scheme: str, options: Mapping[str, str]) -> dict[str, str]:
             raise UsageError(f"{said} is true or false, not {quote(value)}")
         if short in checked:
             raise UsageError(f"{said} is given twice")
+        if _USER.match(value):
+            raise UsageError(
+                f"{said} has a user or a password before its host, which would be seen"
+            )
         checked[short] = value
     ahead = os.environ.get("AWS_ENDPOINT_URL_S3")
     if scheme == "s3" and ahead and checked.get("endpoint", ahead) != ahead:

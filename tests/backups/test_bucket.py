@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
-from urllib import parse
 
 import numpy as np
 import orjson
@@ -22,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from object_stores import BUCKET, KEY, SECRET, Store
+from object_stores import BUCKET, KEY, SECRET, Proxy, Store
 from raw_server import RawServer, reply
+from systems import needs_posix
 
 import swanlab_export as se
 from swanlab_export.backups.destination import open_destination, write_object
@@ -31,9 +30,10 @@ from swanlab_export.cli.main import root
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from forks import Forks
+    from living import LivingData
     from raw_server import Asked
 
     from swanlab_export.sandbox import Sandbox
@@ -163,36 +163,12 @@ def test_snapshots_of_a_store_are_compared(open_store: Store, api: se.Api[pa.Tab
     assert open_store.keys("night/state/snapshots/")
 
 
-class Proxy:
-    """Passes requests on to a store, and lets a function change them or their responses."""
-
-    def __init__(self, store: Store, change: Callable[[Asked], bytes | None]) -> None:
-        self._host = parse.urlsplit(store.endpoint).netloc
-        self._change = change
-
-    def __call__(self, asked: Asked) -> bytes:
-        """Respond as the function does, else as the store does."""
-        changed = self._change(asked)
-        return self.forward(asked) if changed is None else changed
-
-    def forward(self, asked: Asked) -> bytes:
-        """The response of the store."""
-        left_out = {"host", "content-length"}
-        headers = {n: v for n, v in asked.headers.items() if n not in left_out}
-        headers |= {"host": self._host}
-        with closing(http.client.HTTPConnection(self._host)) as connection:
-            connection.request(asked.method, asked.target, asked.body, headers)
-            response = connection.getresponse()
-            body = response.read()
-        kept = {n.lower(): v for n, v in response.getheaders()}
-        for name in ("transfer-encoding", "connection"):
-            kept.pop(name, None)
-        size = kept.get("content-length", "0") if asked.method == "HEAD" else str(len(body))
-        return reply(response.status, body, kept | {"content-length": size})
-
-
 def test_a_lock_that_is_not_renewed_ends(open_store: Store, api: se.Api[pa.Table]) -> None:
-    """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process."""
+    """A lock that nobody renewed for ten minutes, by the clock of the store, is that of a dead process.
+
+    What that process had under a temporary name is removed, too.
+    """
+    open_store.client.put_object(Bucket=BUCKET, Key="night/state/tmp/clock-1", Body=b"{}")
     open_store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"token": "a"}')
 
     def age(asked: Asked) -> bytes | None:
@@ -204,7 +180,7 @@ def test_a_lock_that_is_not_renewed_ends(open_store: Store, api: se.Api[pa.Table
     proxy = Proxy(open_store, age)
     with RawServer(proxy) as server:
         se.backup(api, to=URL, paths=PROJECT, store_options={"endpoint": server.url})
-    assert open_store.keys("night/state/lock") == []
+    assert open_store.keys("night/state/lock") == open_store.keys("night/state/tmp") == []
     assert open_store.keys("night/tables/")
 
 
@@ -384,6 +360,53 @@ def test_killed_in_the_middle(
     assert complete.keys() == again.keys()
     metrics = [name for name in again if name.startswith("tables/metrics/")]
     assert [complete[name] for name in metrics] == [again[name] for name in metrics]
+
+
+@needs_posix
+def test_killed_in_the_middle_of_an_upload(
+    moto: Store, world: LivingData, living: Sandbox, unmeasured_forks: Forks, tmp_path: Path
+) -> None:
+    """What is left are invisible parts, and objects that a repair finds and completes."""
+
+    def hold(asked: Asked) -> bytes:
+        if "partNumber=2" in asked.target:
+            killed.send_signal(signal.SIGKILL)
+            server.over.wait()
+        return proxy.forward(asked)
+
+    words = ["backup", "run", "--to", URL, "--host", living.url]
+    world.start("one")
+    world.log_many("one", 3, "loss")
+    world.finish("one")
+    world.wait(days=1)
+    environ = dict(os.environ) | {"SWANLAB_API_KEY": "ada0123456789abcdefgh"}
+    assert unmeasured_forks.run(*words, cwd=tmp_path, environ=environ).returncode == 0
+    world.start("two")
+    world.log_many("two", 3, "loss")
+    image = os.urandom(9 << 20)
+    world.show("two", "image", 1, image)
+    world.finish("two")
+    world.wait(days=1)
+    proxy = Proxy(moto, lambda _: None)
+    with RawServer(hold) as server:
+        environ |= {"AWS_ENDPOINT_URL": server.url}
+        killed = unmeasured_forks.start(*words, cwd=tmp_path, environ=environ)
+        assert killed.finish().returncode == -signal.SIGKILL
+    assert len(moto.client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]) == 1
+    left = "tables/metrics/lab/digits/two.parquet"
+    assert [key for key in moto.keys("night/") if "two" in key] == [f"night/{left}"]
+    moto.client.delete_object(Bucket=BUCKET, Key="night/state/lock.json")  # or wait ten minutes
+    check = ["backup", "verify", URL, "--format", "jsonl"]
+    environ |= {"AWS_ENDPOINT_URL": moto.endpoint, "SWANLAB_API_HOST": living.url}
+    checked = unmeasured_forks.run(*check, cwd=tmp_path, environ=environ)
+    assert [orjson.loads(line)["object"] for line in checked.stdout.splitlines()] == [left]
+    repaired = unmeasured_forks.run(*check, "--repair", cwd=tmp_path, environ=environ)
+    assert (repaired.returncode, '"cure":"repaired"' in repaired.stdout) == (0, True)
+    (key,) = moto.keys("night/files/lab/digits/two/")
+    assert moto.read(key) == image
+    for again in ([*check, "--read", "all"], [*words, "--format", "jsonl"]):
+        done = unmeasured_forks.run(*again, cwd=tmp_path, environ=environ)
+        assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import time
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from object_stores import BUCKET, KEY, SECRET, Store
+from object_stores import BUCKET, KEY, SECRET, Proxy, Store
 from raw_server import RawServer, reply
 from systems import needs_posix
 
@@ -28,9 +29,10 @@ from swanlab_export.files.store_objects import StoreObjects
 from swanlab_export.files.stores import (
     CLIENT_OPTIONS,
     STORE_OPTIONS,
-    open_store,
     parse_store_url,
+    put_file,
 )
+from swanlab_export.files.stores import open_store as open_bucket
 from swanlab_export.sandbox import parse_faults
 from swanlab_export.tables import Table
 
@@ -194,6 +196,82 @@ def test_a_killed_upload_is_invisible(moto: Store, tmp_path: Path) -> None:
     assert moto.keys() == []
 
 
+PARTS = {
+    "expired": (
+        lambda: _refusal(403, "ExpiredToken", f"{SECRET} is old"),
+        "refused the key .*ExpiredToken: ••• is old",
+    ),
+    "403": (lambda: _refusal(403, "AccessDenied", "not you"), "refused the key .*AccessDenied"),
+    "500": (lambda: _refusal(500, "InternalError", "try later"), "InternalError: try later"),
+    "503": (lambda: _refusal(503, "SlowDown", "reduce your rate"), "SlowDown: reduce"),
+    "skew": (lambda: _refusal(403, "RequestTimeTooSkewed", "too large"), "the clock of this"),
+    "cut": (lambda: None, "ended the connection"),
+    "keeps nothing": (lambda: reply(200, b"", {"etag": '"x"'}), "."),
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), list(PARTS.values()), ids=list(PARTS))
+def test_faults_in_the_middle_of_an_upload(
+    open_store: Store, tmp_path: Path, fault: Callable[[], bytes | None], words: str
+) -> None:
+    """Where a later part of a large object fails, the old object stays, and nothing else is there."""
+    open_store.client.put_object(Bucket=BUCKET, Key="large", Body=b"old")
+    parts: list[str] = []
+
+    def respond(asked: Asked) -> bytes | None:
+        if asked.method != "PUT" or "partNumber=2" not in asked.target:
+            return proxy.forward(asked)
+        parts.append(asked.target)
+        return fault()
+
+    proxy = Proxy(open_store, respond)
+    with (tmp_path / "x").open("w+b") as file:
+        file.truncate(17 * 1024**2)
+        with RawServer(respond) as server, pytest.raises(OutputError, match=words) as caught:
+            put_file(open_store_of(server.url), "large", file, "s3://lab/large")
+    assert SECRET not in caught.value.message
+    assert parts
+    assert (open_store.keys(), open_store.read("large")) == (["large"], b"old")
+
+
+def test_an_upload_that_ends_with_an_error_in_a_success(open_store: Store, tmp_path: Path) -> None:
+    """Stores may say 200 to the end of an upload, and in its body that they kept nothing."""
+
+    def respond(asked: Asked) -> bytes | None:
+        if asked.method == "POST" and "uploadId=" in asked.target:
+            return _refusal(200, "InternalError", "try later")
+        return proxy.forward(asked)
+
+    proxy = Proxy(open_store, respond)
+    with (tmp_path / "x").open("w+b") as file:
+        file.truncate(9 * 1024**2)
+        with RawServer(respond) as server, pytest.raises(OutputError):
+            put_file(open_store_of(server.url), "large", file, "s3://lab/large")
+    assert open_store.keys() == []
+
+
+def open_store_of(endpoint: str) -> Any:
+    """The bucket of a server."""
+    return open_bucket(f"s3://{BUCKET}", {"endpoint": endpoint})
+
+
+def test_a_bucket_in_the_name_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an endpoint that names the bucket, requests name the object alone."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    options = {"virtual_hosted_style_request": "true", "region": "cn-hangzhou"}
+    with RawServer(_of_store(_keep_all)) as server:
+        url = f"s3://{BUCKET}/a b/ü~1.csv"
+        target = parse_target(url, store_options=options | {"endpoint": server.url})
+        saved = write_table(SHORT, target, {})
+    assert saved.path == url
+    puts = [asked for asked in server.asked if asked.method == "PUT"]
+    assert [unquote(asked.target) for asked in puts] == ["/a b/ü~1.csv"]
+    assert f"Credential={KEY}/" in puts[0].headers["authorization"]
+    assert "/cn-hangzhou/s3/" in puts[0].headers["authorization"]
+    assert not [asked for asked in server.asked if SECRET in str(asked)]
+
+
 def _of_store(respond: Callable[[Asked], bytes | None]) -> Callable[[Asked], bytes | None]:
     """Answer lists of objects, so that only what follows is at fault."""
     empty = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
@@ -213,6 +291,16 @@ def _refusal(status: int, code: str, message: str) -> bytes:
 
 def _keep_nothing(asked: Asked) -> bytes:
     return reply(200, b"", {"etag": '"x"'}) if asked.method == "PUT" else reply(404)
+
+
+def _keep_all(asked: Asked) -> bytes:
+    time_ = "Wed, 01 Jan 2025 00:00:00 GMT"
+    size = len(b"step\n1\n2\n")
+    if asked.method == "PUT":
+        return reply(200, b"", {"etag": '"x"'})
+    if "incomplete" in asked.path:
+        return reply(404)
+    return reply(200, b"", {"content-length": str(size), "last-modified": time_, "etag": '"x"'})
 
 
 def _keep_a_part(asked: Asked) -> bytes:
@@ -330,6 +418,8 @@ def test_a_store_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         ("s3://lab/x.csv", {"region": "x", "AWS_REGION": "y"}, "AWS_REGION is given twice"),
         ("s3://lab/x.csv", {"timeout": "x"}, "failed to parse"),
         ("s3://lab/x.csv", {"aws_secret_access_key": SECRET}, "is a secret, which would be seen"),
+        ("s3://lab/x.csv", {"endpoint": f"https://me:{SECRET}@lab"}, "a user or a password before"),
+        ("gs://lab/x.csv", {"proxy_url": f"http://{SECRET}@lab:3128/"}, "a user or a password"),
         ("x.csv", {"region": "x"}, "is for URLs"),
     ],
 )
@@ -366,9 +456,9 @@ def test_the_library_knows_every_option(
         value = "5s" if name.endswith("timeout") else VALUES.get(name, "true")
         if name == "service_account":  # a file, which is read at once
             with pytest.raises(UsageError, match="open service account file"):
-                open_store(f"{scheme}://lab", {name: str(tmp_path / "missing.json")})
+                open_bucket(f"{scheme}://lab", {name: str(tmp_path / "missing.json")})
         else:
-            open_store(f"{scheme}://lab", {name: value})
+            open_bucket(f"{scheme}://lab", {name: value})
 
 
 def test_options_where_nothing_is_saved(api: se.Api[pa.Table], server: Sandbox) -> None:
@@ -439,7 +529,7 @@ def test_a_container_is_opened_with_its_key(monkeypatch: pytest.MonkeyPatch) -> 
     """Azure's containers are opened by their own names; nothing is sent before they are used."""
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "lab")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
-    assert type(open_store("az://nightly", {})).__name__ == "AzureStore"
+    assert type(open_bucket("az://nightly", {})).__name__ == "AzureStore"
 
 
 def test_ranges_that_a_store_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
