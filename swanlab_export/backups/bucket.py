@@ -104,10 +104,13 @@ class Bucket(StoreObjects):
         probe = f"{TEMPORARY}/clock-{secrets.token_hex(8)}"
         self.put(probe, io.BytesIO(b"{}"))
         try:
-            idle_s = self._modified(probe).timestamp() - self._modified(LOCK_FILE).timestamp()
+            now, renewed_at = self._modified(probe), self._modified(LOCK_FILE)
         finally:
             self.remove(probe)
-        if idle_s < _LOCK_ENDS_S:
+        if renewed_at is None:
+            return  # it was released meanwhile
+        # Who holds the lock removes what is temporary.
+        if now is None or (now - renewed_at).total_seconds() < _LOCK_ENDS_S:
             raise IncompleteError(
                 f"another backup writes to {quote(str(self))}: process {owner.get('pid')} on "
                 f"{owner.get('host')}, since {owner.get('since')}; its lock ends "
@@ -116,7 +119,8 @@ class Bucket(StoreObjects):
 
     def _write_lock(self, owner: dict[str, Any]) -> str:
         self.put(LOCK_FILE, io.BytesIO(orjson.dumps(owner)))
-        return self._modified(LOCK_FILE).isoformat()
+        written_at = self._modified(LOCK_FILE)
+        return "" if written_at is None else written_at.isoformat()
 
     def _read_lock(self) -> dict[str, Any]:
         try:
@@ -125,10 +129,12 @@ class Bucket(StoreObjects):
             return {}
         return owner if isinstance(owner, dict) else {}
 
-    def _modified(self, path: str) -> datetime:
-        with store_errors(f"{self}/{path}"):
+    def _modified(self, path: str) -> datetime | None:
+        """When an object was written, by the clock of the store; None for no object."""
+        with store_errors(f"{self}/{path}"), suppress(FileNotFoundError):
             modified: datetime = interruptible(lambda: self._store.head(path)["last_modified"])
             return modified
+        return None
 
     def _renew(self, owner: dict[str, Any], ended: threading.Event) -> None:
         while not ended.wait(_RENEW_S):

@@ -195,6 +195,31 @@ def test_a_lock_that_was_copied_with_a_folder_is_none(
     assert store.keys("night/state/lock") == []
 
 
+@pytest.mark.parametrize("gone", ["/lock.json", "/clock-"])
+def test_a_lock_that_is_released_at_that_moment(
+    open_store: Store, api: se.Api[pa.Table], gone: str
+) -> None:
+    """A lock that is released while it is looked at is none; one whose owner cleans up is held."""
+    open_store.client.put_object(Bucket=BUCKET, Key="night/state/lock.json", Body=b'{"token": "a"}')
+    heads: list[str] = []
+
+    def lose(asked: Asked) -> bytes | None:
+        if asked.method != "HEAD" or gone not in asked.path:
+            return None
+        heads.append(asked.path)
+        # First it is seen whether there is a lock, or whether the probe was kept.
+        return reply(404) if len(heads) == 2 else None
+
+    with RawServer(Proxy(open_store, lose)) as server:
+        options = {"endpoint": server.url}
+        if gone == "/lock.json":
+            se.backup(api, to=URL, paths=PROJECT, store_options=options)
+        else:
+            with pytest.raises(IncompleteError, match="another backup writes to"):
+                se.backup(api, to=URL, paths=PROJECT, store_options=options)
+    assert len(heads) >= 2
+
+
 def test_credentials_that_expire(
     open_store: Store, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
 ) -> None:
