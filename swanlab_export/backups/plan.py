@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.summaries import join_summaries
-from swanlab_export.api.runs.survey import all_runs
+from swanlab_export.api.runs.survey import Place, all_runs
 from swanlab_export.backups import fetching
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import Names, receipt_path
@@ -149,9 +149,8 @@ class Planner:
         quiet = replace(self.context, progress=Progress())
         ref = ProjectRef(place.workspace, place.name)
         if self.where:
-            payloads = iter(
-                filtered_runs(quiet, ref, self.where, lambda: place.project_id, Report())
-            )
+            searched = Place(ref, lambda: place.project_id)
+            payloads = iter(filtered_runs(quiet, [searched], self.where, Report())[0])
         else:
             payloads = iter(all_runs(quiet, ref, self.report))
         named = (

@@ -7,6 +7,7 @@ rules themselves are applied to what it returns.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -39,12 +40,14 @@ _PAYLOAD_NAMES = {
 }
 _UNDECLARED = {
     **dict.fromkeys(("pin", "baseline"), schemas.BOOL),
-    **dict.fromkeys(("colors", "requirements", "conda"), schemas.TEXT),
-    "pinned_at": schemas.TIME,
+    **dict.fromkeys(("colors", "project", "run_name"), schemas.TEXT),
+    **dict.fromkeys(("pinned_at", schemas.SNAPSHOT_AT.name), schemas.TIME),
 }
-FIELD_TYPES = {column.name: column.arrow_type for column in schemas.RUNS.columns} | _UNDECLARED
-# Beginnings of the names of further columns, which are read as they are printed.
-_FAMILIES = ("metadata.", "labels.", "user.")
+FIELD_TYPES = {column.name: column.arrow_type for column in schemas.RUNS_AS_JSON.columns}
+FIELD_TYPES |= _UNDECLARED
+# What else a server sends is a column, too, of which only the runs tell.
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*(\.[^.]+)*")
+_NEARLY = 0.7
 # No two zones are further apart.
 _ZONES = timedelta(hours=14)
 _AT_LEAST, _AT_MOST = ("GT", "GTE"), ("LT", "LTE")
@@ -82,13 +85,18 @@ class Rule:
 def run_field(name: str) -> str | None:
     """The name of a run's own field, by either name; None where there is no such field.
 
-    >>> run_field("createdAt"), run_field("group"), run_field("colour")
-    ('created_at', 'group', None)
+    >>> run_field("createdAt"), run_field("group"), run_field("colour"), run_field("tags")
+    ('created_at', 'group', None, 'tags')
     """
-    is_column = name in FIELD_TYPES or any(
-        name.startswith(start) and name != start for start in _FAMILIES
-    )
-    return name if is_column else _FIELDS.get(name)
+    if name in FIELD_TYPES or name in _FIELDS:
+        return _FIELDS.get(name, name)
+    is_near = "." not in name and difflib.get_close_matches(name, FIELD_TYPES, 1, _NEARLY)
+    return name if _COLUMN.fullmatch(name) and not is_near else None
+
+
+def is_undeclared(rule: Rule) -> bool:
+    """Say whether a rule is about a field that runs have only if the server sends it."""
+    return rule.kind == "STABLE" and rule.field not in FIELD_TYPES
 
 
 def filter_payload(rule: Rule) -> dict[str, Any]:

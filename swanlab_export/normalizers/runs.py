@@ -128,9 +128,13 @@ def _json_row(run: Mapping[str, Any], row: Row) -> Row:
     return made
 
 
-def run_columns(payload: Any, project: ProjectRef, web_host: str) -> Row:
-    """One run as a row of its table, for rules about columns that the payload does not name."""
-    return _run_row(as_entity(payload, "a run", "cuid"), project, web_host, Report())
+def run_columns(payload: Any, project: ProjectRef, web_host: str, *, is_json: bool = False) -> Row:
+    """One run as a row of its table, for rules about columns that the payload does not name.
+
+    With ``is_json`` it has the columns of JSON text, too.
+    """
+    row = _run_row(as_entity(payload, "a run", "cuid"), project, web_host, Report())
+    return _json_row(payload, dict(row)) | row if is_json else row
 
 
 def flatten_groups(payload: Any) -> Iterator[Any]:

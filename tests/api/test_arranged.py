@@ -114,6 +114,12 @@ def test_pages_are_not_arranged(
     assert f"error: {page[0]} and {given[0]} exclude each other" in done.stderr
 
 
+@pytest.mark.parametrize("given", [{"sort": "name"}, {"varying": True}, {"limit": 25}], ids=str)
+def test_what_is_arranged_is_never_a_page(api: se.Api[pa.Table], given: dict[str, Any]) -> None:
+    """``all=False`` alone is a page; an order, or a choice, is over all rows nevertheless."""
+    assert api.run.list(SWEEP, all=False, **given).num_rows == given.get("limit", 130)
+
+
 def test_the_official_orders_have_pages(call: Callable[..., Result], server: Sandbox) -> None:
     """``create`` and ``name`` of ``project list`` are the server's; elsewhere ``create`` is a column."""
     words = ("--sort", "create", "--page_num", "1", "--fields", "name", "--format", "csv")
@@ -204,6 +210,22 @@ def test_a_key_that_runs_of_one_project_have(api: se.Api[pa.Table]) -> None:
     for projects in ([SWEEP, DIGITS], [DIGITS, SWEEP]):
         found = api.run.filter(projects, where, sort="config.tag")
         assert found.num_rows == 3
+
+
+def test_each_key_is_one_of_some_project(api: se.Api[pa.Table]) -> None:
+    """No project needs to have all of them."""
+    projects = [SWEEP, "vision-team/segmentation"]
+    found = api.run.list(projects, sort="config.clusters,config.activation", limit=1)
+    assert found["config.clusters"].to_pylist() == [10]
+    where = {"slug in": ["adam-lr0-03-h32-s2", "kmeans-10"]}
+    sort = "config.clusters,config.size,config.seed,config.nope"
+    with pytest.raises(se.NotFoundError, match="no config key 'nope' in the 135 runs of ada-lab/"):
+        api.run.filter(projects, where, sort=sort)
+    with pytest.warns(se.SwanlabExportWarning, match="1 of 2 runs have"):
+        points = api.run.metrics(
+            project=projects, where=where, keys="val/acc,purity", run_columns="config.clusters"
+        )
+    assert set(points["config.clusters"].to_pylist()) == {10, None}
 
 
 def test_several_projects_are_one_table(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:

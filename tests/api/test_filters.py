@@ -157,7 +157,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     ("another type", [server_rule("a", "OTHER", "EQ", "x")], "rule 0 has type 'OTHER'"),
     ("another operator", [server_rule("a", "CONFIG", "LIKE", "x")], "rule 0 has op 'LIKE'"),
-    ("another field", [server_rule("a", "STABLE", "EQ", "x")], "rule 0 has key 'a'"),
+    ("another field", [server_rule("nme", "STABLE", "EQ", "x")], "rule 0 has key 'nme'"),
+    ("no field", [server_rule("A b", "STABLE", "EQ", "x")], "rule 0 has key 'A b', not one of"),
     (
         "text as value",
         [server_rule("a", "CONFIG", "EQ") | {"value": "x"}],

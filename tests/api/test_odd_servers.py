@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,3 +212,15 @@ def test_an_endpoint_that_has_worked_is_not_missing(api: se.Api[pa.Table], mock:
     add(mock, "POST", "/house/metrics/scalar", MISSING, 404)
     with pytest.raises(se.NotFoundError):
         api.run.metrics("a/p/r0", keys="loss")
+
+
+def test_what_else_a_server_sends_can_be_filtered_by(mock: Mock) -> None:
+    """Newer servers send more fields of runs: what is printed of them is what rules are about."""
+    more = {"tags": ["a"], "sectionIndex": [], "cloneType": "deep", "user": {"avatar": "x.png"}}
+    add(mock, "GET", "/project/a/p/runs", page([RUNS[0] | more, RUNS[1] | {"cloneType": None}]))
+    with se.connect(api_key="k", host=HOST, frame="arrow") as api:
+        columns = api.run.list("a/p").column_names
+        for rule in ("tags~a", "section_index is not null", "clone_type=deep", "user.avatar~png"):
+            assert re.split("[~= ]", rule)[0] in columns
+            assert api.run.filter("a/p", rule)["run_id"].to_pylist() == ["r0"]
+        assert api.run.filter("a/p", "clone_type is null")["run_id"].to_pylist() == ["r1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from swanlab_export.sandbox import Sandbox
 
-DIGITS = "ada-lab/digits"
+DIGITS, SWEEP, EMPTY = "ada-lab/digits", "ada-lab/sweep", "ada-lab/empty"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,9 @@ def test_an_empty_project_has_no_keys_to_miss(call: Callable[..., Result]) -> No
         {"name": "diverged", "duration_s >": 0, "user.username": "ada"},
         {"url ~": "/runs/diverged/"},
         {"state": "finished", "config.学习率 is null": True, "name": "diverged"},
+        {"project": DIGITS, "run_name": "diverged", "snapshot_at >=": "-1h"},
+        {"config ~": '"lr":1.5', "metadata ~": "record.py", "more ~": "colors"},
+        {"metadata.command": "record.py", "labels.colors is not null": True, "config.lr": 1.5},
     ],
 )
 def test_every_printed_column_can_be_filtered_by(
@@ -105,6 +109,50 @@ def test_every_printed_column_can_be_filtered_by(
         for name, value in where.items()
     }
     assert api.run.filter(DIGITS, filled)["run_id"].to_pylist() == [run_id]
+
+
+@pytest.mark.parametrize("rule", ["priority=1", "priority is null", "metadata.host!=a"])
+def test_a_field_that_no_run_has(call: Callable[..., Result], rule: str) -> None:
+    """A server may send more fields than are declared, so the runs tell which there are."""
+    done = call("run", "filter", DIGITS, "-f", rule)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"no field '{rule[:8]}" in done.stderr
+    assert "in the 16 runs of ada-lab/digits; there are '" in done.stderr
+    done = call("run", "filter", EMPTY, "-f", rule)
+    assert (done.exit_code, done.stdout) == (0, "[]\n")
+
+
+def test_one_of_several_projects_may_have_no_run_that_passes(api: se.Api[pa.Table]) -> None:
+    """Only if none of them has one is it explained; a key of one project is a key."""
+    for projects in ([SWEEP, DIGITS], [DIGITS, EMPTY, SWEEP]):
+        for rule in ("config.dropout is not null", "summary.samples_seen > 0", "name=diverged"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = api.run.filter(projects, rule)
+            assert set(found["project"].to_pylist()) == {DIGITS}
+    found = api.run.filter([SWEEP, DIGITS], "config.dropout is null")
+    assert set(found["project"].to_pylist()) == {SWEEP, DIGITS}
+    where = {"slug": "adam-lr0-03-h32-s2"}
+    for projects in ([SWEEP, DIGITS], [DIGITS, SWEEP]):
+        summary = api.run.summary(
+            project=projects, where=where, keys="val/acc", run_columns="config.dropout"
+        )
+        assert summary["config.dropout"].to_pylist() == [None]
+
+
+def test_no_project_has_a_run_that_passes(call: Callable[..., Result]) -> None:
+    """Each that has runs is explained; a key that none of them has is an error."""
+    words = ("run", "filter", "-p", EMPTY, "-p", SWEEP, "-p", DIGITS, "-f")
+    done = call(*words, "config.dropout>99")
+    assert (done.exit_code, done.stdout) == (0, "[]\n")
+    assert "ada-lab/empty has no runs" in done.stderr
+    assert "ada-lab/digits has 16 runs; config.dropout is 0.1" in done.stderr
+    assert "no config key 'dropout' in the 130 runs of ada-lab/sweep" in done.stderr
+    for rule in ("config.dropoutt>99", "config.dropoutt is null"):
+        done = call(*words, rule)
+        assert (done.exit_code, done.stdout) == (4, "")
+        assert "16 runs of" in done.stderr or "146 runs of ada-lab/empty, " in done.stderr
+        assert "'dropout'" in done.stderr
 
 
 def test_keys_are_asked_for_only_where_one_may_be_missing(

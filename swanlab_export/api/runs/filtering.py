@@ -1,4 +1,4 @@
-"""The runs of a project that pass all rules, chosen by the server where it can, and checked here."""
+"""The runs of projects that pass all rules, chosen by the server where it can, and checked here."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.rules import warn_of_states
-from swanlab_export.api.runs.survey import all_runs, check_rules, latest_values
+from swanlab_export.api.runs.survey import all_runs, check_rules, columns_for, latest_values
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import (
     needs_check,
-    needs_columns,
     passes,
     read_compared,
     sent_filters,
 )
 from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
-from swanlab_export.normalizers.runs import flatten_groups, run_columns
+from swanlab_export.normalizers.runs import flatten_groups
 from swanlab_export.refs import RunRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from swanlab_export.api.context import Context
+    from swanlab_export.api.runs.survey import Place
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.refs import ProjectRef
@@ -33,47 +33,55 @@ _FILTERS = "filters of runs"
 
 def filtered_runs(
     context: Context,
-    ref: ProjectRef,
+    places: Sequence[Place],
     rules: Sequence[Rule],
-    find_project_id: Callable[[], str],
     report: Report,
     partial: Partial | None = None,
-) -> list[Any]:
-    """Fetch the runs that pass all rules; where there is none, the report says why.
+) -> list[list[Any]]:
+    """Fetch the runs of projects that pass all rules; where there is none, the report says why.
 
     A server that has no filters, or refuses these, lists its runs instead, and the rules are
     applied here.
 
     Args:
         context: The server.
-        ref: The project.
+        places: The projects.
         rules: What a run has to meet.
-        find_project_id: Returns the project's id, or raises that there is no such project.
         report: Gets warnings.
         partial: Decides what it means that runs cannot be listed, or judged by the rules.
 
+    Returns:
+        The runs of each project.
+
     Raises:
-        NotFoundError: No run of the project has the key of a rule; names the closest ones.
+        NotFoundError: No run of the projects has the key of a rule; names the closest ones.
+        UsageError: No run of the projects has the field of a rule.
     """
     warn_of_states(rules, report)
-    client = context.client
     if partial is None:
         partial = Partial(report, is_wanted=False)
-    found = _ask(context, ref, rules, find_project_id)
+    kept = [_filtered(context, place, rules, report, partial) for place in places]
+    check_rules(context, list(zip(places, kept, strict=True)), rules, report)
+    return kept
+
+
+def _filtered(
+    context: Context, place: Place, rules: Sequence[Rule], report: Report, partial: Partial
+) -> list[Any]:
+    """The runs of a project that pass all rules."""
+    client, ref = context.client, place.ref
+    found = _ask(context, place, rules)
     is_complete = found is None
     listed = all_runs(context, ref, report, partial) if found is None else found
     runs = [run for run, _ in partial.each(listed, lambda run: endpoint.read_source(run, ""))]
     runs = _with_configs(client, ref, rules, runs, partial, is_complete=is_complete)
-    summaries = _latest_values(
-        client, runs, rules, find_project_id, partial, is_complete=is_complete
-    )
+    summaries = _latest_values(client, runs, rules, place, partial, is_complete=is_complete)
     kept = []
     for run, summary in zip(runs, summaries, strict=True):
         if isinstance(summary, SwanlabExportError):
             partial.fail_of_batch(_path(ref, run), summary, len(runs), "runs")
         elif _passes_all(context, ref, rules, run, summary, is_complete=is_complete):
             kept.append(run)
-    check_rules(context, ref, rules, kept, find_project_id, report)
     return kept
 
 
@@ -86,33 +94,20 @@ def _passes_all(
     *,
     is_complete: bool,
 ) -> bool:
-    columns = _columns(context, ref, rules, run)
+    columns = columns_for(context, ref, rules, run)
     return all(passes(rule, run, summary, columns, is_complete=is_complete) for rule in rules)
 
 
-def _columns(
-    context: Context, ref: ProjectRef, rules: Sequence[Rule], run: Any
-) -> Mapping[str, Any]:
-    """The run as a row of its table, where a rule needs it."""
-    is_needed = any(map(needs_columns, rules))
-    return run_columns(run, ref, context.web_host) if is_needed else {}
-
-
-def _ask(
-    context: Context,
-    ref: ProjectRef,
-    rules: Sequence[Rule],
-    find_project_id: Callable[[], str],
-) -> list[Any] | None:
+def _ask(context: Context, place: Place, rules: Sequence[Rule]) -> list[Any] | None:
     """Ask the server for the runs; None where it cannot choose them."""
-    client = context.client
+    client, ref = context.client, place.ref
     unsent = [rule for rule in rules if not sent_filters(rule)]
     if client.capabilities.lacks(_FILTERS) or len(unsent) == len(rules):
         return None
     try:
         found = list(flatten_groups(endpoint.fetch_filtered_runs(client, ref, rules)))
     except NotFoundError:
-        find_project_id()
+        place.find_id()
         # The project is there, so what is missing are the filters.
         client.capabilities.learn(_FILTERS, is_offered=False)
         return None
@@ -122,7 +117,7 @@ def _ask(
         return None
     # What the server has not judged has to be known here.
     for run in found:
-        columns = _columns(context, ref, unsent, run)
+        columns = columns_for(context, ref, unsent, run)
         if not all(
             rule.kind == "SCALAR" or read_compared(rule, run, None, columns)[0] for rule in unsent
         ):
@@ -171,7 +166,7 @@ def _latest_values(
     client: Client,
     runs: list[Any],
     rules: Sequence[Rule],
-    find_project_id: Callable[[], str],
+    place: Place,
     partial: Partial,
     *,
     is_complete: bool,
@@ -182,4 +177,4 @@ def _latest_values(
     if not (of_metrics and (is_checked_here or any(map(endpoint.is_pinned, runs)))):
         return [None] * len(runs)
     keys = list(dict.fromkeys(rule.field for rule in of_metrics))
-    return [*latest_values(client, runs, find_project_id(), keys, partial)]
+    return [*latest_values(client, runs, place.find_id(), keys, partial)]

@@ -10,7 +10,7 @@ from swanlab_export.api.partial import Partial, count_others, is_of_item, refusa
 from swanlab_export.api.runs.filtering import filtered_runs
 from swanlab_export.api.runs.filters import Where, read_where
 from swanlab_export.api.runs.names import RunNames
-from swanlab_export.api.runs.survey import all_runs
+from swanlab_export.api.runs.survey import Place, all_runs
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
@@ -145,11 +145,8 @@ def find_runs(
     if wanted.refs:
         refs = names.expand(wanted.refs)
         return _told(_find_named(context, refs, names, partial, report), report)
-    of_projects = [
-        _find_in_project(context, ref, wanted.rules, partial, report, with_profile=with_profile)
-        for ref in wanted.projects
-    ]
-    return _told(_distinct(run for found in of_projects for run in found), report)
+    found = _find_in_projects(context, wanted, partial, report, with_profile=with_profile)
+    return _told(found, report)
 
 
 def _told(runs: list[FoundRun], report: Report) -> list[FoundRun]:
@@ -260,37 +257,55 @@ def _fetch_all(
     return zip(refs, client.map(fetch, refs), strict=True)
 
 
-def _find_in_project(
-    context: Context,
-    ref: ProjectRef,
-    rules: Sequence[Rule],
-    partial: Partial,
-    report: Report,
-    *,
-    with_profile: bool,
+def _find_in_projects(
+    context: Context, wanted: Wanted, partial: Partial, report: Report, *, with_profile: bool
 ) -> list[FoundRun]:
-    """Fetch the runs of a project, or those that pass all rules."""
-    client = context.client
-    project = client.submit(lambda: project_endpoint.fetch_project(client, ref))
+    """Fetch the runs of projects, or those that pass all rules."""
+    places = [_searched(context, ref) for ref in wanted.projects]
+    try:
+        if wanted.rules:
+            payloads = filtered_runs(context, places, wanted.rules, report, partial)
+        else:
+            payloads = [
+                _all_of(context, place.ref, partial, report, with_profile=with_profile)
+                for place in places
+            ]
+    except SwanlabExportError:
+        _check_exist(places)  # that there is no such project says more than that it has no runs
+        raise
+    _check_exist(places)
+    return _distinct(
+        FoundRun(RunRef(place.ref, source.run_id), run, source)
+        for place, runs in zip(places, payloads, strict=True)
+        for run, source in partial.each(runs, place.source)
+    )
 
-    def find_project_id() -> str:
+
+def _check_exist(places: Iterable[Place]) -> None:
+    for place in places:
+        place.find_id()
+
+
+def _searched(context: Context, ref: ProjectRef) -> Place:
+    """A project, which is fetched while its runs are."""
+    project = context.client.submit(lambda: project_endpoint.fetch_project(context.client, ref))
+
+    def find_id() -> str:
         with suggest(context, ref):
             return project_endpoint.read_project_id(project())
 
-    try:
-        if rules:
-            payloads = filtered_runs(context, ref, rules, find_project_id, report, partial)
-        else:
-            runs = all_runs(context, ref, report, partial)
-            payloads = list(runs) if with_profile else [endpoint.drop_profile(run) for run in runs]
-            if not payloads:
-                report.warn(f"{ref} has no runs")
-    except SwanlabExportError:
-        find_project_id()  # that there is no such project says more than that it has no runs
-        raise
-    project_id = find_project_id()
-    sources = partial.each(payloads, lambda run: endpoint.read_source(run, project_id))
-    return _distinct(FoundRun(RunRef(ref, source.run_id), run, source) for run, source in sources)
+    return Place(ref, find_id)
+
+
+def _all_of(
+    context: Context, ref: ProjectRef, partial: Partial, report: Report, *, with_profile: bool
+) -> list[Any]:
+    """All runs of a project, without what only tables of runs show, unless that is wanted."""
+    runs = all_runs(context, ref, report, partial)
+    payloads = list(runs) if with_profile else [endpoint.drop_profile(run) for run in runs]
+    if not payloads:
+        report.warn(f"{ref} has no runs")
+    return payloads
 
 
 def _distinct(runs: Iterable[FoundRun]) -> list[FoundRun]:

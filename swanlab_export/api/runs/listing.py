@@ -29,11 +29,11 @@ from swanlab_export.api.runs.points import (
     with_snapshot,
 )
 from swanlab_export.api.runs.summaries import join_summaries
-from swanlab_export.api.runs.survey import all_runs, check_keys
+from swanlab_export.api.runs.survey import Place, all_runs, check_keys
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.endpoints import projects as project_endpoint
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
+from swanlab_export.errors import SwanlabExportError, UsageError
 from swanlab_export.limits import CONFIG_FORMS
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import (
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.filters import Where
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Client
-    from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
     from swanlab_export.refs import ProjectRef, RunRef
     from swanlab_export.tables import Table
@@ -155,8 +154,10 @@ class RunRecords(Resource[F]):
         form = _Form(check_choice("config", config, CONFIG_FORMS) == "json", snapshot)
         report = self._output.begin(_declared(arrangement, refs, form))
         left_out = Partial(report, is_wanted=partial)
-        chosen = [self._found(ref, rules, left_out, report) for ref in refs]
-        runs = [run for _, found in chosen for run in found]
+        homes = [self._home(ref) for ref in refs]
+        found = filtered_runs(self._context, list(map(_place, homes)), rules, report, left_out)
+        chosen = list(zip(homes, found, strict=True))
+        runs = [run for of_project in found for run in of_project]
         result = Result(
             lambda: arrangement.apply(
                 self._table(report, left_out, chosen, keys, arrangement, form)
@@ -223,7 +224,7 @@ class RunRecords(Resource[F]):
         client = self._context.client
         left_out = Partial(report, is_wanted=partial)
         runs = find_runs(self._context, wanted, left_out, report, with_profile=bool(added))
-        columns = columns_of_runs(self._context, runs, added, "run_columns")
+        columns = columns_of_runs(self._context, runs, added, "run_columns", wanted.projects)
         if wanted.has_projects:
             columns = with_projects(runs, columns)
         asked = None
@@ -269,17 +270,6 @@ class RunRecords(Resource[F]):
             payload = project_endpoint.fetch_project(self._context.client, ref)
         return Home(ref, project_endpoint.read_project_id(payload))
 
-    def _found(
-        self, ref: ProjectRef, rules: Sequence[Rule], partial: Partial, report: Report
-    ) -> tuple[Home, Iterable[Any]]:
-        """The runs of a project, or those that pass all rules, with their project."""
-        home = self._home(ref)
-        if not rules:
-            return home, all_runs(self._context, ref, report, partial)
-        project_id = home.project_id or ""
-        runs = filtered_runs(self._context, ref, rules, lambda: project_id, report, partial)
-        return home, runs
-
     def _table(
         self,
         report: Report,
@@ -291,6 +281,7 @@ class RunRecords(Resource[F]):
     ) -> Table:
         """The table of runs of one project or several, with the summaries that are wanted."""
         met: set[str] = set()
+        places = [_place(home) for home, _ in chosen]
 
         def rows() -> Iterator[tuple[Home, Any, Mapping[str, Any] | None]]:
             for home, runs in chosen:
@@ -305,10 +296,11 @@ class RunRecords(Resource[F]):
                 given = argument("config", "json")
                 raise UsageError(f"{given} has one column config: no {', '.join(columns)}")
             wanted = [name.partition(".")[::2] for name in columns]
-            self._check_keys(
-                [home for home, _ in chosen],
-                [key for kind, key in wanted if kind == "config"],
-                [key for kind, key in wanted if kind == "summary"],
+            check_keys(
+                self._context,
+                places,
+                configs=[key for kind, key in wanted if kind == "config"],
+                metrics=[key for kind, key in wanted if kind == "summary"],
             )
 
         table = normalize_runs_of_projects(
@@ -322,30 +314,10 @@ class RunRecords(Resource[F]):
         table.check_absent = check_absent
         if absent := [key for key in keys or [] if not matching(key, list(met))]:
             keys_alone = [key for key in absent if not is_pattern(key)]
-            self._check_keys([home for home, _ in chosen], [], keys_alone)
+            check_keys(self._context, places, metrics=keys_alone)
             for key in absent:
                 report.warn(f"no run here has the key {quote(key)}")
         return with_snapshot(table, self._context.now_ms()) if form.has_snapshot else table
-
-    def _check_keys(
-        self, homes: Sequence[Home], configs: Sequence[str], metrics: Sequence[str]
-    ) -> None:
-        """Insist that some run of the projects has each key; see ``check_keys``."""
-        for home in homes:
-            project_id = home.project_id or ""
-            try:
-                check_keys(
-                    self._context,
-                    home.project,
-                    bind(str, project_id),
-                    configs=configs,
-                    metrics=metrics,
-                )
-            except NotFoundError:
-                if home is homes[-1]:
-                    raise
-            else:
-                return
 
     # Last in the class: below its definition, ``list`` no longer means the type.
     def list(
@@ -437,7 +409,10 @@ class RunRecords(Resource[F]):
         }
         source = self._context.source("run list", ", ".join(map(str, refs)), **options)
         if len(refs) > 1:
-            chosen = [self._found(ref, (), left_out, report) for ref in refs]
+            homes = [self._home(ref) for ref in refs]
+            chosen = [
+                (home, all_runs(self._context, home.project, report, left_out)) for home in homes
+            ]
             result = Result(
                 lambda: arrangement.apply(
                     self._table(report, left_out, chosen, keys, arrangement, form)
@@ -459,6 +434,10 @@ class RunRecords(Resource[F]):
             left_out,
         )
         return self._output.deliver(result, report)
+
+
+def _place(home: Home) -> Place:
+    return Place(home.project, bind(str, home.project_id or ""))
 
 
 def _summaries_by_id(

@@ -222,9 +222,10 @@ class RunMetrics(Resource[F]):
         colour_by = [] if output.color_by is None else [output.color_by]
         with_profile = bool(by or added or colour_by)
         runs = find_runs(context, wanted, left_out, report, with_profile=with_profile)
-        colours = columns_of_runs(context, runs, colour_by, "color_by").to_pydict()
-        groups = columns_of_runs(context, runs, by, "group_by")
-        columns = columns_of_runs(context, runs, added, "run_columns")
+        named = wanted.projects
+        colours = columns_of_runs(context, runs, colour_by, "color_by", named).to_pydict()
+        groups = columns_of_runs(context, runs, by, "group_by", named)
+        columns = columns_of_runs(context, runs, added, "run_columns", named)
         if query.layout == "long":
             columns = with_names(runs, columns)
         if query.has_projects:

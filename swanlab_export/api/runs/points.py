@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from swanlab_export import schemas
 from swanlab_export.analysis import PointGroups
 from swanlab_export.analysis.columns import add_smoothed, add_times, join_runs
-from swanlab_export.api.runs.survey import check_keys
+from swanlab_export.api.runs.survey import Place, check_keys
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.runs import Home, normalize_runs_of_projects
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.context import Context
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.api.runs.plan import Query
+    from swanlab_export.refs import ProjectRef
     from swanlab_export.tables import Table
 
 
@@ -42,7 +43,11 @@ def parse_columns(names: str | Sequence[str] | None, name: str) -> list[str]:
 
 
 def columns_of_runs(
-    context: Context, runs: Sequence[FoundRun], names: Sequence[str], name: str
+    context: Context,
+    runs: Sequence[FoundRun],
+    names: Sequence[str],
+    name: str,
+    projects: Sequence[ProjectRef] = (),
 ) -> pa.Table:
     """The columns ``names`` of the runs, after ``run_id``.
 
@@ -51,6 +56,7 @@ def columns_of_runs(
         runs: The runs, with their configs.
         names: Columns of the table of runs, or patterns.
         name: The argument that named them.
+        projects: Other projects that were named; a run of one of them may have a config, too.
 
     Raises:
         UsageError: There is no such column; names similar ones.
@@ -66,8 +72,8 @@ def columns_of_runs(
 
     def check_absent(columns: Sequence[str]) -> None:
         configs = [column.removeprefix("config.") for column in columns]
-        for home in homes.values():
-            check_keys(context, home.project, lambda: "", configs=configs)
+        places = [Place(ref, lambda: "") for ref in dict.fromkeys([*homes, *projects])]
+        check_keys(context, places, configs=configs)
 
     table.check_absent = check_absent
     whole = table.complete([each for each in names if not is_pattern(each)], name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export import schemas
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.keys import fetch_keys
 from swanlab_export.api.runs.summaries import join_summaries
@@ -15,6 +17,8 @@ from swanlab_export.endpoints.filters import (
     config_keys,
     is_missing,
     is_of_time,
+    is_undeclared,
+    needs_columns,
     read_compared,
 )
 from swanlab_export.errors import NotFoundError, SwanlabExportError, UsageError
@@ -32,9 +36,12 @@ if TYPE_CHECKING:
     from swanlab_export.client import Client
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.endpoints.runs import RunSource
+    from swanlab_export.normalizers.flatten import Row
     from swanlab_export.refs import ProjectRef
 
 _VALUES_SHOWN = 5
+# Columns that a run has in a table with one column of JSON.
+_JSON_COLUMNS = {"config", "metadata", "more"}
 # A run that lacks a key passes rules of these kinds.
 _NEGATIVE = ("NEQ", "NOT IN", "NOT_CONTAIN", "IS NULL")
 
@@ -66,82 +73,120 @@ def latest_values(
     return [summary for _, summary in pairs]
 
 
+@dataclass(frozen=True)
+class Place:
+    """A project whose runs are looked at.
+
+    Attributes:
+        ref: Its path.
+        find_id: Returns its id, or raises that there is no such project.
+    """
+
+    ref: ProjectRef
+    find_id: Callable[[], str]
+
+    def source(self, run: Any) -> RunSource:
+        """How data requests name a run of it."""
+        return endpoint.read_source(run, self.find_id())
+
+
 def check_keys(
     context: Context,
-    ref: ProjectRef,
-    find_project_id: Callable[[], str],
+    places: Sequence[Place],
     *,
     configs: Iterable[str] = (),
     metrics: Iterable[str] = (),
+    fields: Iterable[str] = (),
 ) -> None:
-    """Insist that, if the project has runs, one of them has each of these keys.
+    """Insist that, if the projects have runs, one of them has each of these keys and fields.
 
-    Costs requests: it is for keys that what was fetched anyway does not hold. Where a run cannot be
-    read, it may be the one that has a key.
+    Costs requests: it is for what is not in what was fetched anyway. Where a run cannot be read, it
+    may be the one that has a key.
 
     Raises:
-        NotFoundError: No run has one of them; names the closest ones.
+        NotFoundError: No run has one of the keys; names the closest ones.
+        UsageError: No run has one of the fields.
     """
-    configs, metrics = list(configs), list(metrics)
-    if not configs and not metrics:
-        return
-    known: dict[str, None] = {}
-    sources: list[RunSource] = []
-    project_id = find_project_id()
+    absent: dict[str, list[str]] = {"config": [*configs], "metric": [*metrics], "field": [*fields]}
+    known: dict[str, dict[str, None]] = {kind: {} for kind in absent}
     # Of its own: what fails here is not left out of the table.
     checks = Report()
     partial = Partial(checks, is_wanted=True)
-    runs = all_runs(context, ref, checks, partial)
-    for run, source in partial.each(runs, lambda run: endpoint.read_source(run, project_id)):
-        known.update(dict.fromkeys(config_keys(run)))
-        sources.append(source)
-    if not sources or checks.failures:
+    count = 0
+    for place in places:
+        if not any(absent.values()):
+            return
+        place.find_id()  # a project that does not exist is an error
+        sources: list[RunSource] = []
+        runs = all_runs(context, place.ref, checks, partial)
+        for run, source in partial.each(runs, place.source):
+            known["config"] |= dict.fromkeys(config_keys(run))
+            if absent["field"]:
+                row = run_columns(run, place.ref, context.web_host)
+                known["field"] |= dict.fromkeys(row)
+            sources.append(source)
+        count += len(sources)
+        if sources and absent["metric"]:
+            of_project = _known_metrics(context.client, sources)
+            # Where the server does not tell, a run may have all of them.
+            known["metric"] |= dict.fromkeys(absent["metric"] if of_project is None else of_project)
+        for kind, names in absent.items():
+            absent[kind] = [name for name in names if name not in known[kind]]
+    if not count or checks.failures:
         return
-    for key in configs:
-        if key not in known:
-            raise _no_such_key(ref, "config", key, list(known), len(sources))
-    if metrics:
-        _check_metrics(context.client, ref, sources, metrics)
+    for kind, names in absent.items():
+        for name in names:
+            raise _no_such(kind, name, list(known[kind]), count, [place.ref for place in places])
+
+
+def columns_for(context: Context, ref: ProjectRef, rules: Sequence[Rule], run: Any) -> Row:
+    """The run as a row of its table, with every column that tables can have, where a rule needs it."""
+    if not any(map(needs_columns, rules)):
+        return {}
+    is_json = any(rule.field in _JSON_COLUMNS for rule in rules)
+    row = run_columns(run, ref, context.web_host, is_json=is_json)
+    name = endpoint.read_run_name(run) or row["run_id"]
+    now_ms = context.now_ms()
+    return row | {"project": str(ref), "run_name": name, schemas.SNAPSHOT_AT.name: now_ms}
 
 
 def check_rules(
     context: Context,
-    ref: ProjectRef,
+    kept: Sequence[tuple[Place, Sequence[Any]]],
     rules: Sequence[Rule],
-    kept: Sequence[Any],
-    find_project_id: Callable[[], str],
     report: Report,
 ) -> None:
-    """Say why no run passes, and insist that keys exist which the runs that pass do not have.
+    """Say why no run passes, and insist that what the runs that pass do not have exists elsewhere.
 
     Costs requests only in these cases.
 
     Args:
         context: The server.
-        ref: The project.
+        kept: The runs of each project that pass all rules.
         rules: The rules.
-        kept: The runs that pass all of them.
-        find_project_id: Returns the project's id.
         report: Gets a warning where no run passes.
 
     Raises:
-        NotFoundError: No run of the project has a key; names the closest ones.
-        UsageError: Numbers are compared with a word.
+        NotFoundError: No run of the projects has a key; names the closest ones.
+        UsageError: Numbers are compared with a word, or no run of the projects has a field.
     """
-    if not kept:
+    places = [place for place, _ in kept]
+    runs = [run for _, of_project in kept for run in of_project]
+    if not runs:
         if not report.failures:  # else it may be those that are left out which pass
-            _explain_empty(context, ref, rules, find_project_id, report)
+            _explain_empty(context, places, rules, report)
         return
     of_config = [rule for rule in rules if rule.kind == "CONFIG"]
-    configs = [rule.field for rule in of_config if _may_be_absent(rule, kept)]
-    # A run that passes any other rule about a metric has it.
-    metrics = [rule.field for rule in rules if rule.kind == "SCALAR" and rule.operator in _NEGATIVE]
+    configs = [rule.field for rule in of_config if _may_be_absent(rule, runs)]
+    # A run that passes any other rule about a metric, or about a field, has it.
+    others = [rule for rule in rules if rule.operator in _NEGATIVE]
+    metrics = [rule.field for rule in others if rule.kind == "SCALAR"]
     if metrics:
-        project_id = find_project_id()
-        sources = [endpoint.read_source(run, project_id) for run in kept]
+        sources = [place.source(run) for place, of_project in kept for run in of_project]
         known = _known_metrics(context.client, sources)
         metrics = [key for key in metrics if known is not None and key not in known]
-    check_keys(context, ref, find_project_id, configs=configs, metrics=metrics)
+    fields = [rule.field for rule in others if is_undeclared(rule)]
+    check_keys(context, places, configs=configs, metrics=metrics, fields=fields)
 
 
 def _may_be_absent(rule: Rule, runs: Sequence[Any]) -> bool:
@@ -152,42 +197,75 @@ def _may_be_absent(rule: Rule, runs: Sequence[Any]) -> bool:
 
 
 def _explain_empty(
-    context: Context,
-    ref: ProjectRef,
-    rules: Sequence[Rule],
-    find_project_id: Callable[[], str],
-    report: Report,
+    context: Context, places: Sequence[Place], rules: Sequence[Rule], report: Report
 ) -> None:
-    """Say how many runs there are, and which values they have in the fields of the rules."""
-    # Of its own: what fails here is left out of the explanation alone.
-    partial = Partial(Report(), is_wanted=True)
-    runs = list(all_runs(context, ref, Report(), partial))
-    if not runs:
-        report.warn(f"no run passes the filter: {ref} has no runs")
-        return
-    project_id = find_project_id()
+    """Say how many runs there are, and which values they have in the fields of the rules.
+
+    What is wrong with a rule is an error where it is so in every project that has runs.
+    """
+    errors: list[SwanlabExportError] = []
+    told: list[str] = []
+    for place in places:
+        # Of its own: what fails here is left out of the explanation alone.
+        partial = Partial(Report(), is_wanted=True)
+        runs = list(all_runs(context, place.ref, Report(), partial))
+        if not runs:
+            report.warn(f"no run passes the filter: {place.ref} has no runs")
+            continue
+        try:
+            told.append(_explain_project(context, place, rules, runs, partial))
+        except (NotFoundError, UsageError) as error:
+            errors.append(error)
+    if errors and not told:
+        raise type(errors[0])("; ".join(error.message for error in errors))
+    for text in (*told, *(error.message for error in errors)):
+        report.warn(text)
+
+
+def _explain_project(
+    context: Context, place: Place, rules: Sequence[Rule], runs: Sequence[Any], partial: Partial
+) -> str:
+    """Say which values the runs of a project have, of which none passes all rules."""
+    project_id = place.find_id()
     metrics = list(dict.fromkeys(rule.field for rule in rules if rule.kind == "SCALAR"))
     summaries: list[Mapping[str, Any] | None] = [None] * len(runs)
     if metrics:
         found = latest_values(context.client, runs, project_id, metrics, partial)
         summaries = [None if isinstance(each, SwanlabExportError) else each for each in found]
-    rows = [run_columns(run, ref, context.web_host) for run in runs]
+    rows = [columns_for(context, place.ref, rules, run) for run in runs]
     told = []
     for rule in rules:
         pairs = zip(runs, summaries, rows, strict=True)
         values = [read_compared(rule, run, summary, row)[1] for run, summary, row in pairs]
         there = [value for value in values if not is_missing(value)]
-        if not there and rule.kind == "CONFIG":
-            known = dict.fromkeys(key for run in runs for key in config_keys(run))
-            if rule.field not in known:
-                raise _no_such_key(ref, "config", rule.field, list(known), len(runs))
-        if not there and rule.kind == "SCALAR":
-            sources = [endpoint.read_source(run, project_id) for run in runs]
-            _check_metrics(context.client, ref, sources, [rule.field])
+        if not there:
+            _check_absent(context.client, place, rule, runs, rows)
         _refuse_word(rule, there)
         told.append(_describe_values(rule, there, len(runs)))
-    passing = f"no run passes the filter: {ref} has {_count(len(runs))}"
-    report.warn(f"{passing}; {'; '.join(dict.fromkeys(told))}")
+    passing = f"no run passes the filter: {place.ref} has {_count(len(runs))}"
+    return f"{passing}; {'; '.join(dict.fromkeys(told))}"
+
+
+def _check_absent(
+    client: Client,
+    place: Place,
+    rule: Rule,
+    runs: Sequence[Any],
+    rows: Sequence[Row],
+) -> None:
+    """Insist that a key or field exists that is missing in all runs of a project."""
+    if rule.kind == "SCALAR":
+        metrics = _known_metrics(client, list(map(place.source, runs)))
+        if metrics is not None and rule.field not in metrics:
+            raise _no_such("metric", rule.field, metrics, len(runs), [place.ref])
+    if rule.kind == "CONFIG":
+        configs = dict.fromkeys(key for run in runs for key in config_keys(run))
+        if rule.field not in configs:
+            raise _no_such("config", rule.field, list(configs), len(runs), [place.ref])
+    if is_undeclared(rule):
+        fields = dict.fromkeys(name for row in rows for name in row)
+        if rule.field not in fields:
+            raise _no_such("field", rule.field, list(fields), len(runs), [place.ref])
 
 
 def _refuse_word(rule: Rule, values: Sequence[Any]) -> None:
@@ -204,15 +282,6 @@ def _refuse_word(rule: Rule, values: Sequence[Any]) -> None:
             )
 
 
-def _check_metrics(
-    client: Client, ref: ProjectRef, sources: Sequence[RunSource], keys: Sequence[str]
-) -> None:
-    known = _known_metrics(client, sources)
-    for key in keys:
-        if known is not None and key not in known:
-            raise _no_such_key(ref, "metric", key, known, len(sources))
-
-
 def _known_metrics(client: Client, sources: Sequence[RunSource]) -> list[str] | None:
     """The keys of runs; None where the server does not tell those of each run."""
     checks = Report()
@@ -223,12 +292,16 @@ def _known_metrics(client: Client, sources: Sequence[RunSource]) -> list[str] | 
     return None if checks.failures else known
 
 
-def _no_such_key(
-    ref: ProjectRef, what: str, key: str, known: Sequence[str], count: int
-) -> NotFoundError:
-    names = ", ".join(map(quote, closest(key, known)))
+def _no_such(
+    kind: str, name: str, known: Sequence[str], count: int, refs: Sequence[ProjectRef]
+) -> NotFoundError | UsageError:
+    """The error that no run of the projects has a config key, a metric key, or a field."""
+    where = f"in the {_count(count)} of {', '.join(map(str, refs))}"
+    names = ", ".join(map(quote, closest(name, known)))
     there = f"; there are {names}" if names else ""
-    return NotFoundError(f"no {what} key {quote(key)} in the {_count(count)} of {ref}{there}")
+    if kind == "field":
+        return UsageError(f"{argument('where')}: no field {quote(name)} {where}{there}")
+    return NotFoundError(f"no {kind} key {quote(name)} {where}{there}")
 
 
 def _count(runs: int) -> str:
