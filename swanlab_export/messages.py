@@ -69,14 +69,22 @@ def shell_command(words: str) -> str:
     return f"`{interface.get().program} {words}`"
 
 
+def one_line(text: str) -> str:
+    r"""Replace control characters by escapes, newlines too: what a server named begins no line.
+
+    >>> one_line("a\tb\n")
+    'a\\tb\\n'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def printable(text: str) -> str:
     r"""Replace control characters by escapes, and cut a long text.
 
     >>> printable("a\tb")
     'a\\tb'
     """
-    start = text[: _QUOTED_MAX + 1]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in start)
+    shown = one_line(text[: _QUOTED_MAX + 1])
     return shown if len(shown) <= _QUOTED_MAX else f"{shown[:_QUOTED_MAX]}…"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.errors import ClosedError, SwanlabExportWarning, UsageError
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
-from swanlab_export.messages import argument
+from swanlab_export.messages import argument, one_line
 from swanlab_export.plot import PlotOptions, check_plottable, draw_picture
 from swanlab_export.report import Report, count_items, name_failures
 
@@ -177,4 +177,4 @@ def show_warning(text: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
         depth += 1
-    warnings.warn(text, SwanlabExportWarning, stacklevel=depth)
+    warnings.warn(one_line(text), SwanlabExportWarning, stacklevel=depth)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,8 +16,8 @@ from swanlab_export.api.runs.find import FoundRun
 from swanlab_export.api.runs.keys import column_pages, fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
 from swanlab_export.backups.parquet import ParquetObject
-from swanlab_export.backups.receipts import Row, Stored, json_rows
-from swanlab_export.client import NotOfferedError
+from swanlab_export.backups.receipts import Row, Stored, json_float, json_rows
+from swanlab_export.client import NotOfferedError, decode
 from swanlab_export.endpoints import logs as log_endpoint
 from swanlab_export.endpoints import medias as media_endpoint
 from swanlab_export.endpoints import metrics as metrics_endpoint
@@ -29,7 +28,7 @@ from swanlab_export.normalizers.details import key_class, normalize_columns, nor
 from swanlab_export.normalizers.metrics import Layout
 from swanlab_export.normalizers.runs import normalize_runs, normalize_summaries
 from swanlab_export.normalizers.stored import config_rows, profile_json
-from swanlab_export.normalizers.values import as_text
+from swanlab_export.normalizers.values import as_text, exact_json
 from swanlab_export.pagination import fetch_log_shards
 from swanlab_export.patterns import matching
 from swanlab_export.progress import Progress
@@ -95,8 +94,13 @@ def describe_run(context: Context, run: FoundRun, report: Report) -> dict[str, A
         "project": run.ref.project.project,
         "slug": row["slug"],
         "row": kept,
-        "configs": list(config_rows(run.payload)),
+        "configs": [_json_row(row) for row in config_rows(run.payload)],
     }
+
+
+def _json_row(row: Row) -> Row:
+    """A row of the configuration as JSON holds it."""
+    return row | {"float": json_float(row["float"])} if "float" in row else row
 
 
 def describe_summary(summary: Mapping[str, Any], run_id: str, report: Report) -> list[Row]:
@@ -330,7 +334,7 @@ def write_payload(destination: Destination, path: str, payload: Mapping[str, Any
     pending = destination.create(path)
     try:
         with pa.CompressedOutputStream(pa.PythonFile(pending, mode="w"), "zstd") as stream:
-            stream.write(dump_json(payload))
+            stream.write(exact_json(payload))
         size, sha256 = pending.finish()
     except BaseException:
         pending.discard()
@@ -346,18 +350,10 @@ def read_payload(destination: Destination, path: str) -> dict[str, Any]:
     """
     try:
         with destination.open(path) as file, pa.input_stream(file, compression="zstd") as stream:
-            found = orjson.loads(stream.read())
+            found = decode(stream.read())
         return dict(found)
     except (OSError, TypeError) as error:
         raise ValueError(str(error)) from None
-
-
-def dump_json(payload: Any) -> bytes:
-    """JSON of a payload, integers beyond 64 bits too."""
-    try:
-        return orjson.dumps(payload)
-    except TypeError:
-        return as_text(payload).encode()
 
 
 def dump_text(payload: Mapping[str, Any]) -> str | None:

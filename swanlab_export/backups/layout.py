@@ -14,6 +14,7 @@ import orjson
 from swanlab_export._version import __title__, __version__
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
+from swanlab_export.normalizers.values import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +124,7 @@ def index_path(folder: str) -> str:
 def dump_json(value: Any) -> bytes:
     """JSON as it is written in a backup: equal values give equal bytes."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(value, option=options)
+    return exact_json(value, options)
 
 
 def check_format(destination: Destination, host: str | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from swanlab_export import schemas
 from swanlab_export.files.parquet import ROW_GROUP_ROWS
+from swanlab_export.normalizers.values import exact_json
 from swanlab_export.schemas import pandas_column
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _with_metadata(schema: pa.Schema, more: dict[str, Any]) -> pa.Schema:
         "pandas_version": "2.2.0",
     }
     return schema.with_metadata(
-        {"pandas": orjson.dumps(pandas)} | {name: orjson.dumps(each) for name, each in more.items()}
+        {"pandas": orjson.dumps(pandas)} | {name: exact_json(each) for name, each in more.items()}
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +15,8 @@ import pyarrow as pa
 
 from swanlab_export import schemas
 from swanlab_export.backups.layout import CHOSEN_TABLES, FORMAT
-from swanlab_export.normalizers.values import as_float
+from swanlab_export.client import decode
+from swanlab_export.normalizers.values import as_float, exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -133,7 +133,7 @@ class Receipt:
         """
         raw = text.encode() if isinstance(text, str) else text
         try:
-            payload = orjson.loads(raw)
+            payload = decode(raw)
             if (sealed := payload.pop("sha256", None)) is not None and raw != _seal(raw, sealed):
                 raise ValueError("it is not as it was written")
             objects = payload.pop("objects")
@@ -157,10 +157,7 @@ class Receipt:
         objects = {name: each._asdict() for name, each in self.objects.items()}
         payload["asked"] = self.asked.dump()
         payload["objects"] = objects | {"files": payload.pop("files")}
-        try:
-            text = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
-        except TypeError:  # an integer beyond 64 bits
-            text = json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()
+        text = exact_json(payload, orjson.OPT_SORT_KEYS)
         return text[:-1] + _seal_of(text)
 
     @cached_property

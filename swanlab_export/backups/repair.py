@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +21,7 @@ from swanlab_export.backups.layout import (
 from swanlab_export.backups.receipts import Asked
 from swanlab_export.backups.run import Backup, Wish
 from swanlab_export.backups.scope import Account, Scope
+from swanlab_export.client import decode
 from swanlab_export.refs import ProjectRef, parse_project
 
 if TYPE_CHECKING:
@@ -162,6 +162,6 @@ def _indexed_payload(destination: Destination, folder: str) -> Any:
     try:
         with destination.open(index_path(folder)) as file:
             metadata = pq.read_schema(file).metadata or {}
-        return orjson.loads(metadata[b"swanlab_backup"])["project"]
+        return decode(metadata[b"swanlab_backup"])["project"]
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.backups.layout import PROJECTS_FILE, Names
 from swanlab_export.backups.unit import ProjectPlace
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import NotOfferedError, decode
 from swanlab_export.endpoints import projects as endpoint
 from swanlab_export.endpoints import self_hosted as instance_endpoint
 from swanlab_export.endpoints import users as user_endpoint
@@ -22,7 +20,7 @@ from swanlab_export.errors import (
 )
 from swanlab_export.limits import PAGE_SIZES
 from swanlab_export.messages import argument, quote
-from swanlab_export.normalizers.values import as_list
+from swanlab_export.normalizers.values import as_list, exact_json
 from swanlab_export.pagination import Pages
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, WorkspaceRef, parse_project, parse_workspace
@@ -106,7 +104,7 @@ class Account:
         if destination.find(PROJECTS_FILE) is None:
             return cls()
         try:
-            return cls(**orjson.loads(destination.read(PROJECTS_FILE)))
+            return cls(**decode(destination.read(PROJECTS_FILE)))
         except (ValueError, TypeError) as error:
             raise OutputError(
                 f"{PROJECTS_FILE} in {quote(str(destination))} cannot be read: {error}"
@@ -305,7 +303,7 @@ def _note_instance(context: Context, account: Account, report: Report) -> list[A
         raise AuthenticationError(f"{username} is not the root user of {client.settings.name}")
     account.usage = instance_endpoint.fetch_usage(client)
     users = _list(context, "users", instance_endpoint.users_page, user_endpoint.identify, report)
-    account.users = sorted(users, key=orjson.dumps)
+    account.users = sorted(users, key=exact_json)
     for payload in _list(
         context,
         "workspaces",

@@ -34,7 +34,7 @@ from swanlab_export.errors import (
     UsageError,
 )
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
-from swanlab_export.messages import argument, printable, quote, shell_command
+from swanlab_export.messages import argument, one_line, quote, shell_command
 from swanlab_export.progress import clear_bars
 from swanlab_export.report import Report, count_items
 from swanlab_export.settings import find_local
@@ -369,8 +369,10 @@ def boundary(*, debug: bool) -> Iterator[None]:
                 if not _is_closed_pipe(error):
                     from swanlab_export.files.atomic import why_not_written
 
-                    # What is written to files has errors of its own.
-                    _fail(OutputError(f"cannot print: {why_not_written(error)}"), debug=debug)
+                    # What is written to files has errors of its own; what is printed has no name.
+                    name = error.filename
+                    what = "cannot print" if name is None else f"cannot read {quote(str(name))}"
+                    _fail(OutputError(f"{what}: {why_not_written(error)}"), debug=debug)
                 # The reader has had enough. Python would complain when it flushes stdout at its end.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except (click.ClickException, click.Abort, click.exceptions.Exit):
@@ -475,10 +477,9 @@ def _end_unless_handled(listener: socket.socket) -> None:
 def say(message: str) -> None:
     """Print a line on stderr; that nobody reads it is no failure."""
     # Names, hints and trace ids come from a server, and a terminal would obey what is in them.
-    shown = "".join(c if c.isprintable() or c == "\n" else printable(c) for c in message)
     with suppress(OSError):
         clear_bars()
-        click.echo(shown, err=True)
+        click.echo(one_line(message), err=True)
 
 
 def _say_some(kind: str, texts: Sequence[str]) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
 
 from swanlab_export import schemas
 from swanlab_export.errors import ServerError
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Item = TypeVar("_Item")
 
+_NOT_JSON = re.compile("NaN|Infinity")
 _TRUTH_VALUES = {"true": 1.0, "false": 0.0}
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -131,6 +136,35 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def exact_json(value: Any, option: int = 0) -> bytes:
+    """Format what a server sent as JSON, with integers beyond 64 bits, and NaN, as they are.
+
+    Args:
+        value: What the server sent.
+        option: ``OPT_SORT_KEYS``, ``OPT_INDENT_2`` and ``OPT_APPEND_NEWLINE`` of orjson.
+
+    >>> exact_json([2**70, float("nan"), None])
+    b'[1180591620717411303424,NaN,null]'
+    """
+    found = b""
+    with suppress(TypeError):  # integers beyond 64 bits
+        found = orjson.dumps(value, option=option)
+    if found and b"null" not in found:
+        return found
+    is_indented, is_sorted = option & orjson.OPT_INDENT_2, option & orjson.OPT_SORT_KEYS
+    text = json.dumps(
+        value,
+        ensure_ascii=False,
+        sort_keys=bool(is_sorted),
+        indent=2 if is_indented else None,
+        separators=None if is_indented else (",", ":"),
+    )
+    # orjson makes null of NaN and infinities, which are no JSON but may have been sent.
+    if found and not _NOT_JSON.search(text):
+        return found
+    return (text + ("\n" if option & orjson.OPT_APPEND_NEWLINE else "")).encode()
 
 
 class JsonText(str):

@@ -176,3 +176,13 @@ def test_an_interrupted_backup_leaves_nothing_temporary(world: LivingData, night
     assert backup_run(nights).exit_code == 0
     assert nights.objects("state/tmp") == {}
     assert len(nights.runs()) == 4
+
+
+def test_an_object_that_cannot_be_read_is_named(ended: Nights) -> None:
+    """What stands in the place of an object is no matter of printing."""
+    (ended.folder / "state" / "projects.json").unlink()
+    (ended.folder / "state" / "projects.json").mkdir()
+    done = backup_run(ended)
+    assert done.exit_code == 1
+    assert "error: cannot read '" in done.stderr
+    assert "projects.json': it is a folder" in done.stderr

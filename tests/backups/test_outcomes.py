@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ from swanlab_export.sandbox import Sandbox, parse_faults
 if TYPE_CHECKING:
     from backup_support import Nights
     from living import LivingData
+
+
+BIG = 2**70  # beyond 64 bits, and with the numbers that follow beyond what a float holds
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
@@ -196,3 +201,44 @@ def test_a_server_that_is_away_keeps_what_is_there(living: Sandbox, ended: Night
         ended.run()
     assert info.value.exit_code == 6
     assert ended.objects() == before
+
+
+def test_numbers_that_json_hardly_holds_are_exact(world: LivingData, nights: Nights) -> None:
+    """Integers beyond 64 bits, NaN and infinities come back as they were, and change nothing."""
+    labels = [{"name": "best", "colors": [BIG + 68]}]
+    world.add_project("odd", number=BIG + 66, nothing=None)
+    world.start("one", project="lab-odd", number=BIG + 67, labels=labels)
+    world.edit_config("one", big=BIG + 70, list=[BIG + 65, None])
+    world.start("two", project="lab-odd")
+    world.edit_config("two", nan=math.nan, inf=-math.inf)
+    for run_id in ("one", "two"):
+        world.log(run_id, 1, loss=0.5)
+        world.finish(run_id)
+    world._runs["one"].columns["loss"]["error"] = BIG + 71
+    world.wait(days=40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", se.SwanlabExportWarning)
+        assert nights.run() == {"one": ("whole", "new"), "two": ("whole", "new")}
+        world.wait(days=1)
+        before = nights.objects("tables") | nights.objects("state/receipts")
+        assert nights.run() == {}
+        assert nights.objects("tables") | nights.objects("state/receipts") == before
+        world.edit("one", name="renamed")
+        assert nights.run() == {"one": ("row", "changed: name")}
+        with se.connect(host=f"backup:{nights.folder}", frame="arrow") as served:
+            for of in (nights.api, served):
+                rows = {row["run_id"]: row for row in of.run.list("lab/odd", all=True).to_pylist()}
+                one, two = rows["one"], rows["two"]
+                assert (one["config.big"], one["number"]) == (str(BIG + 70), str(BIG + 67))
+                assert one["config.list"] == f"[{BIG + 65},null]"
+                assert math.isnan(two["config.nan"])
+                assert two["config.inf"] == -math.inf
+                (column,) = of.run.columns("lab/odd/one", all=True).to_pylist()
+                assert column["error"] == str(BIG + 71)
+                (project,) = of.project.list(workspace="lab", search="odd").to_pylist()
+                assert project["number"] == str(BIG + 66)
+    configs = {row["key"]: row for row in nights.table("configs")}
+    assert (configs["big"]["text"], configs["inf"]["float"]) == (str(BIG + 70), -math.inf)
+    assert math.isnan(configs["nan"]["float"])
+    kept = {row["key"]: row.get("float") for row in nights.receipt("two", "lab-odd")["configs"]}
+    assert (kept["nan"], kept["inf"]) == ("NaN", "-Infinity")

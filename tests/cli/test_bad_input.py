@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from raw_server import KEY, LOGIN, SID, Asked, RawServer, reply_json
 
+import swanlab_export as se
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
@@ -219,3 +222,46 @@ def test_a_plot_that_cannot_be_costs_no_request(words: list[str], output: list[s
     done = CliRunner().invoke(root, [*metrics, *words, *output, *nobody])
     assert done.exit_code == 2, done.output
     assert "a plot needs" in done.stderr
+
+
+FORGED = "x\nerror: forged"
+
+
+def respond(asked: Asked) -> bytes | None:
+    """Respond with names that hold a line of their own."""
+    if asked.path == LOGIN:
+        return reply_json({"sid": SID, "userInfo": {"username": FORGED, "name": None}})
+    if asked.path.endswith("/runs"):
+        config = {FORGED: {"b": 1}, f"{FORGED}.b": 2}
+        run = {"cuid": "r0", "createdAt": None, "profile": {"config": config}}
+        return reply_json({"list": [run], "total": 1, "pages": 1, "size": 100})
+    if asked.path.endswith("/summaries"):
+        return reply_json({"r0": {FORGED: {"step": 1, "value": "word"}}})
+    return reply_json({"cuid": "p", "path": "w/p"})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["api", "run", "list", "w/p"], "warning: two values are named config.x"),
+        (["api", "run", "list", "w/p", "--summary"], "warning: 1 value of summary.x"),
+        (["api", "self-hosted", "list-users"], "error: 'x"),
+        (["verify"], "belongs to x"),
+    ],
+    ids=["config", "key", "error", "username"],
+)
+def test_a_name_of_the_server_begins_no_line(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newline in a config, a key or a username is shown as an escape, as in Python's warnings."""
+    with RawServer(respond) as server:
+        monkeypatch.setenv("SWANLAB_API_HOST", server.url)
+        monkeypatch.setenv("SWANLAB_API_KEY", KEY)
+        done = CliRunner().invoke(root, words)
+        with warnings.catch_warnings(record=True) as caught, se.connect() as api:
+            warnings.simplefilter("always")
+            api.run.list("w/p", summary=True)
+    assert f"{said}\\nerror: forged" in done.stderr
+    assert "\nerror: forged" not in done.stderr
+    assert any("\\nerror: forged" in str(each.message) for each in caught)
+    assert not any("\n" in str(each.message) for each in caught)
