@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from swanlab_export.api.suggestions import suggest
-from swanlab_export.client import Download, ProbingClient, decode, media_type
+from swanlab_export.client import Download, ProbingClient, decode, is_refusal, media_type
 from swanlab_export.endpoints.checks import CHECKS, Check, Facts, learn
 from swanlab_export.endpoints.shapes import differences
 from swanlab_export.errors import NotFoundError, SwanlabExportError
@@ -26,6 +26,8 @@ _CODE = re.compile(r"[A-Z][A-Za-z]{1,20}(_[A-Z][A-Za-z]{1,20}){0,4}")
 _KINDS_SHOWN = {"text/html", "text/plain", "application/json", "application/xml"}
 _OK, _DIFFERS, _MISSING, _REFUSED = "as declared", "differs", "missing", "refused"
 _FAILED, _NOT_ASKED = "failed", "not asked"
+# Forms of a request that was refused in its newest one.
+_OLDER, _UNDATED = " (older form)", " (without creation times)"
 
 
 def ask_endpoints(context: Context, ref: RunRef) -> list[Row]:
@@ -72,16 +74,17 @@ def _rows(client: ProbingClient, check: Check, facts: Facts) -> list[Row]:
             return [_file_row(row, began, None, failure)]
         error = failure
     # The client asks for nothing where it has to know whether an endpoint or an object is missing.
-    asked = [each for each in client.exchanges[1:] if each.request.body]
+    asked = [each for each in client.exchanges[1:] if each.request.body or each.request.params]
     rows = [
         row | _describe(exchange, check, facts, error)
         for exchange in [*client.exchanges[:1], *asked]
     ]
-    for older in rows[1:]:
-        older |= {
-            "endpoint": f"{check.endpoint} (older form)",
-            "generation": f"only {GENERATIONS[0]}",
-        }
+    for older, exchange in zip(rows[1:], asked, strict=True):
+        if exchange.request.since:
+            older["endpoint"] = check.endpoint + _UNDATED
+        else:
+            older["endpoint"] = check.endpoint + _OLDER
+            older["generation"] = f"only {GENERATIONS[0]}"
     return rows
 
 
@@ -102,6 +105,8 @@ def _describe(
         payload = decode(response.body) if response.status != 204 else None
     except ValueError:
         return row | {"result": _DIFFERS, "differences": _describe_body(response)}
+    if is_refusal(payload):
+        return row | {"result": _REFUSED, "differences": _describe_refusal(response)}
     learn(check, facts, payload)
     found = differences(payload, check.shape, facts.private_names())
     if error is not None:
@@ -142,7 +147,11 @@ def _file_row(
 
 def summarize(rows: list[Row]) -> str:
     """Say in one line of which generation the server seems to be, and what of it is missing."""
-    came = {row["endpoint"] for row in rows if row["result"] in {_OK, _DIFFERS}}
+    came = {
+        str(row["endpoint"]).removesuffix(_UNDATED)
+        for row in rows
+        if row["result"] in {_OK, _DIFFERS}
+    }
     missing = {row["endpoint"] for row in rows if row["result"] == _MISSING}
     generation = max(
         (check.since for check in CHECKS if check.endpoint in came), default=GENERATIONS[0]

@@ -85,7 +85,8 @@ class Workspaces(Resource[F]):
         Raises:
             NotFoundError: There is no such user.
 
-        Source: ``GET /user/{username}/groups``.
+        Source: ``GET /user/{username}/groups``; where the server lacks it, ``GET /group/``, which
+        lists only your own workspaces, without type and profile.
 
         >>> import swanlab_export as se
         >>> with se.connect(host="sandbox") as api:
@@ -98,7 +99,14 @@ class Workspaces(Resource[F]):
         report.is_partial = partial
         client = self._context.client
         name = client.login().username if ref is None else ref.workspace
-        payload = endpoint.fetch_workspaces_of(client, name)
+        try:
+            payload = endpoint.fetch_workspaces_of(client, name)
+        except NotFoundError:
+            own = endpoint.fetch_own_workspaces(client)
+            if own is None or name != client.login().username:
+                raise
+            payload = list(own.values())
+            report.warn("of workspaces this server only tells their names and your role in each")
         if not payload:
             report.hint(f"you see no workspace of {quote(name)}")
         result = Result(

@@ -5,7 +5,7 @@ from swanlab_export.client.client import Client, Login
 from swanlab_export.client.download import Download
 from swanlab_export.client.probe import ProbingClient
 from swanlab_export.client.request import Request
-from swanlab_export.client.response import decode, media_type
+from swanlab_export.client.response import decode, is_refusal, media_type
 
 __all__ = [
     "Client",
@@ -15,5 +15,6 @@ __all__ = [
     "ProbingClient",
     "Request",
     "decode",
+    "is_refusal",
     "media_type",
 ]

@@ -51,6 +51,11 @@ class Capabilities:
         with self._lock:
             return not self._is_offered.get(feature, True)
 
+    def offers(self, feature: str) -> bool:
+        """Say whether the server is known to offer a feature."""
+        with self._lock:
+            return self._is_offered.get(feature, False)
+
     def lower(self, feature: str, limit: int) -> None:
         """Remember that the server takes at most so many of something."""
         with self._lock:

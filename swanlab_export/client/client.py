@@ -27,6 +27,7 @@ from swanlab_export.client.response import (
     Response,
     TooLargeError,
     decode,
+    is_refusal,
     media_type,
     quote_words,
     read_created,
@@ -36,6 +37,7 @@ from swanlab_export.client.response import (
     redirected,
     response_error,
     uncertain,
+    wrapped_refusal,
 )
 from swanlab_export.client.session import (
     Session,
@@ -47,6 +49,7 @@ from swanlab_export.errors import (
     AuthenticationError,
     ClosedError,
     ServerError,
+    SwanlabExportError,
     UnavailableError,
     UsageError,
 )
@@ -69,6 +72,8 @@ _READ_TIMEOUTS = 3
 _QUIET_WAIT_S = 2.0
 # A new session can end, too, before the request that needs it arrives.
 _SESSIONS_MAX = 3
+# How a server refuses fields that it does not know.
+_BAD_FIELDS = {400, 422}
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _log = logging.getLogger("swanlab_export.client")
@@ -186,6 +191,27 @@ class Client:
             ServerError: Any other refusal, a response that is not JSON, or one that is too large.
             ClosedError: The client is closed.
         """
+        if request.older is None:
+            return self._send(request)
+        newer = f"{request}, as newer servers take it"
+        if self.capabilities.lacks(newer):
+            return self._send(request.older())
+        try:
+            payload = self._send(request)
+        except ServerError as refused:
+            if refused.status not in _BAD_FIELDS or self.capabilities.offers(newer):
+                raise
+            try:
+                payload = self._send(request.older())
+            except SwanlabExportError:
+                raise refused from None
+            self.capabilities.learn(newer, is_offered=False)
+        else:
+            self.capabilities.learn(newer, is_offered=True)
+        return payload
+
+    def _send(self, request: Request) -> Any:
+        """Send a request in this very form; see ``send``."""
         self.login()
         self.capabilities.check(request)
         sid = self._sid
@@ -389,6 +415,8 @@ class Client:
             )
         if response.status >= 300:
             raise response_error(request, response, self._redact)
+        if is_refusal(payload):
+            raise wrapped_refusal(request, response, self._redact)
         user = payload.get("userInfo") if isinstance(payload, dict) else None
         self._sid = _read_sid(payload)
         if not isinstance(user, dict) or not self._sid:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swanlab_export.messages import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Parameters = tuple[tuple[str, "str | int"], ...]
 
@@ -24,6 +27,8 @@ class Request:
             them.
         since: The generation of servers that an endpoint came with, one of ``GENERATIONS``, where
             its path names no object: then 404 means that the server lacks the endpoint.
+        older: Makes the same request without fields that came later, for servers that refuse
+            fields which they do not know.
     """
 
     method: str
@@ -33,6 +38,7 @@ class Request:
     repeatable: bool = True
     secrets: tuple[str, ...] = field(default=(), repr=False)
     since: str = ""
+    older: Callable[[], Request] | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         # The path may hold ids that came from a server.

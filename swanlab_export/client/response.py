@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from swanlab_export.client.request import Request
 
 _CHUNK_BYTES = 64 * 1024
+# What the server sends in an error; an entity or a list has other fields.
+_OF_REFUSALS = {
+    *("code", "message", "detail", "status", "success", "data"),
+    *("error", "errors", "traceid", "traceId", "timestamp", "path"),
+}
 # orjson reads integers beyond 64 bits as floats, which would round them.
 _LONG_INTEGER = b"0" * 19
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -112,12 +117,37 @@ def read_payload(request: Request, response: Response, redact: Redactor) -> Any:
     if response.status == 204:
         return None
     try:
-        return decode(response.body)
+        payload = decode(response.body)
     except ValueError:
         raise ServerError(
             f"{_not_json(request, response, redact)}: is there a proxy in between?",
             **_facts(request, response, redact),
         ) from None
+    if is_refusal(payload):
+        raise wrapped_refusal(request, response, redact)
+    return payload
+
+
+def is_refusal(payload: Any) -> bool:
+    """Say whether a payload is an error of the server, and nothing else, whatever its status.
+
+    >>> is_refusal({"code": "E_LICENCE", "message": "expired", "data": None})
+    True
+    >>> is_refusal({"code": "x", "message": "m", "name": "a field of its own"})
+    False
+    """
+    if not isinstance(payload, dict) or payload.get("data") is not None:
+        return False
+    is_worded = isinstance(payload.get("message"), str) and "code" in payload
+    return is_worded and payload.keys() <= _OF_REFUSALS
+
+
+def wrapped_refusal(request: Request, response: Response, redact: Redactor) -> ServerError:
+    """Return the error that came as a successful response, in the server's own words."""
+    code, _, _ = _server_words(response)
+    facts = _facts(request, response, redact) | {"code": printable(redact(code))}
+    words = quote_words(response, redact)
+    return ServerError(f"{request}: an error came with status {response.status}: {words}", **facts)
 
 
 def read_created(request: Request, response: Response, redact: Redactor) -> Any:

@@ -210,10 +210,10 @@ class Check:
     @property
     def generations(self) -> str:
         """The generations of servers that have it, for people."""
-        if self.since == self.until:
-            return f"only {self.since}"
-        is_gone = self.until != GENERATIONS[-1]
-        return f"{self.since} to {self.until}" if is_gone else f"since {self.since}"
+        if self.until == GENERATIONS[-1]:
+            return f"since {self.since}"
+        is_one = self.since == self.until
+        return f"only {self.since}" if is_one else f"{self.since} to {self.until}"
 
     def is_of(self, generation: str) -> bool:
         """Say whether servers of a generation have it."""
@@ -265,7 +265,7 @@ def _learn_media(facts: Facts, payload: Any) -> None:
 
 
 def _learn_export(facts: Facts, payload: Any) -> None:
-    facts.export_path = metrics.read_export_path(payload, "an export")
+    facts.export_path = facts.export_path or metrics.read_export_path(payload, "an export")
 
 
 def _learn_file_url(facts: Facts, payload: Any) -> None:
@@ -410,6 +410,13 @@ CHECKS = (
         needs=("run_id", "scalar_key"),
         learn=_learn_export,
     ),
+    _fixed(
+        "POST /house/metrics/log/export",
+        lambda c, f: logs.fetch_log_export(c, f.source, 0, 1),
+        {"cosKey": TEXT},
+        needs=("run_id",),
+        learn=_learn_export,
+    ),
     Check(
         "POST /files/presigned/get",
         lambda c, f: metrics.fetch_file_urls(c, [f.export_path]),
@@ -463,18 +470,13 @@ CHECKS = (
         lambda c, f: c.download(lambda: f.media_url, "it", needs_length=False),
         ANY,
         ("media_url",),
+        since="2.8",
         is_file=True,
     ),
     _fixed(
         "GET /house/metrics/log",
         lambda c, f: c.send(logs.logs_page(f.source, 0, LOG_LEVELS[0])),
         {"logs": Nullable([_LOG_LINE]), "count": INTEGER},
-        needs=("run_id",),
-    ),
-    _fixed(
-        "POST /house/metrics/log/export",
-        lambda c, f: logs.fetch_log_export(c, f.source, 0, 1),
-        {"cosKey": TEXT},
         needs=("run_id",),
     ),
     _fixed(

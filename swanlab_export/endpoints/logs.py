@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export.endpoints.releases import fixed
+from swanlab_export.endpoints.runs import bounded
 from swanlab_export.errors import ServerError
 from swanlab_export.limits import LOG_SHARD_LINES
 from swanlab_export.normalizers.values import as_list, refuse_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from swanlab_export.client import Client, Request
     from swanlab_export.endpoints.runs import RunSource
@@ -18,16 +19,20 @@ if TYPE_CHECKING:
 
 def logs_page(source: RunSource, shard: int, level: str) -> Request:
     """Ask for one shard of the console log: ``GET /house/metrics/log``."""
-    params: dict[str, str | int] = {
-        "projectId": source.project_id,
-        "experimentId": source.run_id,
-        "size": LOG_SHARD_LINES,
-        "epoch": shard,
-        "level": level,
-        **source.bound(),
-        **source.root_ids(),
-    }
-    return fixed("GET", "/house/metrics/log", params=tuple(params.items()))
+
+    def build(some: Sequence[RunSource]) -> Request:
+        params: dict[str, str | int] = {
+            "projectId": source.project_id,
+            "experimentId": source.run_id,
+            "size": LOG_SHARD_LINES,
+            "epoch": shard,
+            "level": level,
+            **some[0].bound(),
+            **source.root_ids(),
+        }
+        return fixed("GET", "/house/metrics/log", params=tuple(params.items()))
+
+    return bounded(build, [source])
 
 
 def read_lines(payload: Mapping[str, Any]) -> list[Any]:
@@ -61,5 +66,9 @@ def read_level(line: Any) -> str:
 
 def fetch_log_export(client: Client, source: RunSource, start: int, rows: int) -> Any:
     """Have a part of the log written to a file: ``POST /house/metrics/log/export``."""
-    body = source.run() | {"start": start, "rows": rows}
-    return client.send(fixed("POST", "/house/metrics/log/export", body=body))
+
+    def build(some: Sequence[RunSource]) -> Request:
+        body = some[0].run() | {"start": start, "rows": rows}
+        return fixed("POST", "/house/metrics/log/export", body=body)
+
+    return client.send(bounded(build, [source]))

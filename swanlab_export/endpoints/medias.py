@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client import Client, Request
 from swanlab_export.endpoints.releases import fixed
+from swanlab_export.endpoints.runs import bounded
 from swanlab_export.normalizers.details import MediaItem, media_items
 from swanlab_export.normalizers.values import as_list, as_object
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
 def fetch_media_step(client: Client, source: RunSource, keys: Sequence[str], step: int) -> Any:
     """Fetch the media of one step: ``POST /house/metrics/media``."""
-    body = _media_body(source, keys) | {"step": step}
-    return client.send(fixed("POST", "/house/metrics/media", body=body))
+    return client.send(_request("/house/metrics/media", source, keys, step=step))
 
 
 def read_media_step(payload: Any, keys: Sequence[str], report: Report) -> Iterator[MediaItem]:
@@ -37,7 +37,7 @@ def read_steps(payload: Any) -> list[Any]:
 
 def medias_request(source: RunSource, keys: Sequence[str]) -> Request:
     """Ask for the media of all steps: ``POST /house/metrics/f_media``."""
-    return fixed("POST", "/house/metrics/f_media", body=_media_body(source, keys))
+    return _request("/house/metrics/f_media", source, keys)
 
 
 def fetch_media(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
@@ -61,9 +61,12 @@ def fetch_media_urls(client: Client, source: RunSource, paths: Sequence[str]) ->
     return client.send(Request("POST", "/resources/presigned/get", body=body))
 
 
-def _media_body(source: RunSource, keys: Sequence[str]) -> dict[str, Any]:
-    columns = [source.column(key) for key in keys]
-    return {"projectId": source.project_id, "columns": columns}
+def _request(path: str, source: RunSource, keys: Sequence[str], **more: Any) -> Request:
+    def build(some: Sequence[RunSource]) -> Request:
+        columns = [run.column(key) for run in some for key in keys]
+        return fixed("POST", path, body={"projectId": source.project_id, "columns": columns} | more)
+
+    return bounded(build, [source])
 
 
 def _by_key(payload: Any) -> dict[Any, Mapping[str, Any]]:

@@ -7,25 +7,31 @@ from urllib.parse import quote as quote_path
 
 from swanlab_export.client import Client, Request
 from swanlab_export.endpoints.releases import fixed
+from swanlab_export.endpoints.runs import bounded
 from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.values import as_int, as_list, as_object, refuse_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from swanlab_export.endpoints.runs import RunSource
 
 _KEYS_PER_PAGE = 2000
-# Older servers take a bare list of runs instead.
-_SUMMARIES_OF_KEYS = "summaries of an object"
+_SUMMARIES = "/house/metrics/summaries"
+# Statuses of a server that may take the same request in another form.
+_OTHER_FORM = {400, 404, 422}
 
 
 def keys_page(sources: Sequence[RunSource], metric_type: str, cursor: str) -> Request:
     """Ask for the keys behind ``cursor``: ``POST /house/metrics/{scalar,media}/keys``."""
-    experiments = [source.origin() for source in sources]
-    body = {"experiments": experiments, "limit": _KEYS_PER_PAGE, "cursor": cursor}
-    return fixed("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
+
+    def build(some: Sequence[RunSource]) -> Request:
+        experiments = [source.origin() for source in some]
+        body = {"experiments": experiments, "limit": _KEYS_PER_PAGE, "cursor": cursor}
+        return fixed("POST", f"/house/metrics/{metric_type.lower()}/keys", body=body)
+
+    return bounded(build, sources)
 
 
 def read_keys(payload: Mapping[str, Any]) -> list[str]:
@@ -37,9 +43,12 @@ def fetch_availability(
     client: Client, sources: Sequence[RunSource], keys: Sequence[str], metric_type: str = "SCALAR"
 ) -> Any:
     """Fetch which runs have which keys: ``POST /house/metrics/{scalar,media}/availability``."""
-    body = {"keys": list(keys), "experiments": [source.origin() for source in sources]}
-    path = f"/house/metrics/{metric_type.lower()}/availability"
-    return client.send(fixed("POST", path, body=body))
+
+    def build(some: Sequence[RunSource]) -> Request:
+        body = {"keys": list(keys), "experiments": [source.origin() for source in some]}
+        return fixed("POST", f"/house/metrics/{metric_type.lower()}/availability", body=body)
+
+    return client.send(bounded(build, sources))
 
 
 def fetch_latest(client: Client, source: RunSource) -> Any:
@@ -78,29 +87,41 @@ def read_availability(
 def fetch_summaries(
     client: Client, sources: Sequence[RunSource], keys: Sequence[str] | None
 ) -> Any:
-    """Fetch the summaries of many runs at once: ``POST /house/metrics/summaries``."""
-    body: dict[str, Any] = {"experiments": [source.run() for source in sources]}
-    if keys is not None:
-        body["keys"] = list(keys)
-    if client.capabilities.lacks(_SUMMARIES_OF_KEYS):
-        return _fetch_all_summaries(client, sources)
-    try:
-        return client.send(fixed("POST", "/house/metrics/summaries", body=body))
-    except ServerError as refused:
-        if refused.status not in {400, 404}:
-            raise
+    """Fetch the summaries of many runs at once: ``POST /house/metrics/summaries``.
+
+    Older servers take a bare list of runs, without keys, or refuse the creation times.
+    """
+
+    def of_object(some: Sequence[RunSource]) -> Request:
+        body: dict[str, Any] = {"experiments": [source.run() for source in some]}
+        if keys is not None:
+            body["keys"] = list(keys)
+        return fixed("POST", _SUMMARIES, body=body)
+
+    forms: dict[str, Callable[[], Request]] = {
+        "summaries of an object": lambda: of_object(sources),
+        "summaries of a list": lambda: Request(
+            "POST", _SUMMARIES, body=[source.undated() for source in sources]
+        ),
+        "summaries without times": lambda: of_object([source.unbound() for source in sources]),
+    }
+    failed: dict[str, SwanlabExportError] = {}
+    for form, build in forms.items():
+        if client.capabilities.lacks(form):
+            continue
         try:
-            payload = _fetch_all_summaries(client, sources)
-        except SwanlabExportError:
-            raise refused from None
-    client.capabilities.learn(_SUMMARIES_OF_KEYS, is_offered=False)
-    return payload
-
-
-def _fetch_all_summaries(client: Client, sources: Sequence[RunSource]) -> Any:
-    """Fetch summaries as older servers take the request: a bare list of runs, without keys."""
-    body = [source.undated() for source in sources]
-    return client.send(Request("POST", "/house/metrics/summaries", body=body))
+            payload = client.send(build())
+        except SwanlabExportError as error:
+            is_refused = isinstance(error, ServerError) and error.status in _OTHER_FORM
+            if not failed and (not is_refused or client.capabilities.offers(form)):
+                raise
+            failed[form] = error
+            continue
+        client.capabilities.learn(form, is_offered=True)
+        for other in failed:
+            client.capabilities.learn(other, is_offered=False)
+        return payload
+    raise next(iter(failed.values()))
 
 
 def read_summaries(
@@ -143,16 +164,20 @@ def fetch_sample(
     x_key: str | None,
 ) -> Any:
     """Fetch at most ``points`` points per key: ``POST /house/metrics/scalar``."""
-    body: dict[str, Any] = {
-        "projectId": source.project_id,
-        "xType": x_axis,
-        "range": [0, 0],
-        "columns": [source.column(key) for key in keys],
-        "num": points,
-    }
-    if x_key is not None:
-        body["xKey"] = x_key
-    return client.send(fixed("POST", "/house/metrics/scalar", body=body))
+
+    def build(some: Sequence[RunSource]) -> Request:
+        body: dict[str, Any] = {
+            "projectId": source.project_id,
+            "xType": x_axis,
+            "range": [0, 0],
+            "columns": [run.column(key) for run in some for key in keys],
+            "num": points,
+        }
+        if x_key is not None:
+            body["xKey"] = x_key
+        return fixed("POST", "/house/metrics/scalar", body=body)
+
+    return client.send(bounded(build, [source]))
 
 
 def read_series_keys(series: Sequence[Any]) -> list[str]:
@@ -166,9 +191,14 @@ def fetch_export(client: Client, source: RunSource, keys: Sequence[str]) -> Any:
     ``POST /house/metrics/scalar/export``. The run's id goes as its name: it only shapes the CSV
     header, and an id needs no quoting there.
     """
-    columns = [source.column(key) | {"experimentName": source.run_id} for key in keys]
-    body = {"projectId": source.project_id, "columns": columns}
-    return client.send(fixed("POST", "/house/metrics/scalar/export", body=body))
+    name = {"experimentName": source.run_id}
+
+    def build(some: Sequence[RunSource]) -> Request:
+        columns = [run.column(key) | name for run in some for key in keys]
+        body = {"projectId": source.project_id, "columns": columns}
+        return fixed("POST", "/house/metrics/scalar/export", body=body)
+
+    return client.send(bounded(build, [source]))
 
 
 def lacks_export(client: Client) -> bool:

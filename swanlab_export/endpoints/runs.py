@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
 
@@ -16,7 +16,7 @@ from swanlab_export.messages import quote
 from swanlab_export.normalizers.values import as_time_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swanlab_export.endpoints.filters import Rule
     from swanlab_export.refs import ProjectRef, RunRef
@@ -54,6 +54,10 @@ class RunSource:
         """The creation time in Unix seconds, where it is known."""
         return {} if self.created_at_s is None else {"createdAt": self.created_at_s}
 
+    def unbound(self) -> RunSource:
+        """The same run without its creation time."""
+        return replace(self, created_at_s=None)
+
     def root_ids(self) -> dict[str, str]:
         """The ids of the original, where this is a clone."""
         ids = {"rootProId": self.root_project_id, "rootExpId": self.root_run_id}
@@ -79,6 +83,19 @@ class RunSource:
         """Name the run that holds the data: the original of a clone, else the run itself."""
         project_id, run_id = self.origin_ids()
         return {"projectId": project_id, "experimentId": run_id} | self.bound()
+
+
+def bounded(
+    build: Callable[[Sequence[RunSource]], Request], sources: Sequence[RunSource]
+) -> Request:
+    """A request about runs with their creation times, and without for servers that refuse these.
+
+    Servers before those of the client 0.9.5 did not know them.
+    """
+    request = build(sources)
+    if all(source.created_at_s is None for source in sources):
+        return request
+    return replace(request, older=lambda: build([source.unbound() for source in sources]))
 
 
 def fetch_run(client: Client, ref: RunRef) -> Any:

@@ -22,7 +22,7 @@ NUMBER = "a number"
 TRUTH = "true or false"
 TIME = "a time in ISO 8601"
 UNIX_MS = "a Unix time in milliseconds"
-URL = "a URL"
+URL = "a URL or a path"
 _NUMBER_WORDS = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity"}
 _YEARS_MS = range(10**12, 10**13)
 # A name that a developer gave, and not what a user typed.
@@ -127,7 +127,8 @@ def _kind(value: Any) -> str:
 
 def _fits(value: Any, shape: str) -> bool:
     if isinstance(value, str):
-        is_url = shape == URL and value.startswith(("http://", "https://"))
+        # Self-hosted servers presign paths of their own.
+        is_url = shape == URL and value.startswith(("http://", "https://", "/"))
         is_number = shape == NUMBER and value.lower() in _NUMBER_WORDS
         return shape == TEXT or is_url or is_number or (shape == TIME and _is_time(value))
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -29,6 +29,7 @@ _HELP = {
     "seconds": "seconds=1: sampled points come with their times in seconds",
     "shard-count": "shard-count=1: the count of a log shard is that of its own lines",
     "strict-operators": "strict-operators=1: the filters GT, LT and NOT_CONTAIN are refused",
+    "strict-fields": "strict-fields=1: the creation time of a run in a request is refused",
     "moving": "moving=grow|shrink: lists change between pages",
     "lenient": "lenient=1: downloads take cookies, which the official client sends",
     "nulls": "nulls=1: every field that may be null is null",
@@ -53,7 +54,8 @@ _CHOICES = {
 _EVERY = (*_STATUSES, "reset", "html", "empty", "hang", "redirect", "forget", "expire")
 _SWITCHES = (
     *("lenient", "nolength", "gzip", "noranges", "nulls"),
-    *("relative-presign", "no-timestamps", "seconds", "shard-count", "strict-operators"),
+    *("relative-presign", "no-timestamps", "seconds", "shard-count"),
+    *("strict-operators", "strict-fields"),
 )
 
 

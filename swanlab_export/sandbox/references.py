@@ -39,7 +39,9 @@ def data_run(state: State, reference: dict[str, Any], project_id: Any = None) ->
 
 def check_reference(state: State, reference: dict[str, Any]) -> str:
     """Refuse an odd reference; the id under which the data of a run are known to a client."""
-    # The creation time may be left out; servers before 3.1 did not know it.
+    # The creation time may be left out; servers before 3.1 did not know it, and may refuse it.
+    if state.faults.has("strict-fields") and "createdAt" in reference:
+        refuse(400, "property createdAt should not exist", "Bad_Request")
     created = reference.get("createdAt", 1)
     is_time = isinstance(created, int) and not isinstance(created, bool) and created > 0
     if state.generation == "3.1" and not is_time:

@@ -20,7 +20,7 @@ from swanlab_export.endpoints.releases import SINCE
 from swanlab_export.endpoints.shapes import NUMBER, TEXT, TIME, Names, Nullable, differences
 from swanlab_export.errors import SwanlabExportError
 from swanlab_export.refs import ProjectRef, RunRef
-from swanlab_export.sandbox import GENERATIONS, Sandbox
+from swanlab_export.sandbox import GENERATIONS, Sandbox, parse_faults
 from swanlab_export.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ def test_what_a_generation_offers(generation: str) -> None:
     rows = rows_of(done)
     assert rows.keys() >= OF.keys()
     for endpoint, check in OF.items():
-        results = {"missing", "refused", "not asked"}
-        if check.is_of(generation) and rows[endpoint]["result"] != "not asked":
-            results = {"as declared"}
+        is_offered = check.is_of(generation)
+        results = {"as declared"} if is_offered else {"missing", "refused", "not asked"}
         if generation == "2.6" and endpoint.endswith("/shows"):
             results = {"refused"}
         assert rows[endpoint]["result"] in results, rows[endpoint]
@@ -73,6 +72,19 @@ def test_what_a_generation_offers(generation: str) -> None:
     assert len(asked) - len(older) <= len(set(asked)) + missing
     said = f"this server responds as one of generation {generation} does; missing: nothing;"
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("generation", ["2.8", "3.1"])
+def test_a_server_that_refuses_creation_times(generation: str) -> None:
+    """It is of the same generation, and each endpoint is asked without them, too."""
+    with Sandbox(generation=generation, faults=parse_faults(["strict-fields=1"])) as sandbox:
+        done = run_on(sandbox)
+    rows = rows_of(done)
+    undated = [name for name in rows if name.endswith(" (without creation times)")]
+    assert len(undated) == (6 if generation == "2.8" else 11)
+    assert {rows[name]["result"] for name in undated} == {"as declared"}
+    assert {rows[name.partition(" (")[0]]["result"] for name in undated} == {"refused"}
+    assert f"of generation {generation} does; missing: nothing; differing: 0;" in done.stderr
 
 
 def test_every_endpoint_that_reads_is_asked() -> None:
@@ -233,6 +245,8 @@ ODD = {
     "/api/house/metrics/summaries": reply_json({"code": "secret word", "message": "secret"}, 500),
     "/api/house/metrics/media/keys": reply(418),
     "/api/house/metrics/summaries/p/r": reply_json({"scalar": [{"key": "secret-key", "step": 1}]}),
+    "/api/user/ada/groups": reply_json({"secret name": 1}),
+    "/api/group/ada-lab": reply_json({"code": "Not_Here", "message": "secret-page"}),
     "/api/house/metrics/scalar": reply_json({"code": "secret word", "message": "secret-page"}),
     "/api/house/metrics/scalar/export": reply_json({"cosKey": "secret-path"}),
     "/api/files/presigned/get": reply_json({"urls": ["/secret-file?X-Amz-Signature=secret-sig"]}),
@@ -251,8 +265,10 @@ def test_an_odd_server() -> None:
         "GET /group/": (None, "failed", "no response"),
         "POST /house/metrics/summaries": (500, "failed", None),
         "POST /house/metrics/media/keys": (418, "refused", "the body is empty, not JSON"),
-        "POST /house/metrics/scalar": (200, "differs", "the payload is an object, not a list"),
-        "POST /files/presigned/get": (200, "differs", "urls[] is text, not a URL"),
+        "POST /house/metrics/scalar": (200, "refused", None),
+        "GET /group/{workspace}": (200, "refused", "code Not_Here"),
+        "GET /user/{username}/groups": (200, "differs", "the payload is an object, not a list"),
+        "POST /files/presigned/get": (200, "as declared", None),
         "GET the exported file": (200, "differs", "it has neither a length nor chunks"),
         "GET the media file": (None, "not asked", "unknown: media_url"),
     }

@@ -180,6 +180,24 @@ def test_pinned_runs_that_do_not_pass(api: se.Api[pa.Table], mock: Mock) -> None
     assert api.run.filter("a/p", "summary.loss<=1")["run_id"].to_pylist() == ["r1"]
 
 
+@pytest.mark.parametrize("status", [403, 404, 418])
+def test_metrics_that_the_server_does_not_tell(
+    status: int, api: se.Api[pa.Table], mock: Mock
+) -> None:
+    """Then runs are as the server chose them, which is said; a list that is judged here is an error."""
+    shows = "/project/a/p/runs/shows"
+    add(mock, "POST", shows, RUNS)
+    add(mock, "POST", "/house/metrics/summaries", {"message": "not for you"}, status)
+    with pytest.warns(se.SwanlabExportWarning, match="2 of 2 runs are as the server chose") as said:
+        found = api.run.filter("a/p", "summary.loss>1")
+    assert found["run_id"].to_pylist() == ["r0", "r1"]
+    why = "does not offer" if status == 404 else "not for you"
+    assert why in str(said[0].message)
+    add(mock, "POST", shows, MISSING, 404)
+    with pytest.raises(se.SwanlabExportError, match=why):
+        api.run.filter("a/p", "summary.loss>1")
+
+
 def test_runs_that_come_without_their_config(api: se.Api[pa.Table], mock: Mock) -> None:
     """A rule about the config is exact, also where a run has to be fetched by itself for it."""
     for run, lr in zip(RUNS, (0.1, 0.2), strict=True):

@@ -19,7 +19,7 @@ POINTS = [{"index": 1, "data": 2, "timestamp": 1_767_225_600_000}]
 SUMMARY = {"step": 1, "value": 2}
 RUNS = [{"cuid": f"r{i}", "name": f"run {i}", "createdAt": None} for i in range(3)]
 GOOD: dict[tuple[str, str], Any] = {
-    ("POST", "/login/api_key"): {"sid": "s", "userInfo": {"username": "ada"}},
+    ("POST", "/login/api_key"): {"sid": "session-1", "userInfo": {"username": "ada"}},
     ("GET", "/project/a/p"): {"cuid": "p1", "path": "a/p"},
     ("GET", "/project/a/p/runs"): {"list": RUNS, "total": 3, "pages": 1, "size": 100},
     ("GET", "/project/a/p/runs/r0"): RUNS[0],

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from official import Referee
 from sandbox_tiny import CREATED_MS
 
-from swanlab_export.sandbox import parse_faults
+from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from official import Referee
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from official import Official
 
 pytestmark = pytest.mark.referee
 
@@ -216,6 +220,20 @@ def test_self_hosted(referee: Referee) -> None:
 def test_unknown_run_is_not_ok(referee: Referee) -> None:
     """The official command says that there is no such run."""
     assert referee.respond("run", "info", "team/open/none")["ok"] is False
+
+
+def test_creation_times_are_not_needed(tiny: Path, official_of: Callable[[str], Official]) -> None:
+    """The client 0.8 works with a server that refuses creation times, which came later."""
+    faults = parse_faults(["lenient=1", "strict-fields=1"])
+    with Sandbox(tiny, faults=faults, generation="2.8") as sandbox:
+        referee = Referee(official_of("2.8"), sandbox)
+        assert referee.command("run", "metrics", RUN, "--keys", "loss")["list"][0]["metrics"]
+        assert referee.command("run", "metrics", RUN, "--keys", "seen", "--all")["list"]
+        assert referee.command("run", "summary", "team/open/run2")["acc"]["value"] == 0.5
+        assert referee.command("run", "medias", RUN, "--keys", "pic", "--all")["list"]
+        assert referee.command("run", "logs", RUN)["logs"]
+        assert referee.command("run", "export-logs", RUN)["url"]
+        assert {r.status for r in sandbox.requests if "house" in r.path} == {200}
 
 
 def test_api_class(referee: Referee) -> None:

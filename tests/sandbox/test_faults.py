@@ -45,6 +45,22 @@ def test_server_errors(sandbox: Sandbox, ada: Caller, status: int) -> None:
     assert _statuses(ada, 4) == [200, status, 200, status]
 
 
+@pytest.mark.parametrize("generation", ["2.8", "3.1"])
+def test_creation_times_are_refused(generation: str, tiny: Path) -> None:
+    """A run is named without its creation time, or refused."""
+    with Sandbox(tiny, generation=generation, faults=parse_faults(["strict-fields=1"])) as sandbox:
+        ada = Caller(sandbox)
+        body: dict[str, Any] = {"projectId": "pro1", "xType": "step", "num": 10}
+        dated = column("loss", createdAt=1_700_000_000)
+        undated = {name: value for name, value in dated.items() if name != "createdAt"}
+        statuses = [
+            ada.call("POST", "/house/metrics/scalar", body | {"columns": [ref]}).status_code
+            for ref in (dated, undated)
+        ]
+        ada.close()
+    assert statuses == [400, 200]
+
+
 def test_faults_end_after_so_many_times(sandbox: Sandbox, ada: Caller) -> None:
     """A fault with a count passes."""
     sandbox.faults = parse_faults(["503=1", "times=2"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.rules import warn_of_states
 from swanlab_export.api.runs.survey import all_runs, check_rules, columns_for, latest_values
+from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import (
     needs_check,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
 
 _FILTERS = "filters of runs"
+# Statuses of a server, or a firewall in front of it, that does not tell what is compared here.
+_NOT_TOLD = {403, 418}
 
 
 def filtered_runs(
@@ -76,6 +79,8 @@ def _filtered(
     runs = [run for run, _ in partial.each(listed, lambda run: endpoint.read_source(run, ""))]
     runs = _with_configs(client, ref, rules, runs, partial, is_complete=is_complete)
     summaries = _latest_values(client, runs, rules, place, partial, is_complete=is_complete)
+    if not is_complete:
+        summaries = _without_refusals(summaries, rules, report)
     kept = []
     for run, summary in zip(runs, summaries, strict=True):
         if isinstance(summary, SwanlabExportError):
@@ -177,4 +182,34 @@ def _latest_values(
     if not (of_metrics and (is_checked_here or any(map(endpoint.is_pinned, runs)))):
         return [None] * len(runs)
     keys = list(dict.fromkeys(rule.field for rule in of_metrics))
-    return [*latest_values(client, runs, place.find_id(), keys, partial)]
+    try:
+        return [*latest_values(client, runs, place.find_id(), keys, partial)]
+    except NotOfferedError as error:
+        if is_complete:
+            raise
+        return [error] * len(runs)
+
+
+def _without_refusals(
+    summaries: Sequence[Mapping[str, Any] | SwanlabExportError | None],
+    rules: Sequence[Rule],
+    report: Report,
+) -> list[Mapping[str, Any] | SwanlabExportError | None]:
+    """Take runs as the server has chosen them where it does not tell what their metrics are."""
+    refused = [found for found in summaries if isinstance(found, SwanlabExportError)]
+    refused = [error for error in refused if _is_not_told(error)]
+    if refused:
+        named = ", ".join(dict.fromkeys(rule.column for rule in rules if rule.kind == "SCALAR"))
+        report.warn(
+            f"{len(refused)} of {len(summaries)} runs are as the server chose them, and could not "
+            f"be checked against {named}: pinned runs, and runs whose value is the bound itself, "
+            f"may be among them ({refused[0].message})"
+        )
+    return [
+        None if isinstance(found, SwanlabExportError) and _is_not_told(found) else found
+        for found in summaries
+    ]
+
+
+def _is_not_told(error: SwanlabExportError) -> bool:
+    return isinstance(error, NotOfferedError) or error.status in _NOT_TOLD
