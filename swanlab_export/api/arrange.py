@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -56,6 +57,7 @@ class Arrangement:
         """
         if limit is not None and limit < 1:
             raise UsageError(f"{argument('limit')} must be at least 1")
+        limit = None if limit is None else min(limit, sys.maxsize)
         keys = [] if sort is None else parse_names(sort, "sort")
         by = [] if group_by is None else parse_names(group_by, "group_by")
         return cls(tuple(_OFFICIAL.get(key, key) for key in keys), limit, varying, tuple(by))

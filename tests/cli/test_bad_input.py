@@ -1,4 +1,4 @@
-"""Bad input: whatever is given to an argument, a plain refusal or an honest answer."""
+"""Bad input: whatever is given to an argument, a plain refusal or a result."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from raw_server import KEY, LOGIN, SID, Asked, RawServer, reply_json
 
 import swanlab_export as se
+from swanlab_export.cli.commands import SharedOption
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
@@ -80,12 +81,21 @@ def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[s
 _api = root.get_command(click.Context(root), "api")
 assert _api is not None
 TREE = dict(_commands(_api, ()))
-PLACES = [
-    (name, param.name or "", max(param.opts, key=len) if isinstance(param, click.Option) else "")
+PARAMS = [
+    (name, param)
     for name, command in TREE.items()
     for param in command.params
     if param.name not in SKIPPED and not (isinstance(param, click.Option) and param.is_flag)
 ]
+PLACES = [
+    (name, param.name or "", max(param.opts, key=len) if isinstance(param, click.Option) else "")
+    for name, param in PARAMS
+    if not isinstance(param, SharedOption)
+]
+# One piece of code reads these for every command.
+SHARED = sorted(
+    {max(param.opts, key=len) for _, param in PARAMS if isinstance(param, SharedOption)}
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +139,50 @@ def test_every_command_has_a_good_line() -> None:
             assert call(fresh, *name.split(), *words).exit_code == 0, name
 
 
+few = settings(
+    max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
 @pytest.mark.parametrize(
     ("name", "param", "option"), PLACES, ids=[f"{p[0]} {p[1]}" for p in PLACES]
 )
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@few
 @given(value=ODD)
 def test_anything_at_any_argument(
     name: str, param: str, option: str, value: str, server: Sandbox
 ) -> None:
-    """A generated text at any argument: refused with its name or value, or answered."""
+    """A generated text at any argument: refused with its name or value, or taken."""
+    try_value(name, option, value, server)
+
+
+@pytest.mark.parametrize("option", SHARED)
+@settings(few, max_examples=48)
+@given(name=st.sampled_from(sorted(GOOD)), value=ODD)
+def test_anything_at_an_option_of_every_command(
+    option: str, name: str, value: str, server: Sandbox
+) -> None:
+    """The same at an option that all commands share, of any of them."""
+    try_value(name, option, value, server)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        (name, max(param.opts, key=len))
+        for name, param in PARAMS
+        if isinstance(param.type, (type(click.INT), type(click.FLOAT)))
+        and not isinstance(param, SharedOption)
+    ],
+)
+@pytest.mark.parametrize("value", ["1" + "0" * 40, "-1" + "0" * 40], ids=["large", "negative"])
+def test_a_number_of_any_size(name: str, option: str, value: str, server: Sandbox) -> None:
+    """A number that nothing has so many of, or that no machine can count to."""
+    try_value(name, option, value, server)
+
+
+def try_value(name: str, option: str, value: str, server: Sandbox) -> None:
+    """Run a command with a value at an option, or at its first argument."""
     words = list(GOOD[name])
     if not option:
         words = [value, *words[1:]]
