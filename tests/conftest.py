@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 from functools import cache
 from itertools import count
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from object_stores import OPEN, SERVERS, Store, serve, use_store
 
 import swanlab_export as se
+from swanlab_export._version import __title__
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 Call = "Callable[..., Result]"
 # A busy machine is no fault: neither of a test, nor of how its data are generated.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What an example was is printed with its failure, as the order of the tests is in the first lines.
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("tests")
 
 
@@ -79,6 +84,12 @@ def running_sandbox() -> Iterator[Sandbox]:
 def server(running_sandbox: Sandbox) -> Sandbox:
     """The sandbox, without faults, recorded requests or anything that another test created."""
     running_sandbox.reset()
+    # A command does not wait for its other requests when it fails: what is just being sent would
+    # come after the reset.
+    for thread in threading.enumerate():
+        if thread.name.startswith(__title__):
+            thread.join(1)
+    running_sandbox.reset_log()
     return running_sandbox
 
 

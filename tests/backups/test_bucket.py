@@ -370,11 +370,11 @@ def test_killed_in_the_middle(
         f"    se.backup(api, to={URL!r}, paths={PROJECT!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    while not open_store.keys("night/state/receipts/"):
-        assert process.poll() is None
+    while not open_store.keys("night/state/receipts/") and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.wait()
+    assert open_store.keys("night/state/receipts/")
     open_store.client.delete_object(
         Bucket=BUCKET, Key="night/state/lock.json"
     )  # or wait ten minutes

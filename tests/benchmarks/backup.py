@@ -46,8 +46,8 @@ class Bench:
         assert server.stdin is not None
         assert server.stdout is not None
         self._asking: IO[str] = server.stdin
-        self._answers: IO[str] = server.stdout
-        self.url, self.key = self._answers.readline().split()
+        self._said: IO[str] = server.stdout
+        self.url, self.key = self._said.readline().split()
         self.folder = folder
         self.env = os.environ | {
             "HOME": str(folder),
@@ -72,7 +72,7 @@ class Bench:
     def requests(self) -> int:
         """How many requests the server got since this was asked."""
         print(file=self._asking, flush=True)
-        return int(self._answers.readline().split()[0])
+        return int(self._said.readline().split()[0])
 
     def rclone(self, *words: str) -> Cost:
         """Run rclone."""

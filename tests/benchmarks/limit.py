@@ -19,8 +19,8 @@ def main(host: str, api_key: str, path: str, keys: str, out: str) -> None:
     session = requests.Session()
 
     def post(where: str, body: object) -> dict[str, object]:
-        answer: dict[str, object] = session.post(f"{host}/api{where}", json=body).json()
-        return answer
+        payload: dict[str, object] = session.post(f"{host}/api{where}", json=body).json()
+        return payload
 
     login = session.post(f"{host}/api/login/api_key", headers={"authorization": api_key}).json()
     session.headers["cookie"] = f"sid={login['sid']}"
@@ -32,10 +32,10 @@ def main(host: str, api_key: str, path: str, keys: str, out: str) -> None:
     export = post("/house/metrics/scalar/export", {"projectId": "p", "columns": columns})
     urls = post("/files/presigned/get", {"paths": [export["cosKey"]]})["urls"]
     assert isinstance(urls, list)
-    with requests.get(urls[0], stream=True) as answer:
-        answer.raw.decode_content = True
+    with requests.get(urls[0], stream=True) as response:
+        response.raw.decode_content = True
         reader = pa.csv.open_csv(
-            answer.raw, read_options=pa.csv.ReadOptions(block_size=4 << 20, use_threads=False)
+            response.raw, read_options=pa.csv.ReadOptions(block_size=4 << 20, use_threads=False)
         )
         writer = None
         for batch in reader:

@@ -163,7 +163,7 @@ def test_workers_whose_session_ended_share_a_new_one(
     server: responses.RequestsMock, client: Client
 ) -> None:
     """Of workers that are refused at the same time, the first logs in for all."""
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
     log_in(server)
     log_in(server, "s2")
 

@@ -37,7 +37,7 @@ def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
         f"GET {server.url}/file: 200",
     ]
     assert ours[1].endswith(" ms, 3 bytes, generation 2.6+")
-    assert 50 <= int(ours[1].split(" in ")[1].split(" ms")[0]) < 5000
+    assert int(ours[1].split(" in ")[1].split(" ms")[0]) >= 50
     assert ours[2].endswith(" ms, generation 2.6+")
     assert any(record.name == "urllib3.connectionpool" for record in caplog.records)
     for secret in (KEY, SID, "signature-one", "signature-two"):

@@ -89,10 +89,24 @@ def test_the_first_short_wait_is_kept() -> None:
     assert attempts.wait_s(429, 0.01) >= 0.25
 
 
-def test_all_workers_keep_a_pause_together() -> None:
+@pytest.fixture
+def pause_begun(caplog: pytest.LogCaptureFixture) -> threading.Event:
+    """Set when the client logs that a pause has begun: until then, requests may be sent."""
+    begun = threading.Event()
+
+    def note(record: logging.LogRecord) -> bool:
+        if record.getMessage().startswith("retrying"):
+            begun.set()
+        return True
+
+    caplog.handler.addFilter(note)
+    return begun
+
+
+def test_all_workers_keep_a_pause_together(pause_begun: threading.Event) -> None:
     """After one 429 no worker starts a request before it is over, refused or not."""
-    workers, pause_s = 4, 0.6
-    all_there = threading.Barrier(workers, timeout=10)
+    workers, pause_s = 4, 0.3
+    all_there = threading.Barrier(workers, timeout=60)
     paused_at: list[float] = []
 
     def respond(asked: Asked) -> bytes | None:
@@ -104,8 +118,7 @@ def test_all_workers_keep_a_pause_together() -> None:
         if number == 0:
             paused_at.append(time.monotonic())
             return reply(429, b"{}", {"retry-after": str(pause_s)})
-        # By now every worker could know.
-        time.sleep(0.15)
+        assert pause_begun.wait(60)
         return reply_json(1)
 
     with RawServer(respond) as server, server.client(jobs=workers) as client:
@@ -134,18 +147,10 @@ def hasty_threads() -> Iterator[None]:
 @pytest.mark.parametrize("path", ["/api/thing", "/file"])
 @pytest.mark.parametrize("_round", range(6))  # the order of the threads differs
 def test_waiting_for_a_permit_keeps_the_pause_too(
-    path: str, _round: int, caplog: pytest.LogCaptureFixture
+    path: str, _round: int, pause_begun: threading.Event
 ) -> None:
     """The permit of a request that gets a 429 is not used before the pause is over."""
     jobs, threads, pause_s = 2, 8, 0.2
-    # The client logs it when the pause has begun: until then, permits may be used.
-    begun = threading.Event()
-
-    def note(record: logging.LogRecord) -> bool:
-        begun.set()
-        return True
-
-    caplog.handler.addFilter(note)
     paused_at: list[float] = []
 
     def respond(asked: Asked) -> bytes | None:
@@ -158,7 +163,7 @@ def test_waiting_for_a_permit_keeps_the_pause_too(
             time.sleep(0.05)
             paused_at.append(time.monotonic())
             return reply(429, b"{}", {"retry-after": str(pause_s)})
-        assert begun.wait(20)
+        assert pause_begun.wait(60)
         return reply_json(1)
 
     def work(_: int) -> object:

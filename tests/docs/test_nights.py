@@ -47,8 +47,8 @@ def write_night(folder: Path, night: int, lr: Any) -> Path:
         [(home, run(night, lr), None)], Report(), "https://swanlab.cn", is_json=True
     )
     path = folder / f"runs-2026-11-2{night}.parquet"
-    stamped = with_snapshot(table, 1_780_000_000_000 + night * 86_400_000)
-    write_table(stamped, parse_target(str(path), {}), {})
+    dated = with_snapshot(table, 1_780_000_000_000 + night * 86_400_000)
+    write_table(dated, parse_target(str(path), {}), {})
     return path
 
 

@@ -256,9 +256,9 @@ def test_numbers_that_are_taken_are_skipped() -> None:
 
 def test_many_files_of_one_name_are_named_quickly() -> None:
     """Twenty thousand files of one name take no longer than as many different ones, about."""
-    start = time.perf_counter()
+    start = time.process_time()  # which passes for this process alone
     names = FolderWriter.plan_names([("key", "image.png")] * 20_000)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(set(names)) == 20_000
     assert names[-1] == "key/image-20000.png"
 

@@ -273,15 +273,15 @@ def test_a_bucket_in_the_name_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def _of_store(respond: Callable[[Asked], bytes | None]) -> Callable[[Asked], bytes | None]:
-    """Answer lists of objects, so that only what follows is at fault."""
+    """Respond to lists of objects, so that only what follows is at fault."""
     empty = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 
-    def answer(asked: Asked) -> bytes | None:
+    def choose(asked: Asked) -> bytes | None:
         if asked.method == "GET":
             return reply(200, empty, {"content-type": "application/xml"})
         return respond(asked)
 
-    return answer
+    return choose
 
 
 def _refusal(status: int, code: str, message: str) -> bytes:

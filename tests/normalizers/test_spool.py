@@ -80,6 +80,7 @@ def test_a_spool_closes_its_file(in_memory_bytes: int) -> None:
     """A spool needs no closing: its file goes with it, without a warning."""
     spool = BatchSpool(1, in_memory_bytes=in_memory_bytes)
     spool.put(0, batch(0, 10))
+    gc.collect()  # before: what other tests have left may warn, too
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         del spool
@@ -90,10 +91,11 @@ def test_keeping_all_rows_leaves_the_file_alone() -> None:
     """A queue that is no longer than what is kept of it is not read back into memory."""
     spool = BatchSpool(1, in_memory_bytes=0)
     spool.put(0, batch(0, 5))
+    gc.collect()  # what other tests have left would be freed meanwhile
     before = pa.total_allocated_bytes()
     for rows in (6, 5):
         spool.keep_last(0, rows)
-        assert pa.total_allocated_bytes() == before
+        assert pa.total_allocated_bytes() <= before
     assert steps(spool, 0) == [0, 1, 2, 3, 4]
 
 

@@ -143,7 +143,7 @@ def _items(data: Any) -> list[Record]:
     ]
 
 
-SIGNED = {"url": "signed anew for each answer"}
+SIGNED = {"url": "signed anew for each response"}
 EPOCH = {"epoch": "is the line number"}
 PROJECT_ID = {"project_id": "asked for by path; `project info` tells its id"}
 FUZZY = dict.fromkeys(

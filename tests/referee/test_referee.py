@@ -204,7 +204,7 @@ def test_user_info(referee: Referee) -> None:
 
 
 def test_self_hosted(referee: Referee) -> None:
-    """Every ``self-hosted`` command answers root."""
+    """Every ``self-hosted`` command responds to root."""
     info = referee.command("self-hosted", "info")
     assert (info["enabled"], info["expired"], info["root"]) == (True, False, True)
     referee.command("self-hosted", "create-user", "-u", "dora", "-p", "pw")

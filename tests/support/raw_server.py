@@ -124,6 +124,12 @@ class RawServer:
         """The requests of a path."""
         return [asked for asked in self.asked if asked.path == path]
 
+    def wait_for(self, count: int) -> None:
+        """Wait until so many requests have come, from a client that did not wait for responses."""
+        until = time.monotonic() + 30
+        while len(self.asked) < count and time.monotonic() < until:
+            time.sleep(0.005)
+
     def client(self, **options: Any) -> Client:
         """A client of this server."""
         return Client(Settings(self.url, self.url, KEY), **options)

@@ -33,12 +33,12 @@ def needs_fork(test: _Test) -> _Test:
 
 
 def run_forked(work: Callable[[], bool]) -> bool:
-    """Run work in a forked process; true if it returned true within ten seconds."""
+    """Run work in a forked process; true if it returned true within a minute."""
     if sys.platform == "win32":
         pytest.skip("Windows does not fork")
     child = os.fork()
     if child == 0:
-        threading.Timer(10, os._exit, (2,)).start()
+        threading.Timer(60, os._exit, (2,)).start()
         is_good = False
         try:
             is_good = work()

@@ -1,4 +1,4 @@
-"""Answers of a wrong kind: an error of the tree that says what came, never a shorter table."""
+"""Payloads of a wrong kind: an error of the tree that says what came, never a shorter table."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ GOOD: dict[tuple[str, str], Any] = {
 
 @pytest.fixture
 def server() -> Iterator[responses.RequestsMock]:
-    """A server that answers well, until a test gives it something else to say."""
+    """A server that responds well, until a test gives it another payload."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        for (method, path), answer in GOOD.items():
-            mock.add(method, f"{HOST}/api{path}", json=answer)
+        for (method, path), payload in GOOD.items():
+            mock.add(method, f"{HOST}/api{path}", json=payload)
         yield mock
 
 
@@ -89,7 +89,7 @@ CALLS: list[tuple[Callable[[Any], Any], int]] = [
 
 
 @pytest.mark.parametrize(("call", "rows"), CALLS, ids=map(str, range(len(CALLS))))
-def test_good_answers_are_tables(call: Callable[[Any], Any], rows: int, api: Any) -> None:
+def test_good_payloads_are_tables(call: Callable[[Any], Any], rows: int, api: Any) -> None:
     """What the others below spoil works."""
     assert call(api).num_rows == rows
 
@@ -118,19 +118,19 @@ WRONG: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("call", "path", "answer"),
+    ("call", "path", "payload"),
     [
-        pytest.param(call, path, answer, id=f"{i} {path} {answer}")
-        for i, (call, path, answers) in enumerate(WRONG)
-        for answer in answers
+        pytest.param(call, path, payload, id=f"{i} {path} {payload}")
+        for i, (call, path, payloads) in enumerate(WRONG)
+        for payload in payloads
     ],
 )
-def test_an_answer_of_a_wrong_kind_is_an_error(
-    call: Callable[[Any], Any], path: str, answer: Any, api: Any, server: responses.RequestsMock
+def test_a_payload_of_a_wrong_kind_is_an_error(
+    call: Callable[[Any], Any], path: str, payload: Any, api: Any, server: responses.RequestsMock
 ) -> None:
     """It is an error of the tree, in plain words, and no table."""
     method = next(method for method, good in GOOD if good == path)
-    server.replace(method, f"{HOST}/api{path}", json=answer)
+    server.replace(method, f"{HOST}/api{path}", json=payload)
     with pytest.raises((se.ServerError, se.IncompleteError)) as caught:
         call(api)
     assert str(caught.value).isprintable()
@@ -179,7 +179,7 @@ def test_times_in_other_units_are_no_dates(
 
 
 def test_a_password_that_is_echoed_is_in_no_table(api: Any, server: responses.RequestsMock) -> None:
-    """However deep a server repeats the request, neither the table nor the raw answer has it."""
+    """However deep a server repeats the request, neither the table nor the raw payload has it."""
     server.add("GET", f"{HOST}/api/self_hosted/info", json={"root": True, "expired": False})
     said = {"id": 7, "echo": [{"users": ["x"], "password": "pw", "note": "got s3cret!"}]}
     server.add("POST", f"{HOST}/api/self_hosted/users", json=said)
