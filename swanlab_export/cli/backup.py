@@ -7,10 +7,15 @@ from contextlib import nullcontext
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from swanlab_export.cli.commands import Group
-from swanlab_export.cli.options import Shared, filter_option, output_options, shared_options
+from swanlab_export.cli.options import (
+    Shared,
+    complete_folder,
+    filter_option,
+    output_options,
+    shared_options,
+)
 from swanlab_export.cli.output import boundary, connected, printing, say, store_options
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
@@ -25,11 +30,7 @@ def backup() -> None:
     """
 
 
-def _folder(_: object, __: object, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(incomplete, type="dir")]
-
-
-_destination = click.argument("dest", shell_complete=_folder)
+_destination = click.argument("dest", shell_complete=complete_folder)
 
 
 @backup.command(example="backup run ada-lab/digits --to backup --host sandbox --format table")
@@ -38,7 +39,7 @@ _destination = click.argument("dest", shell_complete=_folder)
     "--to",
     required=True,
     metavar="DEST",
-    shell_complete=_folder,
+    shell_complete=complete_folder,
     help="Folder of the backup, or s3://BUCKET/PREFIX.",
 )
 @filter_option()

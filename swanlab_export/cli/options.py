@@ -171,6 +171,7 @@ def filter_option(*, is_required: bool = False) -> Callable[..., Any]:
         multiple=True,
         required=is_required,
         metavar="RULE|JSON|FILE",
+        shell_complete=complete_file,
         help="Only runs that pass: state=FINISHED, 'config.lr>=0.001', a JSON array or a file.",
     )
 
@@ -228,6 +229,16 @@ def complete_host(_: object, __: object, incomplete: str) -> list[CompletionItem
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_file(_: object, __: object, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_folder(_: object, __: object, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a folder."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
 def _shared(*names: str, **options: Any) -> Callable[..., Any]:
     return click.option(*names, cls=SharedOption, **options)
 
@@ -253,7 +264,7 @@ _OPTIONS = (
         is_flag=False,
         flag_value="",
         metavar="[NAME]",
-        shell_complete=lambda _, __, incomplete: [CompletionItem(incomplete, type="file")],
+        shell_complete=complete_file,
         help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather .xlsx "
         "(text also .gz .zst); also s3://, gs:// and az:// URLs. Without NAME, the file is named after the command and the time.",
     ),

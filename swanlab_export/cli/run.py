@@ -11,6 +11,7 @@ from swanlab_export.cli.commands import Group
 from swanlab_export.cli.options import (
     Shared,
     arranging_options,
+    complete_folder,
     filter_option,
     joined,
     paging_options,
@@ -424,7 +425,12 @@ def column(
 @_run_columns_option
 @click.option("-s", "--step", type=int, help="Step.  [default: 0]")
 @click.option("--all", is_flag=True, help="Every step.")
-@click.option("--download", metavar="DIR", help="Download the files into DIR, all or none.")
+@click.option(
+    "--download",
+    metavar="DIR",
+    shell_complete=complete_folder,
+    help="Download the files into DIR, all or none.",
+)
 @partial_option
 @shared_options
 def medias(

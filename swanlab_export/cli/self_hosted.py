@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from swanlab_export.cli.commands import Group
-from swanlab_export.cli.options import Shared, paging_options, shared_options
+from swanlab_export.cli.options import Shared, complete_file, paging_options, shared_options
 from swanlab_export.cli.output import connected
 
 
@@ -54,7 +54,7 @@ def create_user(username: str, password: str | None, shared: Shared) -> None:
         "{program} api self-hosted create-users - --host sandbox"
     ),
 )
-@click.argument("users", metavar="FILE")
+@click.argument("users", metavar="FILE", shell_complete=complete_file)
 @shared_options
 def create_users(users: str, shared: Shared) -> None:
     """Create the users of a table, except those that exist.

@@ -273,6 +273,11 @@ def complete(line: str, program: str = "swanlab-export") -> list[str]:
         ("swanlab-export api run list -h s", ["plain,sandbox"]),
         ("swanlab-export api run list --format js", ["plain,json", "plain,jsonl"]),
         ("swanlab-export api run list --save ru", ["file,ru"]),
+        ("swanlab-export api run filter -f ru", ["file,ru"]),
+        ("swanlab-export api run medias --download me", ["dir,me"]),
+        ("swanlab-export backup status ba", ["dir,ba"]),
+        ("swanlab-export backup run --to ba", ["dir,ba"]),
+        ("swanlab-export api self-hosted create-users us", ["file,us"]),
         ("swanlab-export api run list --page_s", ["plain,--page_size"]),
         ("swanlab-export help ex", ["plain,exit-codes"]),
         ("swanlab-export completion z", ["plain,zsh"]),
@@ -294,6 +299,22 @@ def test_a_completion_script_is_for_the_program_that_was_typed(shell: str, progr
     )
     assert f"_{program.replace('-', '_').upper()}_COMPLETE" in done.stdout
     assert program in done.stdout
+
+
+def test_the_script_for_zsh_loads_what_it_calls() -> None:
+    """Start-up files of zsh need no other line, and one that has loaded it does not do so twice."""
+    script = run("completion", "zsh").stdout
+    first, line, rest = script.split("\n", 2)
+    assert first == "#compdef swanlab-export"
+    assert line == "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
+    assert "compdef _swanlab_export_completion swanlab-export" in rest
+
+
+def test_descriptions_in_fish_may_have_commas() -> None:
+    """Only the first comma ends the kind of a completion."""
+    script = run("completion", "fish").stdout
+    assert 'split --max 1 "," $completion' in script
+    assert 'split ","' not in script
 
 
 @needs_posix
