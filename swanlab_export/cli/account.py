@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _DEBUG = click.option("--debug", is_flag=True, help="Show requests, and the trace of an error.")
 _LOCAL = click.option(
-    "--local", "is_local", is_flag=True, help="In ./.swanlab, for this folder only."
+    "--local", "is_local", is_flag=True, help="Use ./.swanlab, for this folder only."
 )
 
 
@@ -38,7 +38,7 @@ _LOCAL = click.option(
     metavar="KEY",
     help="Better left out: asked for, or read from standard input.",
 )
-@click.option("-r", "--relogin", is_flag=True, help="Replace a login that is there.")
+@click.option("-r", "--relogin", is_flag=True, help="Replace an existing login.")
 @_LOCAL
 @_DEBUG
 def login(

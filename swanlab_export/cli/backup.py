@@ -63,23 +63,23 @@ _destination = click.argument("dest", shell_complete=complete_folder)
     "--accept-smaller",
     multiple=True,
     metavar="RUN",
-    help="A version of this run with fewer points may replace the one that is there.",
+    help="Let a version of this run with fewer points replace the one that is there.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and why.")
 @click.option(
     "--on",
     metavar="WHERE",
-    help="Who fetches: processes:N of this machine, or dask:tcp://HOST:PORT. They read the key from "
+    help="Where it runs: processes:N of this machine, or dask:tcp://HOST:PORT. They read the key from "
     "their own environment or login file.  [default: threads]",
 )
 @shared_options
 def run(
     paths: tuple[str, ...], no_media: bool, on: str | None, shared: Shared, **options: Any
 ) -> None:
-    """Fetch what is new or has changed; prints one row per run that was.
+    """Fetch what is new or has changed; prints one row per run that was fetched.
 
-    PATH is workspace/project or a workspace; without one, everything that you see. A backup that
-    is interrupted goes on where it was when it is run again.
+    PATH is workspace/project or a workspace; without one, everything that you see. After
+    an interruption, run the same command again: it continues where it stopped.
     """
     if on is not None:
         _check_keys(shared)
@@ -144,16 +144,16 @@ def diff(dest: str, first: str, second: str, shared: Shared) -> None:
 @click.option(
     "--read",
     metavar="N/T|all",
-    help="Read bytes, too: all of them, or the n-th of t parts, so that t nights read everything.",
+    help="Also read the bytes: all of them, or part N of T, so that T nights read everything.",
 )
-@click.option("--against-server", is_flag=True, help="Compare each run with the server, too.")
-@click.option("--repair", is_flag=True, help="Fetch or write again what is not as it was written.")
+@click.option("--against-server", is_flag=True, help="Also compare each run with the server.")
+@click.option("--repair", is_flag=True, help="Fetch or write again what is missing or damaged.")
 @shared_options
 def verify(dest: str, read: str | None, against_server: bool, repair: bool, shared: Shared) -> None:
-    """Check that everything is there and as it was written; prints one row per object that is not.
+    """Check that every object is there and unchanged; prints one row per object that is not.
 
-    By default: that each object exists, its size and its number of rows. Ends with exit code 5
-    where something is wrong.
+    By default it checks that each object exists, its size and its number of rows. The exit code is 5
+    if something is wrong.
     """
 
     def check() -> None:

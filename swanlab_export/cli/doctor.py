@@ -16,7 +16,7 @@ def doctor(path: str, shared: Shared) -> None:
     """What a server offers, without any of your data: one row per endpoint.
 
     Every endpoint that reads is asked once for the run PATH. The table says where names, types and
-    nulls differ from what is declared, and holds no value: attach it to an issue.
+    nulls differ from what is declared. It holds none of your data: you can attach it to an issue.
     """
     with connected(shared, "doctor") as api:
         api.doctor(path)

@@ -29,7 +29,7 @@ HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
 REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
                        certificates of a private CA
 TMPDIR                 folder for temporary data of large exports
-COLUMNS                width of tables, where no terminal tells it
+COLUMNS                width of tables and plots, in characters
 NO_COLOR, CLICOLOR=0   no colours and no bold text
 CLICOLOR_FORCE=1       colours in pipes, too; NO_COLOR is stronger
 PYTHONIOENCODING       encoding of what is printed, such as utf-8 or gbk; tables

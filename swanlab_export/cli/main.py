@@ -18,8 +18,8 @@ from swanlab_export.cli.commands import PROCESS, Group, program_name
 from swanlab_export.errors import EXIT_INTERRUPTED
 
 _API = {
-    "workspace": "Workspaces: teams and people that hold projects.",
-    "project": "Projects: what holds runs.",
+    "workspace": "Workspaces of teams and people, which hold projects.",
+    "project": "Projects, which hold runs.",
     "run": "Runs: configs, metrics, media and logs.",
     "user": "Who is logged in.",
     "self-hosted": "Administration of a self-hosted instance.",
@@ -32,7 +32,7 @@ _OWN = {
     "logout": "Remove the key from the login file.",
     "verify": "Check that the key is accepted.",
     "tables": "Show which columns every table has, with types and units.",
-    "help": "Environment variables, exit codes, formats and filters explained.",
+    "help": "Explain environment variables, exit codes, formats, filters and backups.",
     "doctor": "Show what a server offers, without any of your data.",
     "completion": "Print a script that lets the shell complete commands and options.",
 }
@@ -100,7 +100,7 @@ class _Root(LazyGroup):
 def root() -> None:
     """Get experiment data out of SwanLab, as typed tables.
 
-    Any other command, such as sync or watch, is the official SDK's, where that is installed.
+    Any other command, such as sync or watch, is passed on to the official SDK, if it is installed.
     """
 
 
@@ -108,7 +108,7 @@ def root() -> None:
 def api() -> None:
     """Get data out: every response as a typed table.
 
-    JSON on stdout, or a file by the extension of --save: .parquet, .csv, .json and more.
+    JSON on stdout, or a file with --save: .parquet, .csv, .xlsx and more.
     """
 
 

@@ -182,7 +182,7 @@ partial_option = click.option(
     "--skip-failed",
     "partial",
     is_flag=True,
-    help="Give what can be had and name what fails; still exit 5.",
+    help="Give all that can be had, and name what fails; the exit code is still 5.",
 )
 
 _PAGING = (
@@ -212,7 +212,7 @@ _ARRANGING = (
         "--sort",
         multiple=True,
         metavar="COLUMNS",
-        help="Order of all rows: name, -created_at (descending), or several.",
+        help="Sort all rows: by name, -created_at (descending), or several columns.",
     ),
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
     click.option(
@@ -257,7 +257,7 @@ _OPTIONS = (
         "--api_key",
         "api_key",
         metavar="KEY",
-        help="API key; better not here.  [env var: SWANLAB_API_KEY; default: that of the login]",
+        help="API key; safer in the environment or in a login.  [env var: SWANLAB_API_KEY; default: that of the login]",
     ),
     _shared(
         "--save",
@@ -265,7 +265,7 @@ _OPTIONS = (
         flag_value="",
         metavar="[NAME]",
         shell_complete=complete_file,
-        help="Save to a file, format by extension: .parquet .csv .tsv .json .jsonl .feather .xlsx "
+        help="Save to a file; its extension gives the format: .parquet .csv .tsv .json .jsonl .feather .xlsx "
         "(text also .gz .zst); also s3://, gs:// and az:// URLs. Without NAME, the file is named after the command and the time.",
     ),
     _shared(
@@ -273,10 +273,14 @@ _OPTIONS = (
         "store_option",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Of the object store of an s3:// URL, such as endpoint=URL; again for more. "
+        help="Option of the object store of an s3:// URL, such as endpoint=URL; can be repeated. "
         "Keys are read from the environment.",
     ),
-    _shared("--csv-bom", is_flag=True, help="Begin a .csv or .tsv file so that Excel reads UTF-8."),
+    _shared(
+        "--csv-bom",
+        is_flag=True,
+        help="Start .csv and .tsv files with a byte order mark, so that Excel reads them as UTF-8.",
+    ),
     _shared(
         "--format",
         "output_format",
@@ -290,10 +294,14 @@ _OPTIONS = (
         is_flag=False,
         flag_value="",
         metavar="[A,B,...]",
-        help="Only these columns, in this order. Without A,B, the columns are listed.",
+        help="Only these columns, in this order. Without A,B, list the columns.",
     ),
     _shared(
-        "--jobs", type=int, default=JOBS, show_default=True, help="Requests in flight at most."
+        "--jobs",
+        type=int,
+        default=JOBS,
+        show_default=True,
+        help="How many requests may be in flight at the same time.",
     ),
     _shared(
         "--timeout",

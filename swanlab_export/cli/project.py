@@ -14,7 +14,7 @@ from swanlab_export.limits import PAGE_SIZE, PROJECT_SORTS, VISIBILITIES
 
 @click.group(cls=Group)
 def project() -> None:
-    """Projects: what holds runs."""
+    """Projects, which hold runs."""
 
 
 @project.command(example="api project info ada-lab/digits --host sandbox --format table")
@@ -43,7 +43,7 @@ def list_(
 
 
 @project.command(example="api project create --name fresh --workspace ada-lab --host sandbox")
-@click.option("-n", "--name", required=True, help="1 to 100 of 0-9 a-z A-Z - _ . +")
+@click.option("-n", "--name", required=True, help="1 to 100 characters of 0-9 a-z A-Z - _ . +")
 @click.option(
     "-v",
     "--visibility",
@@ -58,7 +58,7 @@ def list_(
 def create(
     name: str, visibility: str, description: str | None, workspace: str | None, shared: Shared
 ) -> None:
-    """Create a project; sent once, never repeated."""
+    """Create a project. The request is sent once and never repeated."""
     with connected(shared, f"project-{name}") as api:
         api.project.create(
             name, visibility=visibility, description=description, workspace=workspace

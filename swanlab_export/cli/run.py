@@ -59,19 +59,23 @@ def _project_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "project",
         multiple=True,
         metavar="PROJECT",
-        help="workspace/project or its web page; several give one table.",
+        help="workspace/project or its web page; can be repeated, and gives one table.",
     )(command)
-    command = _group_option("Columns that make a group: a row is then a group of runs.")(command)
+    command = _group_option(
+        "Give one row for each group of runs that have the same values in COLUMNS."
+    )(command)
     for option in (
         click.option(
-            "--snapshot", is_flag=True, help="Add when the command began, as snapshot_at."
+            "--snapshot",
+            is_flag=True,
+            help="Add a column snapshot_at with the time of the command.",
         ),
         click.option(
             "--config",
             type=click.Choice(CONFIG_FORMS, case_sensitive=False),
             default=CONFIG_FORMS[0],
             show_default=True,
-            help="A column for each config, or one of JSON: the same columns every night.",
+            help="A column for each config key, or one column of JSON, which is the same every night.",
         ),
     ):
         command = option(command)
@@ -142,7 +146,7 @@ def _runs_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "project",
             multiple=True,
             metavar="PROJECT",
-            help="All runs of a project, instead of PATHs; or of several.",
+            help="All runs of a project, instead of PATHs; can be repeated.",
         ),
         click.argument("paths", nargs=-1, metavar="[PATH]..."),
     ):
@@ -248,11 +252,13 @@ def filter_(
     type=int,
     default=SAMPLE_MAX,
     show_default=True,
-    help="Points per key at most. NaN and infinite ones are left out: only --all has them.",
+    help="At most so many points per key, without NaN and infinite values: those need --all.",
 )
 @click.option("--all", is_flag=True, help="Every point, instead of a sample.")
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
-@click.option("--text", is_flag=True, help="Add a column text: values that are no numbers.")
+@click.option(
+    "--text", is_flag=True, help="Add a column text with the values that are not numbers."
+)
 @click.option(
     "--x-axis",
     default="step",
@@ -265,8 +271,8 @@ def filter_(
     type=click.Choice(RANGE_TYPES, case_sensitive=False),
     help="What start and end are: steps, Unix ms, or values of the x axis.",
 )
-@click.option("--range-start", type=float, help="First, inclusive.")
-@click.option("--range-end", type=float, help="Last, inclusive.")
+@click.option("--range-start", type=float, help="Start of the range, inclusive.")
+@click.option("--range-end", type=float, help="End of the range, inclusive.")
 @click.option("--range-head", type=int, metavar="N", help="First N points of each key.")
 @click.option("--range-tail", type=int, metavar="N", help="Last N points of each key.")
 @click.option("--range-last", type=int, metavar="MS", help="Points of the last MS milliseconds.")
@@ -281,12 +287,16 @@ def filter_(
     "--smooth",
     type=float,
     metavar="WEIGHT",
-    help="Add smoothed: an exponential mean, debiased; 0.9 is smooth. Of every point.",
+    help="Add a column smoothed: an exponential mean of every point, debiased; 0.9 is smooth.",
 )
-@_group_option("Columns of runs that make a group: mean, std, … per step, of every point.")
+@_group_option(
+    "Give mean, std, min and max at each step, for groups of runs that have the same values in COLUMNS."
+)
 @_run_columns_option
-@click.option("--log-scale", is_flag=True, help="Plots have a logarithmic axis.")
-@click.option("--title", help="Title of a plot.  [default: the only run]")
+@click.option("--log-scale", is_flag=True, help="Plots have a logarithmic y axis.")
+@click.option(
+    "--title", help="Title of a plot.  [default: the name of the run, if there is only one]"
+)
 @click.option("--size", metavar="WxH", help="Size of a picture in inches, such as 6x4.")
 @click.option(
     "--color-by",
@@ -404,7 +414,7 @@ def columns(
 
 @run.command(example="api run column ada-lab/digits/mlp-adam --key loss --host sandbox")
 @click.argument("path")
-@click.option("--key", required=True, help="Key of the column; the exact one comes first.")
+@click.option("--key", required=True, help="Key of the column.")
 @_column_options
 @shared_options
 def column(
@@ -456,17 +466,19 @@ def medias(
 
 @run.command(example="api run logs ada-lab/digits/crashed --level ERROR --host sandbox")
 @click.argument("path")
-@click.option("-o", "--offset", type=int, help="Shard of 1000 lines.  [default: 0]")
+@click.option(
+    "-o", "--offset", type=int, help="Number of a shard, which has 1000 lines.  [default: 0]"
+)
 @click.option(
     "-l",
     "--level",
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
     default="INFO",
     show_default=True,
-    help="Lowest level.",
+    help="Lines of this level and above.",
 )
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")
-@click.option("--all", is_flag=True, help="Every shard.")
+@click.option("--all", is_flag=True, help="Every line.")
 @partial_option
 @_run_columns_option
 @shared_options
@@ -499,7 +511,7 @@ def logs(
     "-r",
     "--rows",
     type=int,
-    help=f"Lines at most.  [default: {LOG_EXPORT_LINES_MAX}; with --save, all]",
+    help=f"At most so many lines.  [default: {LOG_EXPORT_LINES_MAX}; with --save, all]",
 )
 @partial_option
 @shared_options

@@ -41,7 +41,7 @@ def summary(shared: Shared) -> None:
 @click.option("-p", "--password", help="Better left out: asked for, or read from standard input.")
 @shared_options
 def create_user(username: str, password: str | None, shared: Shared) -> None:
-    """Create a user; sent once, never repeated."""
+    """Create a user. The request is sent once and never repeated."""
     with connected(shared, "user") as api:
         secret = _read_password() if password is None else password
         api.self_hosted.create_user(username, secret)
@@ -59,8 +59,9 @@ def create_user(username: str, password: str | None, shared: Shared) -> None:
 def create_users(users: str, shared: Shared) -> None:
     """Create the users of a table, except those that exist.
 
-    FILE is CSV, TSV or JSON with the columns username and password; - is standard input. Each user
-    is created, exists or failed; exit 5 if any failed. It can be run again.
+    FILE is CSV, TSV or JSON with the columns username and password; - is standard input. For each
+    user, the table says created, exists or failed; the exit code is 5 if any failed. It can be run
+    again.
     """
     with connected(shared, "created-users") as api:
         api.self_hosted.create_users(sys.stdin.buffer if users == "-" else users)

@@ -13,7 +13,7 @@ from swanlab_export.cli.output import connected
 
 @click.group(cls=Group)
 def workspace() -> None:
-    """Workspaces: teams and people that hold projects."""
+    """Workspaces of teams and people, which hold projects."""
 
 
 @workspace.command(example="api workspace info ada-lab --host sandbox")
