@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _BUFFER_BYTES = 1 << 20
+# Objects up to this size are read at once: a buffer for each would take longer than most of them.
+_AT_ONCE_BYTES = 1 << 20
 # Where the byte lies that is locked: behind what the lock file says, which stays readable.
 _LOCKED_BYTE = 1 << 20
 
@@ -165,6 +167,9 @@ def listed_entries(destination: Destination, folder: str) -> Iterator[Entry]:
 
 def hash_object(destination: Destination, path: str, size: int | None = None) -> tuple[int, str]:
     """Read a whole object; returns its size and sha256. ``size`` is its size, where known."""
+    if size is not None and 0 < size <= _AT_ONCE_BYTES:
+        content = destination.read_range(path, 0, size)
+        return len(content), hashlib.sha256(content).hexdigest()
     with destination.open(path, size) as file:
         digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
         return file.tell(), digest.hexdigest()

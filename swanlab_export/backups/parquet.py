@@ -29,7 +29,8 @@ class ParquetObject:
     """A Parquet file that is being written.
 
     Values are PLAIN, since BYTE_STREAM_SPLIT is refused by Spark's default reader; steps and times
-    are differences, which takes a fraction of the space. Pages have checksums.
+    are differences, which takes a fraction of the space. Pages have checksums. What Arrow would say
+    of its own types is left out: every reader finds them by itself, and it would take 2 KB per object.
 
     Args:
         pending: The object.
@@ -44,7 +45,8 @@ class ParquetObject:
         self.rows = 0
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
-        self.schema = _with_metadata(schema, metadata or {})
+        self.schema = schema.remove_metadata()
+        self._metadata = _describe(schema, metadata or {})
         texts = [f.name for f in self.schema if f.type in {schemas.TEXT, schemas.TEXTS}]
         integers = [f.name for f in self.schema if f.type in {schemas.INT, schemas.TIME}]
         self._writer = pq.ParquetWriter(
@@ -55,6 +57,7 @@ class ParquetObject:
             use_dictionary=[name for name in texts if name != "receipt_json"],
             column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED"),
             write_page_checksum=True,
+            store_schema=False,
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -76,6 +79,7 @@ class ParquetObject:
     def finish(self) -> tuple[int, str]:
         """End the file; returns its size and sha256."""
         self.end_group()
+        self._writer.add_key_value_metadata(self._metadata)
         self._writer.close()
         return self.pending.finish()
 
@@ -90,7 +94,7 @@ class ParquetObject:
         self.rows += table.num_rows
 
 
-def _with_metadata(schema: pa.Schema, more: dict[str, Any]) -> pa.Schema:
+def _describe(schema: pa.Schema, more: dict[str, Any]) -> dict[str, bytes]:
     """Have ``pd.read_parquet`` give integers that may be missing, as frames of ours have them."""
     pandas = {
         "index_columns": [],
@@ -98,9 +102,8 @@ def _with_metadata(schema: pa.Schema, more: dict[str, Any]) -> pa.Schema:
         "columns": [pandas_column(field) for field in schema],
         "pandas_version": "2.2.0",
     }
-    return schema.with_metadata(
-        {"pandas": orjson.dumps(pandas)} | {name: exact_json(each) for name, each in more.items()}
-    )
+    found = {name: exact_json(each) for name, each in more.items()}
+    return {"pandas": orjson.dumps(pandas)} | found
 
 
 def write_rows(

@@ -65,7 +65,7 @@ def status(
         rows += _begun_rows(destination, {row["project_id"] for row in rows})
     if last is None:
         report.warn("no backup has ended here yet: the first is under way, or was interrupted")
-    else:
+    elif not has_snapshots:
         report.hint(f"of {about.get('host')}; the last backup ended {last.ended_at}")
         for failure in last.failed:
             report.warn(f"the last backup failed for {failure}")

@@ -362,14 +362,13 @@ class _Checks:
         """Say what is wrong with an object, whether rows were counted, and how much was read."""
         if cause := self._size_cause(expected, sizes.get(expected.path)):
             return cause, False, None
+        if expected.sha256 is not None and self._reads(expected.path):
+            # Of the same bytes, the rows are those that were counted when they were written.
+            size, sha256 = hash_object(self._destination, expected.path, expected.size)
+            cause = "" if sha256 == expected.sha256 else "its bytes are not those that were written"
+            return cause, False, size
         has_rows = expected.rows is not None
-        if has_rows and (cause := self._rows_cause(expected)):
-            return cause, True, None
-        if expected.sha256 is None or not self._reads(expected.path):
-            return "", has_rows, None
-        size, sha256 = hash_object(self._destination, expected.path, expected.size)
-        cause = "" if sha256 == expected.sha256 else "its bytes are not those that were written"
-        return cause, has_rows, size
+        return self._rows_cause(expected) if has_rows else "", has_rows, None
 
     def _size_cause(self, expected: Expected, size: int | None) -> str:
         if size is None:
