@@ -382,6 +382,7 @@ class Backup:
             content = format_content(name, settings.web_host, began_at)
             write_object(self._destination, FORMAT_FILE, dump_json(content))
         write_if_changed(self._destination, PROJECTS_FILE, dump_json(account.dump()))
+        snapshots.remove_unfinished(self._destination)
         if self._destination.find(UNFINISHED_FILE) is not None:
             recover(self._destination, account)
 

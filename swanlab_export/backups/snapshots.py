@@ -16,7 +16,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.messages import closest, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from swanlab_export.backups.destination import Destination
 
@@ -133,6 +133,23 @@ def readable_manifests(destination: Destination) -> Iterator[Manifest]:
             yield read_manifest(destination, name)
         except ValueError:
             continue
+
+
+def remove_unfinished(destination: Destination) -> None:
+    """Remove what a backup wrote that ended before its manifest; only who holds the lock may."""
+    ended = set(list_snapshots(destination))
+    if any(path.split("/")[-2] not in ended for path in find_unnamed(destination, ())):
+        # The manifest of its own may be lost, and those of later snapshots still name it.
+        named = {str(manifest.runs) for manifest in readable_manifests(destination)}
+        for path in find_unnamed(destination, named):
+            destination.remove(path)
+
+
+def find_unnamed(destination: Destination, named: Container[str]) -> Iterator[str]:
+    """Yield the paths of tables of snapshots, but for those that manifests name."""
+    for entry in destination.list(SNAPSHOTS):
+        if not entry.path.endswith(f"/{_MANIFEST}") and entry.path not in named:
+            yield entry.path
 
 
 def mend_chain(destination: Destination) -> None:

@@ -251,6 +251,7 @@ class _Checks:
         """Check all snapshots; returns the last manifest, None if it is not as it was written."""
         names = snapshots.list_snapshots(self._destination)
         last: Manifest | None = None
+        named: dict[str, Expected] = {}
         for name in names:
             path = f"{SNAPSHOTS}/{name}/manifest.json"
             self.compared.objects += 1
@@ -262,8 +263,12 @@ class _Checks:
                 continue
             if (before := last.previous) is not None and before not in names:
                 yield from self._missing_manifest(before, is_oldest=name == names[0])
-            if last.runs is not None and last.runs.startswith(f"{SNAPSHOTS}/{name}/"):
-                yield from self._compare([_expected(last.runs, last.objects[last.runs], Owner())])
+            if last.runs is not None:
+                named[last.runs] = _expected(last.runs, last.objects[last.runs], Owner())
+        yield from self._compare(named.values())
+        for path in snapshots.find_unnamed(self._destination, named):
+            if path.split("/")[-2] <= max(names, default=""):  # else a backup is under way
+                self.compared.unknown.append(f"{path} was not compared: no manifest names it")
         if not names:
             self.compared.unknown.append("no backup has ended here yet")
         elif last is None:

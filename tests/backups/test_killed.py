@@ -103,6 +103,8 @@ def check_goes_on(living: Sandbox, folder: Path, undisturbed: dict[str, bytes]) 
         )
         assert mine == theirs
     assert not [path for path in now if path.startswith("state/tmp")]
+    folders = {path.rpartition("/")[0] for path in now if path.startswith("state/snapshots")}
+    assert all(f"{each}/manifest.json" in now for each in folders)
     count: int = report.num_rows
     return count
 

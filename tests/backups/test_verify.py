@@ -126,6 +126,41 @@ def test_snapshots_that_were_exchanged_or_are_missing_are_found(
     assert third.exists()
 
 
+def test_what_no_manifest_names_is_told_and_removed(world: LivingData, quiet: Nights) -> None:
+    """Nothing can be compared with the table of a snapshot whose manifest is damaged."""
+    for name in ("better", "best"):
+        world.edit("one", name=name)
+        quiet.run()
+    folder = quiet.folder / "state" / "snapshots"
+    second = sorted(folder.iterdir())[1]
+    (second / "manifest.json").write_bytes(b"{")
+    with pytest.warns(se.SwanlabExportWarning, match="runs.parquet was not compared: no manifest"):
+        assert len(found(quiet)) == 1
+    found(quiet, repair=True, api=quiet.api)
+    assert found(quiet, read="all") == {}
+    assert not any(second.iterdir())
+
+
+def test_what_a_backup_left_that_did_not_end_is_removed(
+    world: LivingData, quiet: Nights, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A table of a snapshot without a manifest goes, unless the manifest of a later one names it."""
+    folder = quiet.folder / "state" / "snapshots"
+    (named,) = folder.glob("*/runs.parquet")
+    left = folder / "29990101T000000Z-0" / "runs.parquet"
+    left.parent.mkdir()
+    left.write_bytes(named.read_bytes())
+    quiet.run()
+    assert not left.exists()
+    left.write_bytes(named.read_bytes())
+    recwarn.clear()
+    assert found(quiet) == {}
+    assert not [each for each in recwarn if "was not compared" in str(each.message)]
+    named.with_name("manifest.json").unlink()
+    quiet.run()
+    assert (left.exists(), named.exists()) == (False, True)
+
+
 def test_an_index_of_another_project_is_not_read(world: LivingData, quiet: Nights) -> None:
     """A backup takes no run for one of the project that it is not in."""
     world.add_project("other")
