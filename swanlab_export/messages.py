@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+DOTS = "•••"
 _QUOTED_MAX = 200
+
+
+class Secret(str):
+    """A text that shows as dots where the variables of a trace are printed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return DOTS
 
 
 @dataclass(frozen=True)

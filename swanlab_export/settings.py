@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from swanlab_export.errors import AuthenticationError, UsageError
 from swanlab_export.limits import BACKUP, SANDBOX
-from swanlab_export.messages import argument, quote, shell_command
+from swanlab_export.messages import DOTS, Secret, argument, quote, shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +93,13 @@ class _Entry:
     warnings: tuple[str, ...] = ()
 
 
+class _Environment(dict[str, str]):
+    """Variables that show as dots where the variables of a trace are printed: one is a key."""
+
+    def __repr__(self) -> str:
+        return DOTS
+
+
 def load_settings(
     host: str | None, api_key: str | None, *, environ: Mapping[str, str], cwd: Path
 ) -> Settings:
@@ -108,7 +115,8 @@ def load_settings(
     if host is not None and not host.strip():
         # As of an unset variable in a script: the public server is not what is meant.
         raise UsageError(f"{argument('host')} is empty")
-    given = api_key or _variable(environ, "SWANLAB_API_KEY")
+    environ = _Environment(environ)
+    given = Secret(api_key or _variable(environ, "SWANLAB_API_KEY"))
     key_source = argument("api_key") if api_key else "SWANLAB_API_KEY"
     try:
         entry = _find_entry(environ, cwd)
@@ -122,7 +130,7 @@ def load_settings(
     if named:
         url = normalize_host(named, "" if host else "SWANLAB_API_HOST")
     entry = entry if entry is not None and entry.host == url else None
-    key = given or (entry.api_key if entry else "")
+    key = given or Secret(entry.api_key if entry else "")
     if not key:
         raise AuthenticationError(
             f"there is no API key for {url}: give {argument('api_key')}, set SWANLAB_API_KEY or "
@@ -295,14 +303,17 @@ def _find_entry(environ: Mapping[str, str], cwd: Path) -> _Entry | None:
 
 def _read_entry(path: Path) -> _Entry | None:
     try:
-        hosts = netrc(path).hosts
+        found = [
+            (machine, login or "", Secret(password or ""))
+            for machine, (login, _, password) in netrc(path).hosts.items()
+        ]
     except (NetrcParseError, UnicodeDecodeError):
         # The parser's own message quotes the file, and the file holds the key.
         message = f"{quote(str(path))} is not a login file; run {shell_command('login')} to write it again"
         raise AuthenticationError(message) from None
-    if not hosts:
+    if not found:
         return None
-    machine, (login, _, password) = next(iter(hosts.items()))
+    machine, login, password = found[0]
     try:
         url = normalize_host(machine.removesuffix("/").removesuffix("/api"))
     except UsageError:
@@ -311,7 +322,7 @@ def _read_entry(path: Path) -> _Entry | None:
     # Windows has no such permissions: there, every file seems to be open to all.
     is_open = sys.platform != "win32" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
     warning = f"{quote(str(path))} holds an API key and can be read by others: chmod 600 it"
-    return _Entry(path, url, login or "", password or "", (warning,) if is_open else ())
+    return _Entry(path, url, login, password, (warning,) if is_open else ())
 
 
 def _web_host(host: str, entry: _Entry | None, environ: Mapping[str, str]) -> str:

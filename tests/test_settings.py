@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from systems import needs_posix
+from traces import variables_of
 
+import swanlab_export as se
 from swanlab_export.errors import AuthenticationError, SwanlabExportError, UsageError
 from swanlab_export.settings import Settings, load_settings, netrc_path, normalize_host
 
@@ -360,3 +362,30 @@ def test_the_source_of_a_key(home: Home) -> None:
     assert home.load(api_key="k").key_source == "api_key="
     assert home.load().key_page == "https://web.example/space/~/settings"
     assert home.load("swanlab.cn", "k").key_page == "https://swanlab.cn/space/~/settings"
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "jobs"),
+    [
+        ("http://[bad", "word-of-a-key", 8),
+        (None, "word-of-a-key x", 8),
+        ("https://swan.example", "word-of-a-key", 0),
+    ],
+    ids=["host", "key", "another argument"],
+)
+@pytest.mark.parametrize("place", ["argument", "environment", "file"])
+def test_no_variable_of_a_trace_is_a_key(
+    host: str | None, key: str, jobs: int, place: str, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trace collector that keeps the variables of every call keeps no key, wherever it was."""
+    monkeypatch.setenv("HOME", str(home.home))
+    monkeypatch.delenv("SWANLAB_SAVE_DIR")
+    monkeypatch.chdir(home.cwd)
+    if place == "file":
+        machine = host or "https://swan.example"
+        home.login(f'machine {machine}\n\tlogin https://web.example\n\tpassword "{key}"\n')
+    if place == "environment":
+        monkeypatch.setenv("SWANLAB_API_KEY", key)
+    with pytest.raises(SwanlabExportError) as caught:
+        se.connect(host=host, api_key=key if place == "argument" else None, jobs=jobs)
+    assert "word-of-a-key" not in variables_of(caught.value)

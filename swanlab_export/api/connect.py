@@ -32,7 +32,7 @@ from swanlab_export.limits import (
     TIMEOUT_MAX_S,
     TIMEOUT_S,
 )
-from swanlab_export.messages import argument
+from swanlab_export.messages import Secret, argument
 from swanlab_export.plot import PlotArguments, PlotOptions
 from swanlab_export.progress import Progress, TqdmProgress
 from swanlab_export.settings import (
@@ -148,6 +148,7 @@ def connect(
     >>> runs.loc[runs.slug == "diverged", "state"].item()
     'FINISHED'
     """
+    api_key = None if api_key is None else Secret(api_key)
     output = FrameOutput(frame)
     stack = ExitStack()
     context = stack.enter_context(

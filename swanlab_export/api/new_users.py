@@ -13,9 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from swanlab_export.client.redact import Secret
 from swanlab_export.errors import UsageError
-from swanlab_export.messages import quote
+from swanlab_export.messages import Secret, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +45,15 @@ def read_users(users: Any) -> list[NewUser]:
     Raises:
         UsageError: It cannot be read, has no rows or other columns, or a row cannot be right.
     """
+    try:
+        return _read_all(users)
+    except UsageError as error:
+        why = error.message
+    # Not from within: the variables of a trace would hold passwords.
+    raise UsageError(why)
+
+
+def _read_all(users: Any) -> list[NewUser]:
     found: list[NewUser] = []
     rows: dict[str, int] = {}
     for number, row in enumerate(_rows(users), 1):

@@ -21,7 +21,7 @@ from swanlab_export.errors import (
     UsageError,
 )
 from swanlab_export.limits import PAGE_SIZE
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import Secret, argument, quote
 from swanlab_export.normalizers.entities import (
     normalize_instance,
     normalize_projects,
@@ -114,6 +114,7 @@ class SelfHosted(Resource[F]):
         ...     api.self_hosted.create_user("dora", "correct horse")["username"].item()
         'dora'
         """
+        password = Secret(password)
         for name, value in (("username", username), ("password", password)):
             if not value.strip():
                 raise UsageError(f"{argument(name)} is empty")

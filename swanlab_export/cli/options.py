@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +46,7 @@ class Shared:
     """The options that every command takes."""
 
     host: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     save: str | None
     store_option: tuple[str, ...]
     csv_bom: bool
@@ -97,8 +97,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: kwargs.pop(name) for name in _OF_OUTPUT}
         return command(*args, shared=replace(_DEFAULTS, **given), **kwargs)
 
-    for field, option in reversed(list(zip(fields(Shared), _OPTIONS, strict=True))):
-        if field.name in _OF_OUTPUT:
+    for each, option in reversed(list(zip(fields(Shared), _OPTIONS, strict=True))):
+        if each.name in _OF_OUTPUT:
             gathered = option(gathered)
     return gathered
 

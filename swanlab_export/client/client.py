@@ -21,7 +21,7 @@ from swanlab_export.client import concurrency, retry
 from swanlab_export.client.capabilities import Capabilities
 from swanlab_export.client.deadline import Watchdog
 from swanlab_export.client.download import REDIRECTS_MAX, Download
-from swanlab_export.client.redact import Redactor, Secret, bare_url
+from swanlab_export.client.redact import Redactor, bare_url
 from swanlab_export.client.request import Request
 from swanlab_export.client.response import (
     Response,
@@ -54,7 +54,7 @@ from swanlab_export.errors import (
     UsageError,
 )
 from swanlab_export.limits import JOBS, MAX_RESPONSE_MB, RETRIES, TIMEOUT_S
-from swanlab_export.messages import argument, printable, quote, shell_command
+from swanlab_export.messages import Secret, argument, printable, quote, shell_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,26 +9,16 @@ import re
 from typing import TYPE_CHECKING, Self
 from urllib import parse
 
-from swanlab_export.messages import printable
+from swanlab_export.messages import DOTS, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DOTS = "•••"
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*:)?([/\\]*)[^/\\]*@", re.IGNORECASE)
 _SIGNATURE = re.compile(
     r"\b((?:[\w-]{0,40}-)?(?:signature|sig|credential|security-token|token)=)[^?&\s;\"'<>]+",
     re.IGNORECASE,
 )
-
-
-class Secret(str):
-    """A text that shows as dots where the variables of a trace are printed."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return DOTS
 
 
 class Redactor:

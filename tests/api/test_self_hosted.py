@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from traces import variables_of
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
@@ -245,6 +246,27 @@ def test_a_table_of_users_that_cannot_be_right_is_refused(
     assert SECRET not in done.output
     assert "\x1b" not in done.stderr
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda api: api.self_hosted.create_user("bob", SECRET),
+        lambda api: api.self_hosted.create_user("", SECRET),
+        lambda api: api.self_hosted.create_users(io.StringIO(f"username,password\nx,{SECRET},y")),
+        lambda api: api.self_hosted.create_users(io.StringIO(f'[{{"password": "{SECRET}"}}]')),
+        lambda api: api.self_hosted.create_users(io.BytesIO(f"{SECRET}\xff".encode("latin-1"))),
+    ],
+    ids=["refused", "empty", "cells", "row", "bytes"],
+)
+def test_no_variable_of_a_trace_is_a_password(make: Any, server: Sandbox) -> None:
+    """A trace collector that keeps the variables of every call keeps no password and no key."""
+    api = se.connect(host=server.url, api_key=server.keys["ada"])
+    with api, pytest.raises(se.SwanlabExportError) as caught:
+        make(api)
+    shown = variables_of(caught.value)
+    assert SECRET not in shown
+    assert server.keys["ada"] not in shown
 
 
 def test_a_file_of_users_that_cannot_be_read_is_refused(server: Sandbox, tmp_path: Path) -> None:
