@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from swanlab_export.sandbox.data import Data, Project
 from swanlab_export.sandbox.dataset import Points, Run
+from swanlab_export.sandbox.summaries import summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,7 @@ _RUNS = {
     "many40": 40,
     "many200": 200,
     "many2000": 2000,
+    "many100000": 100_000,
     "points1m": 1,
     "points5m": 1,
     "list2000": 2000,
@@ -39,6 +41,7 @@ _LOGGED = {
     "many40": (["acc", "loss"], 5000),
     "many200": (["acc", "loss"], 5000),
     "many2000": (["acc", "loss"], 5000),
+    "many100000": (["acc", "loss"], 5000),
     "points1m": ([f"k{i}" for i in range(40)], 25_000),
     "points5m": ([f"k{i}" for i in range(40)], 125_000),
 }
@@ -136,6 +139,13 @@ class SyntheticData(Data):
         keys, count = _logged(run.run_id)
         return _points(count, key) if key in keys else None
 
+    def summary(self, run: Run) -> dict[str, Any] | None:
+        """The summary of each key; all runs of a generated project have the same."""
+        if not _is_generated(run) or run.run_id == _ODD:
+            return super().summary(run)
+        keys, count = _logged(run.run_id)
+        return {key: _summary(count, key) for key in keys}
+
     def media_keys(self, run: Run) -> list[str]:
         """The media keys of a run."""
         if not _is_generated(run):
@@ -225,6 +235,11 @@ def _odd_points(key: str) -> Points | None:
         "timestamp": pa.array([_CREATED_MS + 100 * i for i in range(len(steps))]),
         "text": pa.array([text and f'"{text}"' for text in texts], pa.string()),
     }
+
+
+@lru_cache(maxsize=64)
+def _summary(count: int, key: str) -> dict[str, Any]:
+    return summarize(_points(count, key))
 
 
 @lru_cache(maxsize=64)

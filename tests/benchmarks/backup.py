@@ -7,8 +7,9 @@ only some parts, each of which takes at most five minutes on a quiet machine:
 - ``data``: bytes per point, memory, two processes, the official client
 - ``checks``: verify of 10,000 objects, on disk and on the gateway of JuiceFS
 - ``stores``: a backup and ``--save`` to that gateway
-- ``huge``: an instance of 100,000 runs that has not changed, what each part of it takes; with
-  ``--store`` on the gateway, too, which takes longer
+- ``huge``: an instance of 100,000 runs with a billion points that has not changed, and what each
+  part of a backup takes; with ``--store`` on the gateway, too, which takes longer; ``--runs 2000``
+  shows whether it works
 
 Ratios are of wall time, with those of CPU time behind, which depend less on what else is going on.
 """
@@ -83,10 +84,10 @@ class Bench:
         """Copy a backup into a store, without its lock, which there would seem to be held."""
         self.rclone("copy", "--transfers", "16", "--exclude", "/state/lock.json", backup, remote)
 
-    def multiply(self, project: str, to: str, *extra: str) -> None:
+    def multiply(self, project: str, to: str, *options: str) -> Cost:
         """Have all runs of a project in a backup, like the one that is there."""
         words = [sys.executable, str(HERE / "multiply.py"), to, f"synthetic/{project}"]
-        measure([*words, "--extra", *extra], self.folder, self.env)
+        return measure([*words, *options], self.folder, self.env)
 
 
 @contextmanager
@@ -206,7 +207,7 @@ def measure_checks(folder: Path) -> None:
     with serving(folder) as bench, serve("juicefs", folder) as store:
         bench.env |= store.environ | {"RCLONE_CONFIG": os.devnull}
         bench.backup("many2000", "v", "-f", "name=many2000-0")
-        bench.multiply("many2000", "v", "logs", "medias")
+        bench.multiply("many2000", "v", "--extra", "logs", "medias")
         bench.backup("many2000", "v")
         objects, size = files_of(folder / "v")
         title(f"verify of {objects:,} objects, {size / 1e6:,.0f} MB")
@@ -260,14 +261,14 @@ def measure_stores(folder: Path) -> None:
         row("  peak memory", "", f"{large.peak_mb:.0f} MB")
 
 
-def measure_huge(folder: Path, *, has_store: bool) -> None:
-    """An instance of 100,000 runs, of which nothing has changed, and what each part of it takes."""
-    project = "list100000"
+def measure_huge(folder: Path, runs: int, *, has_store: bool) -> None:
+    """An instance of many runs, of which nothing has changed, and what each part of it takes."""
+    project = f"many{runs}"
     with serving(folder) as bench, serve("juicefs", folder) as store:
         bench.env |= store.environ | {"RCLONE_CONFIG": os.devnull}
-        title("100,000 runs")
-        bench.backup(project, "h", "-f", f"name={project}-0")
-        bench.multiply(project, "h")
+        title(f"{runs:,} runs × 2 keys × 5,000 steps")
+        part(bench, "first run", bench.backup(project, "h", "-f", f"name={project}-0"))
+        bench.multiply(project, "h", "--linked")
         bench.requests()
         part(bench, "fold all runs into tables and index", bench.backup(project, "h"))
         again = bench.backup(project, "h")
@@ -276,10 +277,16 @@ def measure_huge(folder: Path, *, has_store: bool) -> None:
         part(bench, "run list --all --summary", listed)
         part(bench, "verify", bench.ours("backup", "verify", "h", "--quiet"))
         part(bench, "status", bench.ours("backup", "status", "h"))
+        path = f"synthetic/{project}/{project}-{runs // 2}"
+        points = ["api", "run", "metrics", path, "--keys", "loss", "--all", "--host", "backup:h"]
+        part(bench, "points of one run, out of the backup", bench.ours(*points))
         for name in (
             "state/receipts",
             "state/payloads",
-            "tables",
+            "tables/metrics",
+            "tables/runs",
+            "tables/configs",
+            "tables/summary",
             "state/index",
             "state/snapshots",
         ):
@@ -289,7 +296,8 @@ def measure_huge(folder: Path, *, has_store: bool) -> None:
         row("  to `run list --all --summary`", "≤ 1.5", ratio(again, listed))
         row("  peak memory", "< 250 MB", f"{again.peak_mb:.0f} MB")
         if has_store:
-            shutil.rmtree(folder / "h" / "state" / "payloads")  # nothing that follows reads these
+            for name in ("state/payloads", "tables/metrics"):  # nothing that follows reads these
+                shutil.rmtree(folder / "h" / name)
             place = f"s3://{BUCKET}/h"
             bench.copy("h", rclone_path(store, "h"))
             part(bench, "on the gateway: fold all runs", bench.backup(project, place))
@@ -312,14 +320,14 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=(*PARTS, []), default=[])
-    parser.add_argument("--runs", type=int, choices=(40, 200, 2000), default=2000)
+    parser.add_argument("--runs", type=int, choices=(40, 200, 2000, 100_000))
     parser.add_argument("--store", action="store_true")
     asked = parser.parse_args()
     for name in asked.parts or PARTS[:-1]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             if name == "first":
-                measure_first(folder, asked.runs)
+                measure_first(folder, asked.runs or 2000)
             elif name == "data":
                 measure_data(folder)
             elif name == "checks":
@@ -327,7 +335,7 @@ def main() -> None:
             elif name == "stores":
                 measure_stores(folder)
             else:
-                measure_huge(folder, has_store=asked.store)
+                measure_huge(folder, asked.runs or 100_000, has_store=asked.store)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +30,50 @@ class Multiplier:
         backup: The backup.
         folder: The folder of its project.
         extra: Tables of runs that the run lacks, and for which it gets a small object.
+        is_linked: What has the same bytes is one file under many names, which takes no room.
     """
 
-    def __init__(self, backup: Path, folder: str, extra: list[str]) -> None:
+    def __init__(self, backup: Path, folder: str, extra: list[str], *, is_linked: bool) -> None:
         (path,) = (backup / "state" / "receipts" / folder).glob("*.json")
         self._backup = backup
+        self._is_linked = is_linked
         self._folder = path.parent
         self._one = Receipt.parse(path.read_bytes())
-        self._contents: dict[str, tuple[str, Stored, bytes]] = {}
+        self._contents: dict[str, tuple[str, Stored, Path]] = {}
         for name, stored in self._one.objects.items():
             if stored.path:
                 self._take(name, stored, stored.path)
-        small = (backup / "tables" / "projects.parquet").read_bytes()
-        sha256 = hashlib.sha256(small).hexdigest()
+        small = backup / "tables" / "projects.parquet"
+        sha256 = hashlib.sha256(small.read_bytes()).hexdigest()
         for table in extra:
             made = f"tables/{table}/{folder}/{self._one.run_id}.parquet"
-            self._contents[table] = (made, Stored(made, 1, len(small), sha256), small)
+            self._contents[table] = (made, Stored(made, 1, small.stat().st_size, sha256), small)
 
     def _take(self, name: str, stored: Stored, path: str) -> None:
-        self._contents[name] = (path, stored, (self._backup / path).read_bytes())
+        self._contents[name] = (path, stored, self._backup / path)
+
+    def _copy(self, name: str, target: Path) -> None:
+        """Have an object of the run under another name."""
+        path, stored, content = self._contents[name]
+        if self._is_linked:
+            with suppress(OSError):  # a file has only so many names
+                target.hardlink_to(content)
+                return
+        shutil.copyfile(content, target)
+        self._contents[name] = (path, stored, target)
 
     def write(self, payload: Any, project_id: str) -> None:
         """Write one run."""
         one = self._one
         run_id = endpoint.read_source(payload, project_id).run_id
         objects = dict(one.objects)
-        for name, (path, stored, content) in self._contents.items():
+        for name, (path, stored, _) in list(self._contents.items()):
             made = path.replace(f"/{one.run_id}.", f"/{run_id}.")
             objects[name] = stored._replace(path=made)
             target = self._backup / made
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            if not target.exists():
+                self._copy(name, target)
         known = {
             **{name: getattr(one, name) for name in Receipt.__dataclass_fields__},
             "run_id": run_id,
@@ -75,10 +90,11 @@ def main() -> None:
     parser.add_argument("backup", type=Path)
     parser.add_argument("project", help="workspace/project, which is the folder, too")
     parser.add_argument("--extra", nargs="*", default=[])
+    parser.add_argument("--linked", action="store_true")
     asked = parser.parse_args()
     host = os.environ["SWANLAB_API_HOST"]
     with se.connect(host=host, api_key=os.environ["SWANLAB_API_KEY"]) as api:
-        many = Multiplier(asked.backup, asked.project, asked.extra)
+        many = Multiplier(asked.backup, asked.project, asked.extra, is_linked=asked.linked)
         ref = parse_project(asked.project)
         for payload in all_runs(api.context, ref, Report()):
             many.write(payload, f"synthetic-{ref.project}")
