@@ -56,7 +56,7 @@ class Bucket(StoreObjects):
     def remove(self, path: str) -> None:
         """Remove an object, if it is there."""
         if self.find(path) is not None:  # some stores refuse to remove what is not there
-            with store_errors(f"{self}/{path}"):
+            with store_errors("remove", f"{self}/{path}"):
                 interruptible(lambda: self._store.delete(path))
 
     def clean(self) -> None:
@@ -131,7 +131,7 @@ class Bucket(StoreObjects):
 
     def _modified(self, path: str) -> datetime | None:
         """When an object was written, by the clock of the store; None for no object."""
-        with store_errors(f"{self}/{path}"), suppress(FileNotFoundError):
+        with store_errors("find", f"{self}/{path}"), suppress(FileNotFoundError):
             modified: datetime = interruptible(lambda: self._store.head(path)["last_modified"])
             return modified
         return None

@@ -48,7 +48,7 @@ class StoreObjects:
         yield from self._entries(prefix)
 
     def _entries(self, prefix: str | None) -> Iterator[Entry]:
-        with store_errors(f"{self}/{prefix or ''}"):
+        with store_errors("list", f"{self}/{prefix or ''}"):
             pages = iter(self._store.list(prefix, chunk_size=1000))
             while (page := interruptible(lambda: next(pages, None))) is not None:
                 for found in page:
@@ -56,7 +56,7 @@ class StoreObjects:
 
     def find(self, path: str) -> Entry | None:
         """Find an object."""
-        with store_errors(f"{self}/{path}"):
+        with store_errors("find", f"{self}/{path}"):
             try:
                 return _entry(interruptible(lambda: self._store.head(path)))
             except FileNotFoundError:
@@ -137,7 +137,7 @@ class _Ranges(io.RawIOBase):
 @contextmanager
 def _errors_of_reading(shown: str) -> Iterator[None]:
     """Leave alone that an object is missing, which readers expect of a file, too."""
-    with store_errors(shown, passing=(FileNotFoundError,)):
+    with store_errors("read", shown, passing=(FileNotFoundError,)):
         yield
 
 

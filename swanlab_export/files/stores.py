@@ -6,10 +6,12 @@ afterwards, since some stores say that they kept what they did not.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from swanlab_export.errors import OutputError, UsageError
 from swanlab_export.files.atomic import output_errors
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
+_log = logging.getLogger("swanlab_export.stores")
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL | re.IGNORECASE)
 # A process list, a shell's history and a log of commands show what is on the command line.
@@ -107,6 +111,18 @@ STORE_OPTIONS = {
 }
 _PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _FLAGS = {"allow_http", "allow_invalid_certificates"}
+_URLS = {
+    *("authority_host", "base_url", "endpoint", "metadata_endpoint", "msi_endpoint", "proxy_url"),
+}
+_KEYS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_KEY",
+}
+# Where the library asks the machine itself for a key, if there is none in the environment.
+_MACHINE = re.compile(
+    r"https?://[^/\s]+/(latest/(api|meta-data)|computeMetadata|metadata/identity)/"
+)
 _REFUSED = (
     "AccessDenied",
     "AuthenticationFailed",
@@ -155,7 +171,7 @@ class StoreObject:
             OutputError: The store cannot be reached, or has no such bucket.
         """
         store = open_store(self.url, self.options)
-        with store_errors(str(self)), suppress(*_refusals()):
+        with store_errors("list", str(self)), suppress(*_refusals()):
             # Not the object itself: the response would be the same where the bucket is missing.
             interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
 
@@ -184,7 +200,7 @@ class StoreObject:
         from obstore.exceptions import BaseError
 
         store = open_store(self.url, self.options)
-        with store_errors(str(self)), suppress(FileNotFoundError, *_refusals()):
+        with store_errors("remove", str(self)), suppress(FileNotFoundError, *_refusals()):
             interruptible(lambda: store.head(self.key))
             # Some stores respond in a form that the library does not know; whether it worked shows.
             with suppress(BaseError, OSError):
@@ -219,7 +235,10 @@ def parse_store_url(
     scheme, rest = (found[1].lower(), found[2]) if found else ("", "")
     if scheme not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)
-        raise UsageError(f"{given}: object stores are {known}")
+        raise UsageError(
+            f"{given}: object stores are {known}; those that speak the protocol of S3 are s3://, "
+            f"with {argument('store_options')} endpoint"
+        )
     bucket, _, key = rest.partition("/")
     if "@" in bucket:
         raise UsageError(
@@ -234,7 +253,7 @@ def parse_store_url(
         key = key.rstrip("/")
     is_bucket = is_prefix and not key
     if not is_bucket and any(part in {"", ".", ".."} for part in key.split("/")):
-        raise UsageError(f"{given} is no name of an object")
+        raise UsageError(f"{given} is no name of an object: {scheme}://BUCKET/NAME")
     if find_spec("obstore") is None:
         raise UsageError(f"{given} needs another library: pip install obstore")
     return StoreObject(f"{scheme}://{bucket}", key, _check_options(scheme, options or {}))
@@ -284,10 +303,10 @@ def _check_options(scheme: str, options: Mapping[str, str]) -> dict[str, str]:
             raise UsageError(f"{said} is true or false, not {quote(value)}")
         if short in checked:
             raise UsageError(f"{said} is given twice")
-        if _USER.match(value):
-            raise UsageError(
-                f"{said} has a user or a password before its host, which would be seen"
-            )
+        if not value:
+            raise UsageError(f"{said} has no value")
+        if short in _URLS:
+            _check_url(value, said)
         checked[short] = value
     ahead = os.environ.get("AWS_ENDPOINT_URL_S3")
     if scheme == "s3" and ahead and checked.get("endpoint", ahead) != ahead:
@@ -296,6 +315,20 @@ def _check_options(scheme: str, options: Mapping[str, str]) -> dict[str, str]:
             "library takes the latter: unset it"
         )
     return checked
+
+
+def _check_url(value: str, said: str) -> None:
+    """Refuse what is no URL, at which the library panics, and one with a password."""
+    if _USER.match(value):
+        raise UsageError(f"{said} has a user or a password before its host, which would be seen")
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+        is_url = is_url and (parts.port or 1) > 0 and not re.search(r"[\s\0]", value)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise UsageError(f"{said} is a URL such as http://127.0.0.1:9000, not {quote(value)}")
 
 
 def open_store(url: str, options: Mapping[str, str]) -> Any:
@@ -313,8 +346,11 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
     if url.startswith("s3:"):
         # Of several objects in one request, stores expect and respond different things.
         of_store.setdefault("disable_bulk_delete", "true")
-    names = (options.get("endpoint"), options.get("base_url"), *map(os.environ.get, _ENDPOINTS))
-    if any((name or "").startswith("http://") for name in names):
+    named = {name: value for name in _ENDPOINTS if (value := os.environ.get(name))}
+    for name, value in named.items():
+        _check_url(value, name)
+    urls = (options.get("endpoint", ""), options.get("base_url", ""), *named.values())
+    if any(value.lower().startswith("http://") for value in urls):
         of_client.setdefault("allow_http", "true")
     of_client |= {name: of_client[name] == "true" for name in _FLAGS & of_client.keys()}
     try:
@@ -328,7 +364,10 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
             },
         )
     except (BaseError, ValueError, TypeError) as error:
-        raise UsageError(f"{argument('store_options')}: {_words(error)[1]}") from None
+        words = re.sub(r"^Generic \w+ error: ", "", _words(error)[1])
+        if "Account must be specified" in words:
+            raise UsageError(f"{url} needs an account: set AZURE_STORAGE_ACCOUNT_NAME") from None
+        raise UsageError(f"{argument('store_options')}: {words}") from None
 
 
 def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:
@@ -345,7 +384,7 @@ def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:
     """
     size_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with store_errors(shown):
+    with store_errors(f"write {size_bytes:,} bytes to", shown):
         interruptible(
             lambda: store.put(
                 key,
@@ -385,17 +424,29 @@ def interruptible(call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def store_errors(shown: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Say in plain words what a store refused; errors of the classes ``passing`` stay as they are."""
+def store_errors(
+    does: str, shown: str, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Say in plain words what a store refused; errors of the classes ``passing`` stay as they are.
+
+    Args:
+        does: What is asked of the store, for the log.
+        shown: How messages name the object.
+        passing: What the caller expects.
+    """
     from obstore.exceptions import BaseError
 
+    began = time.monotonic()
     try:
         yield
     except passing:
         raise
     except (BaseError, OSError) as error:
         code, words = _words(error)
-        if code == "RequestTimeTooSkewed":
+        if _MACHINE.search(str(error)):
+            keys = _KEYS[shown.partition(":")[0]]
+            words = f"there is no key in the environment, such as {keys}: {words}"
+        elif code == "RequestTimeTooSkewed":
             words = f"the clock of this machine is not that of the store: {words}"
         elif code in _REFUSED or isinstance(error, _refusals()):
             words = f"the store refused the key of the environment: {words}"
@@ -404,6 +455,10 @@ def store_errors(shown: str, passing: tuple[type[Exception], ...] = ()) -> Itera
         elif isinstance(error, FileNotFoundError):
             words = f"the store has no such object, or did not keep it: {words}"
         raise OutputError(f"{quote(shown)}: {words}") from None
+    finally:
+        _log.debug(
+            "store: %s %s: %.0f ms", does, printable(shown), (time.monotonic() - began) * 1000
+        )
 
 
 def _refusals() -> tuple[type[Exception], ...]:

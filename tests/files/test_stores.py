@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from object_stores import BUCKET, KEY, SECRET, Proxy, Store
 from raw_server import RawServer, reply
@@ -178,6 +180,22 @@ def test_a_wrong_key_is_named(
     assert "refused the key" in result.stderr
     assert KEY not in result.stderr
     assert "wrong-secret" not in result.stderr
+
+
+def test_the_keys_are_nowhere(store: Store, call: Callable[..., Result]) -> None:
+    """Keys of a store are in no log, message, trace or object, and in no text of what holds them."""
+    url = f"s3://{BUCKET}/runs.parquet"
+    saved = call(*LIST, "--save", url, "--debug")
+    failed = call(*LIST, "--save", "s3://nowhere/runs.parquet", "--debug")
+    assert (saved.exit_code, failed.exit_code) == (0, 1)
+    assert re.search(rf"debug: store: write [\d,]+ bytes to {url}: \d+ ms", saved.stderr)
+    assert "Traceback" in failed.stderr
+    metadata = pq.read_metadata(io.BytesIO(store.read("runs.parquet"))).metadata
+    assert b"swanlab_export" in metadata
+    target = parse_target(url)
+    seen = [saved.output, failed.output, store.read("runs.parquet").decode("latin-1")]
+    seen += [str(metadata), repr(target), repr(StoreObjects(f"s3://{BUCKET}")), str(vars(target))]
+    assert not [text for text in seen for secret in (KEY, SECRET) if secret in text]
 
 
 def test_a_killed_upload_is_invisible(moto: Store, tmp_path: Path) -> None:
@@ -419,6 +437,17 @@ def test_a_store_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         ("s3://lab/x.csv", {"timeout": "x"}, "failed to parse"),
         ("s3://lab/x.csv", {"aws_secret_access_key": SECRET}, "is a secret, which would be seen"),
         ("s3://lab/x.csv", {"endpoint": f"https://me:{SECRET}@lab"}, "a user or a password before"),
+        (
+            "s3://lab/x.csv",
+            {"endpoint": "127.0.0.1:9000"},
+            "is a URL such as http://127.0.0.1:9000",
+        ),
+        ("s3://lab/x.csv", {"endpoint": "http://lab:x"}, "is a URL such as"),
+        ("s3://lab/x.csv", {"endpoint": "http:///x"}, "is a URL such as"),
+        ("s3://lab/x.csv", {"endpoint": "http://la b"}, "is a URL such as"),
+        ("s3://lab/x.csv", {"region": ""}, "region has no value"),
+        ("az://lab/x.csv", {}, "needs an account: set AZURE_STORAGE_ACCOUNT_NAME"),
+        ("oss://lab/x.csv", {}, "the protocol of S3 are s3://, with store_options= endpoint"),
         ("gs://lab/x.csv", {"proxy_url": f"http://{SECRET}@lab:3128/"}, "a user or a password"),
         ("x.csv", {"region": "x"}, "is for URLs"),
     ],
@@ -436,6 +465,34 @@ def test_an_endpoint_that_the_environment_overrides(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     with pytest.raises(UsageError, match=r"name two servers.*unset it"):
         parse_target("s3://lab/x.csv", store_options={"endpoint": "http://127.0.0.1:10"})
+
+
+def test_an_endpoint_of_the_environment_that_is_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable without http:// is named, where the library would panic."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL is a URL such as http"):
+        parse_target("s3://lab/x.csv")
+
+
+def test_no_key_in_the_environment() -> None:
+    """Where neither the environment nor the machine has a key, the message names the variables."""
+    with RawServer(lambda _: reply(404)) as server:
+        options = {"endpoint": server.url, "metadata_endpoint": server.url}
+        with pytest.raises(OutputError, match="no key in the environment, such as AWS_ACCESS_KEY"):
+            parse_target("s3://lab/x.csv", store_options=options)
+
+
+def test_the_protocol_of_google(
+    open_store: Store, api: se.Api[pa.Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google's stores speak a protocol like that of S3; their token is in the environment."""
+    monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "token-of-google")
+    url, options = "gs://lab/a b/ü.csv", {"base_url": open_store.endpoint}
+    assert api.using(save=url, store_options=options).run.list("ada-lab/digits") == url
+    assert open_store.read("a b/ü.csv").startswith(b"path,run_id,")
+    missing = "gs://nowhere/x.csv"
+    with pytest.raises(OutputError, match="no such bucket"):
+        api.using(save=missing, store_options=options).run.list("ada-lab/digits")
 
 
 VALUES = {
