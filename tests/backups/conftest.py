@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from backup_support import Nights
 from living import LivingData
 
-import swanlab_export as se
 from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -16,41 +16,66 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def world() -> LivingData:
-    """A server with one project, ``lab/digits``, and no runs yet."""
+@pytest.fixture(scope="session")
+def running_world() -> Iterator[tuple[LivingData, Sandbox]]:
+    """One living server for all tests of a process."""
     data = LivingData()
     data.add_project("digits")
+    with Sandbox(data) as sandbox:
+        yield data, sandbox
+
+
+@pytest.fixture(scope="session")
+def beginning(running_world: tuple[LivingData, Sandbox]) -> bytes:
+    """The server before anything has happened."""
+    return running_world[0].save()
+
+
+@pytest.fixture
+def world(running_world: tuple[LivingData, Sandbox], beginning: bytes) -> LivingData:
+    """A server with one project, ``lab/digits``, and no runs yet."""
+    data, sandbox = running_world
+    sandbox.reset()
+    data.restore(beginning)
     return data
 
 
 @pytest.fixture
-def living(world: LivingData) -> Iterator[Sandbox]:
+def living(world: LivingData, running_world: tuple[LivingData, Sandbox]) -> Sandbox:
     """The server of ``world``."""
-    with Sandbox(world) as sandbox:
-        yield sandbox
+    del world
+    return running_world[1]
 
 
 @pytest.fixture
 def nights(world: LivingData, living: Sandbox, tmp_path: Path) -> Iterator[Nights]:
     """Backs up everything, night after night, into a folder of its own."""
-    with se.connect(host=living.url, api_key=living.api_key, frame="arrow", retries=0) as api:
-        yield Nights(world, living, api, tmp_path / "backup")
+    with Nights.of(world, living, tmp_path / "backup") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def first_night(
+    running_world: tuple[LivingData, Sandbox],
+    beginning: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[bytes, Path]:
+    """The server a day after two runs that ended long ago were backed up, and their backup."""
+    data, sandbox = running_world
+    sandbox.reset()
+    data.restore(beginning)
+    folder = tmp_path_factory.mktemp("ended") / "backup"
+    with Nights.of(data, sandbox, folder) as nights:
+        nights.end_two_runs()
+    return data.save(), folder
 
 
 @pytest.fixture
-def ended(world: LivingData, nights: Nights) -> Nights:
+def ended(world: LivingData, nights: Nights, first_night: tuple[bytes, Path]) -> Nights:
     """A backup of two runs that ended long ago: nothing of them is fetched again by itself."""
-    for run_id in ("one", "two"):
-        world.start(run_id)
-        world.log_many(run_id, 30, "loss", "acc", "cpu")
-        world.print_line(run_id, "epoch 1")
-        world.show(run_id, "image", 3, b"\x89PNG" + run_id.encode(), caption="a digit")
-        world.wait(minutes=20)
-        world.finish(run_id)
-    world.wait(days=40)
-    nights.run()
-    world.wait(days=1)
+    saved, folder = first_night
+    world.restore(saved)
+    shutil.copytree(folder, nights.folder)
     return nights
 
 

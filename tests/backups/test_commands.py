@@ -8,18 +8,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backup_support import Nights
 from click.testing import CliRunner
 
 from swanlab_export.backups.destination import open_destination
 from swanlab_export.cli.main import root
-from swanlab_export.sandbox import parse_faults
+from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from backup_support import Nights
+    from pathlib import Path
+
     from click.testing import Result
     from living import LivingData
-
-    from swanlab_export.sandbox import Sandbox
 
 INTERRUPTED = """
 import os, signal, sys
@@ -78,10 +78,11 @@ def test_a_lock_that_is_held_is_exit_5(ended: Nights) -> None:
     assert "another backup writes to" in done.stderr
 
 
-def test_a_server_that_is_away_is_exit_6(ended: Nights, living: Sandbox) -> None:
+def test_a_server_that_is_away_is_exit_6(world: LivingData, tmp_path: Path) -> None:
     """A scheduler may try it later."""
-    living.stop()
-    assert backup_run(ended).exit_code == 6
+    with Sandbox(world) as sandbox, Nights.of(world, sandbox, tmp_path / "backup") as nights:
+        sandbox.stop()
+        assert backup_run(nights).exit_code == 6
 
 
 def test_a_server_that_goes_away_keeps_what_came(world: LivingData, nights: Nights) -> None:

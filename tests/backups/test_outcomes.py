@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from backup_support import Nights
 
 import swanlab_export as se
 from swanlab_export.backups.destination import open_destination
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from backup_support import Nights
     from living import LivingData
 
 
@@ -193,14 +193,16 @@ def test_a_part_that_fails_leaves_the_rest_of_the_run(world: LivingData, ended: 
     assert ended.runs()["one"]["backup.complete"] is True
 
 
-def test_a_server_that_is_away_keeps_what_is_there(living: Sandbox, ended: Nights) -> None:
+def test_a_server_that_is_away_keeps_what_is_there(world: LivingData, tmp_path: Path) -> None:
     """Exit 6, and nothing is written."""
-    before = ended.objects()
-    living.stop()
-    with pytest.raises(se.UnavailableError) as info:
-        ended.run()
-    assert info.value.exit_code == 6
-    assert ended.objects() == before
+    with Sandbox(world) as sandbox, Nights.of(world, sandbox, tmp_path / "backup") as nights:
+        nights.end_two_runs()
+        before = nights.objects()
+        sandbox.stop()
+        with pytest.raises(se.UnavailableError) as info:
+            nights.run()
+        assert info.value.exit_code == 6
+        assert nights.objects() == before
 
 
 def test_numbers_that_json_hardly_holds_are_exact(world: LivingData, nights: Nights) -> None:

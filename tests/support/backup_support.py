@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 import pyarrow.dataset as ds
@@ -10,6 +11,7 @@ import pyarrow.dataset as ds
 import swanlab_export as se
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -28,6 +30,28 @@ class Nights:
         self.sandbox = sandbox
         self.api = api
         self.folder = folder
+
+    @classmethod
+    @contextmanager
+    def of(cls, world: LivingData, sandbox: Sandbox, folder: Path) -> Iterator[Self]:
+        """Connect to a server, to back it up into a folder."""
+        host, key = sandbox.url, sandbox.api_key
+        with se.connect(host=host, api_key=key, frame="arrow", retries=0) as api:
+            yield cls(world, sandbox, api, folder)
+
+    def end_two_runs(self) -> None:
+        """Have two runs that ended long ago, in a backup that is a day old."""
+        for run_id in ("one", "two"):
+            self.world.start(run_id)
+            self.world.log_many(run_id, 30, "loss", "acc", "cpu")
+            self.world.print_line(run_id, "epoch 1")
+            image = b"\x89PNG" + run_id.encode()
+            self.world.show(run_id, "image", 3, image, caption="a digit")
+            self.world.wait(minutes=20)
+            self.world.finish(run_id)
+        self.world.wait(days=40)
+        self.run()
+        self.world.wait(days=1)
 
     def run(self, **options: Any) -> dict[str, tuple[str, str]]:
         """Back up; for each run that was not left as it is its action and its reason or error."""

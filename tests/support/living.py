@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import pickle
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _BEGAN_MS = 1_772_000_000_000  # 2026-02-25T06:13:20Z
 _SYSTEM = "__swanlab__"
+# What changes of a server while it lives.
+_CHANGES = (
+    *("now_ms", "users", "workspaces", "projects", "instance", "usage", "listed_users"),
+    *("_members", "_runs"),
+)
 
 
 @dataclass
@@ -93,6 +99,15 @@ class LivingData(Data):
         self._versions = itertools.count()
         self._runs: dict[str, LivingRun] = {}
         self.add_workspace("lab")
+
+    def save(self) -> bytes:
+        """All that has happened, for ``restore``."""
+        return pickle.dumps({name: getattr(self, name) for name in _CHANGES})
+
+    def restore(self, saved: bytes) -> None:
+        """Have everything as it was."""
+        self.reset()
+        vars(self).update(pickle.loads(saved))
 
     def version(self, runs: Iterable[Run | None]) -> int:
         """Another number each time: anything may have changed."""
