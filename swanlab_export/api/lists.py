@@ -86,6 +86,7 @@ def list_result(
     normalize: Callable[[Iterable[Any]], Table],
     source: Mapping[str, Any],
     partial: Partial,
+    instead: Callable[[Pages], Iterable[Any]] = iter,
 ) -> Result:
     """Give the result of a list, which says how much of the list it holds.
 
@@ -99,6 +100,7 @@ def list_result(
         normalize: Makes the table.
         source: Where the data come from.
         partial: Decides whether a part of what is wanted is an error.
+        instead: Yields the items of the pages, or others where the server has no such list.
     """
     pages = Pages(
         context.client,
@@ -113,7 +115,7 @@ def list_result(
         partial=partial,
     )
     arrangement = paging.arrangement
-    items = _Counted(arrangement.first(pages))
+    items = _Counted(arrangement.first(instead(pages)))
 
     def hint_at_rest() -> None:
         is_page = not paging.all and not report.failures

@@ -140,10 +140,15 @@ LESS: list[tuple[str, Call, str, str, list[str] | None]] = [
             ),
         )
     ),
-    (
-        *("sample by relative time", metrics(x_axis="relative_time"), "2.8"),
-        r"samples on the axis 'relative_time', which came with client 0\.10\.1",
-        None,
+    *(
+        (*("sample by relative time", metrics(x_axis="relative_time"), generation), says, None)
+        for generation, says in (
+            ("2.6", "; all=True computes it, in seconds, from every point"),
+            (
+                "2.8",
+                r"samples on the axis 'relative_time', which came with client 0\.10\.1.*; all=",
+            ),
+        )
     ),
 ]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import responses
+from click.testing import CliRunner
 
 import swanlab_export as se
+from swanlab_export.cli.main import root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +162,62 @@ def test_a_project_without_columns(api: se.Api[pa.Table], mock: Mock) -> None:
         assert api.run.column("a/p/r0", "loss")["key"].to_pylist() == ["loss"]
     with pytest.raises(se.ServerError, match="whose types are not known"):
         api.run.columns("a/p/r0", column_type="FLOAT")
+
+
+@pytest.mark.parametrize("way", ["empty", 400, 410, 501])
+def test_ways_to_say_that_there_are_no_columns(
+    way: str | int, api: se.Api[pa.Table], mock: Mock
+) -> None:
+    """An empty list, or any refusal of what was removed, leads to the keys; and the words are shown."""
+    add(mock, "GET", "/house/metrics/summaries/p1/r0", LATEST | {"media": [{"key": "img"}]})
+    words = {"code": "No_Columns", "message": "not for this project"}
+    is_empty = isinstance(way, str)
+    add(
+        mock,
+        "GET",
+        "/experiment/r0/column",
+        page([]) if is_empty else words,
+        200 if is_empty else int(way),
+    )
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys") as said:
+        assert api.run.columns("a/p/r0")["key"].to_pylist() == ["loss", "img"]
+    assert is_empty or "not for this project" in str(said[0].message)
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys"):
+        assert api.run.columns("a/p/r0", page=1, page_size=10).num_rows == 2
+    with pytest.warns(se.SwanlabExportWarning, match="these are its keys"):
+        assert api.run.column("a/p/r0", "loss")["key"].to_pylist() == ["loss"]
+    if not is_empty:
+        with pytest.raises(se.ServerError, match="not for this project"):
+            api.run.columns("a/p/r0", column_type="FLOAT")
+        return
+    add(mock, "GET", "/house/metrics/summaries/p1/r0", {"scalar": None, "media": None})
+    for options in ({}, {"page": 2}, {"search": "x"}, {"column_type": "FLOAT"}):
+        assert api.run.columns("a/p/r0", **options).num_rows == 0
+
+
+def test_the_keys_of_a_project_without_columns_as_they_came(mock: Mock) -> None:
+    """``--raw`` has them, too."""
+    add(mock, "GET", "/house/metrics/summaries/p1/r0", LATEST)
+    access = ["--host", HOST, "--api-key", "k", "--retries", "0", "--raw"]
+    done = CliRunner().invoke(root, ["api", "run", "columns", "a/p/r0", *access])
+    assert done.exit_code == 0, done.output
+    assert [each["key"] for each in json.loads(done.stdout)["data"]["list"]] == ["loss"]
+
+
+def test_own_workspaces_where_no_list_is_of_a_user(api: se.Api[pa.Table], mock: Mock) -> None:
+    """The older list tells names and roles, of oneself alone."""
+    add(mock, "GET", "/user/ada/groups", MISSING, 404)
+    add(mock, "GET", "/user/bob/groups", MISSING, 404)
+    own = {"list": [{"name": "Team", "username": "team", "role": "OWNER"}]}
+    add(mock, "GET", "/group/", own)
+    with pytest.warns(se.SwanlabExportWarning, match="only tells their names and your role"):
+        found = api.workspace.list()
+    names = ["username", "name", "role", "type"]
+    assert found.select(names).to_pylist() == [
+        {"username": "team", "name": "Team", "role": "OWNER", "type": None}
+    ]
+    with pytest.raises(se.NotFoundError, match="groups failed with status 404"):
+        api.workspace.list("bob")
 
 
 def test_filters_that_are_missing(api: se.Api[pa.Table], mock: Mock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Request
     from swanlab_export.report import Report
-    from swanlab_export.tables import Table
+
+# How a server may say that it has no columns: that they were removed, or are not for this project.
+_NO_COLUMNS = {400, 404, 405, 410, 501}
 
 
 class RunColumns(Resource[F]):
@@ -144,32 +145,28 @@ class RunColumns(Resource[F]):
         run = find_run(self._context, ref, report)
         wanted = {"search": search, "column_class": column_class, "column_type": column_type}
 
-        def keys() -> list[dict[str, Any]]:
-            found = self._keys_as_columns(run, report, **wanted)
-            return _part_of(found, paging)
+        def or_keys(pages: Pages) -> Iterator[Any]:
+            # A page behind the last one is empty.
+            is_sure = not paging.all and paging.page > 1
+            parts = self._or_keys(
+                pages, run, report, search, column_class, column_type, is_sure=is_sure
+            )
+            for columns, are_keys in parts:
+                yield from _part_of(columns, paging) if are_keys else columns
 
-        def normalize(payload: Iterable[Any]) -> Table:
-            return normalize_columns(_else(payload, keys), report, run.run_id)
-
-        listed = list_result(
+        result = list_result(
             self._context,
             report,
             paging,
             _pages_of(run.run_id, search, column_class, column_type),
             endpoint.identify_column,
             "columns",
-            normalize,
+            lambda columns: normalize_columns(columns, report, run.run_id),
             self._context.source("run columns", ref, **paging.options(), **wanted, partial=partial),
             Partial(report, is_wanted=partial),
+            or_keys,
         )
-
-        def raw() -> Any:
-            try:
-                return listed.raw()
-            except NotFoundError:
-                return keys()
-
-        return self._output.deliver(replace(listed, raw=raw), report)
+        return self._output.deliver(result, report)
 
     def column(
         self,
@@ -218,8 +215,8 @@ class RunColumns(Resource[F]):
                 progress=self._context.progress,
                 report=report,
             )
-            wanted = {"search": search, "column_class": column_class, "column_type": column_type}
-            return list(_else(pages, lambda: self._keys_as_columns(run, report, **wanted)))
+            parts = self._or_keys(pages, run, report, search, column_class, column_type)
+            return [column for columns, _ in parts for column in columns]
 
         found = read(key)
         exact = _of_key(found, key) or _of_key(read(None), key)
@@ -240,22 +237,56 @@ class RunColumns(Resource[F]):
         )
         return self._output.deliver(result, report)
 
-    def _keys_as_columns(
+    def _or_keys(
         self,
+        pages: Pages,
         run: FoundRun,
         report: Report,
-        *,
         search: str | None,
         column_class: str | None,
         column_type: str | None,
+        *,
+        is_sure: bool = False,
+    ) -> Iterator[tuple[list[Any], bool]]:
+        """Yield columns, or keys in their place, with whether they are keys.
+
+        A server may have no columns at all, or none of this project; it then responds with an error,
+        or with an empty list, unless ``is_sure`` says that this one means what it says.
+        """
+        columns = iter(pages)
+        try:
+            first = list(islice(columns, 1))
+        except (NotFoundError, ServerError) as error:
+            if error.status not in _NO_COLUMNS:
+                raise
+            if column_type is not None and error.status == 404:
+                raise ServerError(
+                    f"the server lists no columns of {run.ref}, only its keys, whose types are not "
+                    f"known; leave out {argument('column_type')}, or see {command('run series')}"
+                ) from None
+            if column_type is not None:
+                raise
+            keys = self._keys(run, search, column_class)
+            report.warn(
+                f"the server lists no columns of {run.ref}: these are its keys, without types"
+                + ("" if error.status == 404 else f" ({error.message})")
+            )
+            yield keys, True
+            return
+        if not (first or is_sure or search or column_type):
+            if keys := self._keys(run, search, column_class):
+                report.warn(
+                    f"the list of columns of {run.ref} is empty: these are its keys, without types"
+                )
+            yield keys, True
+            return
+        yield first, False
+        yield from (([column], False) for column in columns)
+
+    def _keys(
+        self, run: FoundRun, search: str | None, column_class: str | None
     ) -> list[dict[str, Any]]:
         """The keys of a run as columns, for a server or a project that has no columns."""
-        if column_type is not None:
-            raise ServerError(
-                f"the server lists no columns of {run.ref}, only its keys, whose types are not "
-                f"known; leave out {argument('column_type')}, or see {command('run series')}"
-            )
-        report.warn(f"the server lists no columns of {run.ref}: these are its keys, without types")
         client = self._context.client
         return [
             endpoint.key_as_column(key, key_class(key, metric_type))
@@ -264,18 +295,6 @@ class RunColumns(Resource[F]):
             if column_class in {None, key_class(key, metric_type)}
             and (search is None or search.lower() in key.lower())
         ]
-
-
-def _else(payload: Iterable[Any], keys: Callable[[], list[dict[str, Any]]]) -> Iterator[Any]:
-    """Yield columns, or keys in their place where there are no columns at all."""
-    columns = iter(payload)
-    try:
-        first = list(islice(columns, 1))
-    except NotFoundError:
-        yield from keys()
-        return
-    yield from first
-    yield from columns
 
 
 def _part_of(found: list[dict[str, Any]], paging: Paging) -> list[dict[str, Any]]:

@@ -108,9 +108,12 @@ def _sampled_or_exported(context: Context, plan: Plan) -> Iterator[pa.RecordBatc
             has_begun = True
             yield batch
     except NotOfferedError as error:
-        # The unit of relative time is the server's own.
-        if has_begun or plan.query.x_axis == "relative_time":
+        if has_begun:
             raise
+        if plan.query.x_axis == "relative_time":
+            # Its unit in samples is the server's own.
+            rest = f"{argument('all', True)} computes it, in seconds, from every point"
+            raise NotOfferedError(f"{error.message}; {rest}", status=error.status) from None
         plan.report.warn(f"{error}: points of the exports are evenly downsampled instead")
         plan = plan.with_having(context.client)
         yield from _rows(context, plan, _Returned(plan), exported_samples(context, plan))
