@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import ssl
+import traceback
 from http.cookiejar import DefaultCookiePolicy
 from importlib import util
 from pathlib import Path
@@ -197,16 +198,30 @@ def may_lack_tls(error: Exception, *, is_guess: bool) -> bool:
         is_guess: That it is asked by https was not said by the user. Then the cause may be whatever
             a server without TLS, or none on the port of https, lets happen.
     """
-    if _is_no_tls(repr(error)):
+    if _is_no_tls(error):
         return True
     is_else = is_bad_certificate(error) or _is_unknown_name(repr(error)) or _is_of_proxy(error)
     return is_guess and not is_else
 
 
-def _is_no_tls(text: str) -> bool:
+def _is_no_tls(error: Exception) -> bool:
     # What OpenSSL says of a response without TLS, in different versions.
-    said = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
-    return any(words in text for words in said)
+    said = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
+    text = repr(error)
+    # Since 3.2 it says RECORD_LAYER_FAILURE, and of a damaged record, too.
+    return any(words in text for words in said) or (
+        "RECORD_LAYER_FAILURE" in text and _is_of_handshake(error)
+    )
+
+
+def _is_of_handshake(error: BaseException | None) -> bool:
+    """Say whether TLS had not yet begun: no library says so otherwise."""
+    while error is not None:
+        frames = traceback.walk_tb(error.__traceback__)
+        if any(frame.f_code.co_name == "do_handshake" for frame, _ in frames):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_unknown_name(text: str) -> bool:
@@ -237,7 +252,7 @@ def describe_failure(error: Exception) -> str:
             _is_of_proxy(error),
             "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names did not work",
         ),
-        (_is_no_tls(text), "it responded without TLS"),
+        (_is_no_tls(error), "it responded without TLS"),
         ("SSLError" in text, "TLS failed"),
         (_is_unknown_name(text), "its name is not known to DNS"),
         (is_timeout, "it did not respond in time"),

@@ -490,6 +490,32 @@ def test_a_create_whose_tls_broke_is_uncertain(tls: ssl.SSLContext) -> None:
         assert len(server.of("/api/project")) == 1
 
 
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [("do_handshake", "it responded without TLS"), ("recv_into", "TLS failed")],
+)
+def test_a_record_layer_failure_is_told_by_when_it_comes(
+    function: str, said: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL 3.2 has the same words for a server without TLS and for a record that is damaged."""
+    original = getattr(ssl.SSLSocket, function)
+
+    def failing(self: ssl.SSLSocket, *args: object) -> object:
+        if self.server_side:
+            return original(self, *args)
+        raise ssl.SSLError(1, "[SSL: RECORD_LAYER_FAILURE] record layer failure")
+
+    def do_handshake(self: ssl.SSLSocket, *args: object) -> object:
+        return failing(self, *args)
+
+    doubles = {"do_handshake": do_handshake, "recv_into": failing}
+
+    with RawServer(reply_login, tls=tls) as server, server.client(retries=0) as client:
+        monkeypatch.setattr(ssl.SSLSocket, function, doubles[function])
+        with pytest.raises(UnavailableError, match=said):
+            client.send(GET)
+
+
 @pytest.mark.usefixtures("tls")
 def test_a_certificate_for_another_name_stays_refused(tmp_path: Path) -> None:
     """A certificate of a trusted authority for another host is refused, without a repetition."""
