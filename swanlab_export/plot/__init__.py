@@ -123,8 +123,9 @@ def check_plottable(
     # The terminal's ticks are matplotlib's, too.
     libraries = ["matplotlib.figure", "matplotlib.ticker", "tsdownsample"]
     try:
-        for library in libraries if is_picture else [*libraries, "plotext"]:
-            import_module(library)
+        with _silent():  # where it finds no folder of its own to write to, it says so at length
+            for library in libraries if is_picture else [*libraries, "plotext"]:
+                import_module(library)
     except ImportError:
         name = f"{argument('save')} of a plot" if is_picture else argument("format", "plot")
         needed = "matplotlib tsdownsample" + ("" if is_picture else " 'plotext<6'")

@@ -281,6 +281,22 @@ def test_a_font_that_is_new(tmp_path: Path) -> None:
     assert done.stdout == "(['DejaVu Sans', 'Invented'], '')\n"
 
 
+@needs_posix
+def test_no_folder_for_the_caches_of_matplotlib(tmp_path: Path) -> None:
+    """Where it can write none, as for a user without a home, nothing is said about it."""
+    (tmp_path / "file").touch()
+    code = (
+        "from swanlab_export import schemas; from swanlab_export.plot import check_plottable;"
+        "check_plottable(schemas.METRICS)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MPLCONFIGDIR": str(tmp_path / "file")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
 def make_font(path: Path, character: str) -> None:
     """A font with one character."""
     builder = FontBuilder(1000)
