@@ -28,6 +28,8 @@ from swanlab_export.backups.layout import (
     RUN_TABLES,
     SNAPSHOTS,
     check_format,
+    payload_path,
+    receipt_path,
 )
 from swanlab_export.backups.parquet import count_rows
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
@@ -51,6 +53,7 @@ F = TypeVar("F")
 _RECEIPTS_AT_ONCE = 500
 # How many one thread compares before the next one gets some.
 _OBJECTS_AT_ONCE = 16
+_REPAIRED = "repaired"
 _PART = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
@@ -152,8 +155,9 @@ def verify(
 
         Repair(api.context, destination, problems, report).run()
         again = {problem.path for problem in _Checks(destination, chosen, jobs).run()}
-        cures = {each.path: "repaired" for each in problems if each.path not in again}
-    rows = [_row(each, destination, cures.get(each.path)) for each in problems]
+        cures = {each.path: _REPAIRED for each in problems if each.path not in again}
+    failed = "none: a repair did not help, and what is there stays" if repair else None
+    rows = [_row(each, destination, cures.get(each.path, failed)) for each in problems]
     if against_server:
         assert api is not None
         from swanlab_export.backups.repair import compare_with_server
@@ -162,7 +166,7 @@ def verify(
     report.hint(str(checks.compared))
     for text in checks.compared.unknown:
         report.warn(text)
-    left = sum(row["cure"] != "repaired" for row in rows)
+    left = sum(row["cure"] != _REPAIRED for row in rows)
     if left:
         report.fail(destination, IncompleteError(f"{left} objects are not as they should be"))
     result = Result(
@@ -205,7 +209,7 @@ def _parse_read(read: str | None) -> Callable[[str], bool]:
 
 
 def _row(problem: Problem, destination: Destination, cure: str | None) -> Row:
-    if cure is None:
+    if cure is None or (problem.owner.is_gone and cure != _REPAIRED):
         again = f"`backup verify {destination} --repair`"
         cure = f"{again} writes it again" if problem.can_repair else "none: it is lost"
         if problem.owner.is_gone:
@@ -335,9 +339,16 @@ class _Checks:
                 sizes.pop(each.path, None)
         for path in index.broken.keys() - unread.keys():
             yield Problem(path, _owner(project_id, path, folder), index.broken[path])
+        unread |= index.broken
         for path in sizes:
+            owner = _owner(project_id, path, folder)
+            payload = payload_path(folder, owner.run_id)
             if path.startswith("tables/"):
-                yield Problem(path, Owner(project_id, folder), "no receipt names it")
+                # Data of a run whose receipt is lost are not removed: they may be all that is left.
+                stray = owner if payload in sizes else Owner(project_id, folder)
+                yield Problem(path, stray, "no receipt names it")
+            elif path == payload and (lost := receipt_path(folder, owner.run_id)) not in unread:
+                yield Problem(lost, owner, "it is missing")
 
     def _compare(
         self, expected: Iterable[Expected], sizes: Mapping[str, int] | None = None
@@ -432,4 +443,5 @@ def _owner(project_id: str, path: str, folder: str) -> Owner:
 
 def _stem(path: str) -> str:
     """The name of an object without folder and extension: that of its run."""
-    return path.rpartition("/")[2].removesuffix(".json").removesuffix(".parquet")
+    name = path.rpartition("/")[2].removesuffix(".zst")
+    return name.removesuffix(".json").removesuffix(".parquet")

@@ -226,6 +226,25 @@ def test_runs_are_compared_with_the_server(world: LivingData, quiet: Nights) -> 
     }
 
 
+def test_a_receipt_that_is_lost_with_the_index_loses_no_data(
+    world: LivingData, quiet: Nights
+) -> None:
+    """It is named; its run is fetched again, and what the server no longer has stays as it is."""
+    world.delete("one")
+    quiet.run()
+    receipts = [f"state/receipts/lab/digits/{run_id}.json" for run_id in ("one", "two")]
+    for path in receipts:
+        (quiet.folder / path).unlink()
+    (quiet.folder / "state/index/lab/digits.parquet").write_bytes(b"")
+    assert {found(quiet)[path][0] for path in receipts} == {"it is missing"}
+    cured = found(quiet, read="all", repair=True, api=quiet.api)
+    assert cured[receipts[0]][1] == "none: a repair did not help, and what is there stays"
+    assert cured[receipts[1]][1] == "repaired"
+    left = found(quiet, read="all")
+    assert set(left) == {path for path, (_, cure) in cured.items() if cure != "repaired"}
+    assert (len(quiet.values("one")), len(quiet.values("two"))) == (30, 30)
+
+
 def test_a_receipt_is_restored_from_the_index(world: LivingData, quiet: Nights) -> None:
     """Also that of a run that the server no longer has, whose data nothing else could name."""
     world.delete("one")
