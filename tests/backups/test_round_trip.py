@@ -7,11 +7,14 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from official import Official, Referee
 from reading_calls import CASES, CLONE, DIGITS, FAR_CLONE, ODD, RUN
 
 import swanlab_export as se
+from swanlab_export.cli.commands import SharedOption
+from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
@@ -109,6 +112,36 @@ def test_every_method_that_reads_is_compared(served: se.Api[pa.Table]) -> None:
             assert names - ON_THIS_SIDE <= compared[f"{resource}.{name}"], f"{resource}.{name}"
 
 
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    """Each command below a group, and its method: ``run.export_logs``."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from leaves(child, *path, name.replace("-", "_"))
+    else:
+        yield ".".join(path), command
+
+
+def test_every_command_and_option_is_a_method_that_is_compared(served: se.Api[pa.Table]) -> None:
+    """An option of the command line that no method takes would be compared by nothing."""
+    api = root.get_command(click.Context(root), "api")
+    assert api is not None
+    found = {
+        name: {each.name for each in command.params if not isinstance(each, SharedOption)}
+        for name, command in leaves(api)
+        if ".create" not in name
+    }
+    assert len(found) >= 21
+    compared = {name for name, _, _ in CASES} | set(ELSEWHERE)
+    assert found.keys() <= compared
+    for name, options in found.items():
+        resource, _, method = name.partition(".")
+        parameters = inspect.signature(getattr(getattr(served, resource), method)).parameters
+        assert options - {"projects"} <= parameters.keys(), name  # another form of --project
+
+
 @pytest.mark.parametrize("path", [RUN, CLONE, FAR_CLONE, f"{DIGITS}/crashed"])
 def test_saved_files_are_equal(
     path: str, api: se.Api[pa.Table], served: se.Api[pa.Table], tmp_path: Path
@@ -149,6 +182,7 @@ def test_who_created_a_project_is_not_known(served: se.Api[pa.Table]) -> None:
         served.self_hosted.list_projects(creator="ada")
 
 
+RULE = '[{"key": "state", "type": "STABLE", "op": "EQ", "value": ["FINISHED"]}]'
 WORDS = [
     ["workspace", "info", "ada-lab"],
     ["project", "info", DIGITS],
@@ -166,8 +200,19 @@ WORDS = [
     ["run", "logs", ODD, "--level", "WARN"],
     ["user", "info"],
     ["self-hosted", "info"],
+    ["run", "filter", "vision-team/segmentation", "--filter_query", RULE],
+    ["run", "export-logs", RUN],
     ["self-hosted", "list-users", "--all"],
+    ["self-hosted", "list-projects", "--all"],
+    ["self-hosted", "list-workspaces", "--all"],
 ]
+# Usage totals are those of the server, and a backup takes no runs or users.
+NOT_COMPARED = {"self-hosted summary", "project create", "self-hosted create-user"}
+OFFICIAL_COMMANDS = """sorted(
+    f"{name} {each}"
+    for name, group in __import__("swanlab.cli", fromlist=["cli"]).cli.commands["api"].commands.items()
+    for each in group.commands
+)"""
 
 
 @pytest.mark.referee
@@ -179,6 +224,8 @@ def test_the_official_client_reads_it_too(
         Official("0.10.3", tmp_path_factory.mktemp("home")) as client,
         Sandbox(folder, faults=plain.faults) as backup,
     ):
+        known = set(Referee(client, backup).api(OFFICIAL_COMMANDS)) - NOT_COMPARED
+        assert known == {" ".join(words[:2]) for words in WORDS}
         for words in WORDS:
             theirs, ours = (Referee(client, each).command(*words) for each in (plain, backup))
             assert drop_urls(theirs) == drop_urls(ours), words
