@@ -78,8 +78,8 @@ def kill(living: Sandbox) -> Iterator[Callable[..., dict[str, Any]]]:
     assert process.stdout is not None
     stdin, stdout = process.stdin, process.stdout
 
-    def run(folder: Path, match: list[str], nth: int) -> dict[str, Any]:
-        asked = {"folder": str(folder), "host": living.url, "key": living.api_key}
+    def run(folder: Path, match: list[str], nth: int, server: Sandbox = living) -> dict[str, Any]:
+        asked = {"folder": str(folder), "host": server.url, "key": server.api_key}
         stdin.write(json.dumps(asked | {"match": match, "nth": nth}) + "\n")
         stdin.flush()
         found: dict[str, Any] = json.loads(stdout.readline())
@@ -140,3 +140,32 @@ def test_only_units_in_flight_are_repeated(
     assert kill(tmp_path, ["os.rename", "tables/runs"], 1)["killed"]
     repeated = check_goes_on(living, tmp_path, undisturbed)
     assert repeated == 1  # the run that goes on
+
+
+@pytest.mark.parametrize("nth", [1, 5, 11])
+def test_no_more_is_repeated_than_was_under_way(kill: Any, nth: int, tmp_path: Path) -> None:
+    """With two requests at once, four units are under way; what had a receipt is not asked for."""
+    data = LivingData()
+    data.add_project("digits")
+    for number in range(12):
+        data.start(f"run{number}")
+        data.log_many(f"run{number}", 3, "loss")
+        data.finish(f"run{number}")
+    data.wait(days=40)
+    with Sandbox(data) as server:
+        assert kill(tmp_path, ["os.rename", "state/receipts"], nth, server)["killed"]
+        asked = fetched_from(server)
+        committed = {path.stem for path in (tmp_path / "state/receipts").rglob("*.json")}
+        assert len(committed) == nth - 1
+        server.reset_log()
+        with se.connect(host=server.url, api_key=server.api_key) as api:
+            se.backup(api, to=tmp_path)
+        again = fetched_from(server)
+    assert again == {f"run{number}" for number in range(12)} - committed
+    assert len(asked & again) <= 4
+
+
+def fetched_from(server: Sandbox) -> set[str]:
+    """The runs that were fetched."""
+    paths = [request.path for request in server.requests]
+    return {path.rpartition("/")[2] for path in paths if "/digits/runs/" in path}
