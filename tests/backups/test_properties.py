@@ -426,7 +426,7 @@ def test_whatever_is_damaged_is_found_and_repaired(whole: Nights, damages: list[
         found = _verify(folder)
         # Without the last manifest some are unknown; a repair writes all of them again.
         last = max(path for path in before if path.endswith("manifest.json"))
-        assert bad <= found.keys() | _named_by_these(found) or last in found
+        assert bad <= found.keys() | _described_by(found, before) or last in found
         cures = _verify(folder, repair=True, api=whole.api)
         assert set(cures.values()) <= {"repaired"}
         assert _verify(folder) == {}
@@ -434,10 +434,19 @@ def test_whatever_is_damaged_is_found_and_repaired(whole: Nights, damages: list[
         assert se.backup(whole.api, to=folder).num_rows == 0
 
 
-def _named_by_these(found: dict[str, str]) -> set[str]:
-    """Tables of snapshots whose manifests are among what was found: nothing else knows of them."""
-    manifests = [path for path in found if path.endswith("/manifest.json")]
-    return {path.replace("manifest.json", "runs.parquet") for path in manifests}
+def _described_by(found: dict[str, str], before: dict[str, bytes]) -> set[str]:
+    """What only objects that were found describe, so that nothing tells whether it is damaged.
+
+    A table of a snapshot is described by its manifest, objects of a run by its receipt and the index.
+    """
+    manifests = {path for path in found if path.endswith("/manifest.json")}
+    described = {path.replace("manifest.json", "runs.parquet") for path in manifests}
+    for receipt in found:
+        kind, _, place = receipt.removesuffix(".json").partition("/lab/")
+        project, _, run_id = place.partition("/")
+        if kind == "state/receipts" and f"state/index/lab/{project}.parquet" in found:
+            described |= {path for path in before if f"/lab/{project}/{run_id}" in path}
+    return described
 
 
 def _verify(folder: Path, **options: Any) -> dict[str, str]:
