@@ -185,7 +185,7 @@ def print_plot(
 
     _check(table)
     options = options or PlotOptions()
-    plot = gather_plot(table, report, options, points=screen.POINTS, has_room=False)
+    plot = gather_plot(table, report, options, points=screen.POINTS)
     with _silent():
         screen.print_screen(
             plot,

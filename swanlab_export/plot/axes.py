@@ -96,26 +96,26 @@ def y_axis(span: Span, *, is_log_scale: bool) -> Axis:
 
 
 def show_limits(
-    panel: Panel,
-    values: Sequence[Any],
-    names: Mapping[str, str],
-    report: Report,
-    *,
-    is_log_scale: bool,
-) -> Span:
+    panel: Panel, names: Mapping[str, str], report: Report, *, is_log_scale: bool
+) -> Span | None:
     """The values that a panel shows, with a warning of the lines that go beyond them.
 
     Args:
         panel: Which panel it is.
-        values: Of its lines; see ``find_limits``.
         names: What the lines are called.
         report: Gets the warning.
         is_log_scale: All values are shown.
+
+    Returns:
+        The smallest and the largest; None where there are no values.
     """
-    ends = [(float(each.min()), float(each.max())) for each in values]
-    whole = min(low for low, _ in ends), max(high for _, high in ends)
-    low, high = shown = whole if is_log_scale else find_limits(values)
+    values = panel.values()
+    if not values:
+        return None
+    whole = float(min(map(np.min, values))), float(max(map(np.max, values)))
+    shown = whole if is_log_scale else find_limits(values)
     if shown != whole:
+        low, high = shown
         beyond = [line for line in panel.every_line if ((line.y < low) | (line.y > high)).any()]
         some = ", ".join([names[line.name] for line in beyond[:3]] + ["…"] * (len(beyond) > 3))
         report.warn(
@@ -123,7 +123,21 @@ def show_limits(
             f"what is beyond the axis is marked at its edge ({some}); {argument('log_scale', 'True')} "
             "shows all"
         )
-    return shown
+    return _with_bands(panel, shown, is_log_scale=is_log_scale)
+
+
+def _with_bands(panel: Panel, shown: Span, *, is_log_scale: bool) -> Span:
+    """Make room for bands, but no more than there is already for values.
+
+    A logarithmic axis has no place for their lower ends, which may be negative.
+    """
+    low, high = shown
+    room = math.inf if is_log_scale else (high - low) / 2
+    for line in panel.lines:
+        if (band := line.band(shown)) is not None:
+            low = low if is_log_scale else min(low, max(np.nanmin(band[0]), shown[0] - room))
+            high = max(high, min(np.nanmax(band[1]), shown[1] + room))
+    return float(low), float(high)
 
 
 def find_limits(values: Sequence[Any]) -> Span:

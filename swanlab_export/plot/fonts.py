@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # The first comes with matplotlib; then what Linux, macOS and Windows have for Chinese.
 _PREFERRED = (
@@ -51,6 +52,28 @@ def choose_fonts(text: str) -> tuple[list[str], str]:
     return chosen, missing
 
 
+def pdf_font_type(families: Iterable[str]) -> int:
+    """How fonts are embedded in a PDF: as they are (42), or as drawings of their characters (3).
+
+    Outlines of the kind that Noto and Source Han have are embedded by matplotlib in a way that some
+    viewers show nothing of.
+    """
+    from matplotlib.font_manager import FontProperties, findfont
+
+    paths = [Path(findfont(FontProperties(family=[family]))) for family in families]
+    return 42 if all(map(_is_truetype, paths)) else 3
+
+
+def _is_truetype(path: Path) -> bool:
+    with path.open("rb") as file:
+        tag = file.read(4)
+        if tag == b"ttcf":  # several fonts, of which each begins like a single one
+            file.seek(12)
+            file.seek(int.from_bytes(file.read(4), "big"))
+            tag = file.read(4)
+    return tag != b"OTTO"
+
+
 def _families() -> Iterator[str]:
     """Yield families, those for Chinese first, then those installed since matplotlib listed them."""
     from matplotlib.font_manager import findSystemFonts, fontManager
@@ -63,4 +86,6 @@ def _families() -> Iterator[str]:
     for path in sorted(set(findSystemFonts()) - listed):
         with suppress(OSError, RuntimeError, ValueError):
             fontManager.addfont(path)
-    yield from sorted(set(fontManager.get_font_names()) - known)
+    rank = {family: place for place, family in enumerate(_PREFERRED)}
+    new = set(fontManager.get_font_names()) - known
+    yield from sorted(new, key=lambda family: (rank.get(family, len(rank)), family))

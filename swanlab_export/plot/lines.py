@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Line:
         y: Their values, or means.
         std: The standard deviations, of groups.
         smoothed: The smoothed values, where they were asked for.
+        n, n_nonfinite: Of groups, how many of their runs have a point there.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Line:
     y: Floats
     std: Floats | None = None
     smoothed: Floats | None = None
+    n: Floats | None = None
+    n_nonfinite: Floats | None = None
 
     def alone(self) -> Any:
         """The indices of points with gaps on both sides."""
@@ -63,17 +66,19 @@ class Line:
         beside = np.concatenate([[True], is_gap, [True]])
         return np.flatnonzero(~is_gap & beside[:-2] & beside[2:])
 
-    def values(self, *, is_log_scale: bool) -> Floats:
-        """All numbers that have to be on the axis, without gaps.
+    @property
+    def centre(self) -> Floats:
+        """What is drawn of a group, with its band around it: the smoothed means, if there are any."""
+        return self.y if self.smoothed is None else self.smoothed
 
-        A logarithmic one has no place for the lower ends of bands, which may be negative.
-        """
-        parts = [self.y]
-        if self.std is not None:
-            parts.append(self.y + self.std)
-            parts += [] if is_log_scale else [self.y - self.std]
-        every: Floats = np.concatenate(parts)
-        return every[~np.isnan(every)]
+    def band(self, shown: Span) -> tuple[Floats, Floats] | None:
+        """One standard deviation around what is drawn within ``shown``; None where there is no band."""
+        if self.std is None:
+            return None
+        low, high = shown
+        is_shown = (self.centre >= low) & (self.centre <= high)
+        std = np.where(is_shown, self.std, np.nan)
+        return None if np.isnan(std).all() else (self.centre - std, self.centre + std)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Panel:
     Attributes:
         key: The key.
         lines: A line per run or group that has it.
-        behind: Of groups, the lines of their runs, which are drawn behind them.
+        behind: Of groups, the lines of their runs, which pictures have behind them.
     """
 
     key: str
@@ -104,9 +109,11 @@ class Panel:
         """Whether all x are integers, such as steps or epochs: so are the ticks, then."""
         return all(bool((line.x % 1 == 0).all()) for line in self.every_line)
 
-    def values(self, *, is_log_scale: bool) -> list[Floats]:
-        """The values of each line that has any."""
-        each = (line.values(is_log_scale=is_log_scale) for line in self.every_line)
+    def values(self) -> list[Floats]:
+        """The values of each run that has any, or of each group whose runs are not here."""
+        alone = [line for line in self.lines if line.std is None or np.isnan(line.std).all()]
+        runs = [*alone, *self.behind] if self.behind else self.lines
+        each = (line.y[~np.isnan(line.y)] for line in runs)
         return [values for values in each if len(values)]
 
 
@@ -123,6 +130,7 @@ class Plot:
         title: Above all panels.
         colour_by: The column that gives the lines their colours; empty where each has its own.
         values: What each line has in that column, where these are numbers.
+        is_grouped: The lines are groups, with bands.
     """
 
     panels: list[Panel]
@@ -133,6 +141,7 @@ class Plot:
     title: str = ""
     colour_by: str = ""
     values: dict[str, float] = field(default_factory=dict)
+    is_grouped: bool = False
 
     @property
     def legend(self) -> list[str]:
@@ -146,9 +155,7 @@ class Plot:
         return "time (UTC)" if self.is_time else show(self.x_axis)
 
 
-def gather_plot(
-    table: Table, report: Report, options: PlotOptions, *, points: int, has_room: bool = True
-) -> Plot:
+def gather_plot(table: Table, report: Report, options: PlotOptions, *, points: int) -> Plot:
     """Read a table of metrics, long or grouped, to its end.
 
     Args:
@@ -157,20 +164,23 @@ def gather_plot(
         report: Warns of what the plot leaves out.
         options: Whether values that are not positive are gaps, and so on.
         points: How many points of one panel can be seen: of more, lines are downsampled.
-        has_room: The runs of groups are drawn behind them.
     """
     axis = X.name if X.name in table.schema.names else "step"
+    is_grouped = "std" in table.schema.names
     more = [name for name in ("std", "smoothed") if name in table.schema.names]
-    traces = _read_traces(table, [axis, value_column(table.schema.names), *more])
-    behind, runs_of = _read_behind(table, axis, points if has_room else 0)
+    counts = ["n", "n_nonfinite"] if is_grouped else []
+    traces = _read_traces(table, [axis, value_column(table.schema.names), *more, *counts])
+    behind, runs_of = _read_behind(table, axis, points)
     panels = [
         Panel(
             show(key),
-            [line for line in _lines(of_key, more, points) if len(line.x)],
+            [line for line in _lines(of_key, [*more, *counts], points) if len(line.x)],
             behind.get(key, []),
         )
         for key, of_key in traces.items()
     ] or [Panel(show(key), []) for key in table.keys or [""]]
+    if is_grouped:
+        panels = [_of_most_runs(panel, runs_of, report) for panel in panels]
     _warn_without_x(traces, show(table.x_axis), report)
     panels = [_drawable(panel, report, is_log=options.log_scale) for panel in panels]
     is_time = pa.types.is_timestamp(table.schema.field(axis).type)
@@ -190,6 +200,7 @@ def gather_plot(
         show(title),
         show(options.color_by or ""),
         values,
+        is_grouped,
     )
     if len(set(labels.values())) > LEGEND_MAX and not values:
         report.hint(options.hint_of_many(len(labels)))
@@ -231,11 +242,43 @@ def _read_behind(
             (group,) = _group_names(batch.slice(0, 1), "run_id").to_pylist()
             runs_of.setdefault(group, {})[run] = None
             value = "smoothed" if "smoothed" in batch.schema.names else "value"
-            if points:
-                trace.add(_points(batch.select([axis, value])))
-        if points and len((line := Line(run, *downsample(trace.points(), bins))).x):
+            trace.add(_points(batch.select([axis, value])))
+        line = Line(run, *downsample(trace.points(), bins))
+        if len(line.x):
             lines.setdefault(key, []).append(line)
     return lines, {group: list(runs) for group, runs in runs_of.items()}
+
+
+def _of_most_runs(panel: Panel, runs_of: Mapping[str, Sequence[str]], report: Report) -> Panel:
+    """Leave out what half of the runs of a group lack, and runs that are a group by themselves.
+
+    Where runs have logged at other steps than each other, a line through all of them would go up and
+    down with whose turn it is.
+    """
+    runs = {line.name: line for line in panel.behind}
+    lines, uneven = [], []
+    for line in panel.lines:
+        of_group = [runs[name] for name in runs_of.get(line.name, ()) if name in runs]
+        assert line.n is not None
+        assert line.n_nonfinite is not None
+        going_on = np.zeros(len(line.x))
+        for run in of_group:
+            going_on += (run.x.min() <= line.x) & (line.x <= run.x.max())
+        is_kept = 2 * (line.n + line.n_nonfinite) > going_on
+        if not is_kept.all():
+            uneven.append(line.name)
+        smoothed = None if line.smoothed is None else line.smoothed[is_kept]
+        std = None if line.std is None else line.std[is_kept]
+        lines.append(Line(line.name, line.x[is_kept], line.y[is_kept], std, smoothed))
+    if uneven:
+        some = ", ".join(uneven[:3]) + ", …" * (len(uneven) > 3)
+        report.warn(
+            f"{panel.key}: lines of groups leave out where no more than half of their runs have a "
+            f"point ({some})"
+        )
+    alone = {names[0] for names in runs_of.values() if len(names) == 1}
+    behind = [line for line in panel.behind if line.name not in alone]
+    return Panel(panel.key, [line for line in lines if len(line.x)], behind)
 
 
 def value_column(names: Iterable[str]) -> str:
@@ -337,8 +380,7 @@ def _drawable(panel: Panel, report: Report, *, is_log: bool) -> Panel:
         with np.errstate(invalid="ignore"):
             is_shown = (np.abs(line.y) <= _LARGEST) & ((line.y > 0) | (not is_log))
         runs += bool((~is_shown & ~np.isnan(line.y)).any())
-        y = np.where(is_shown, line.y, np.nan)
-        lines.append(Line(line.name, line.x, y, line.std, line.smoothed))
+        lines.append(replace(line, y=np.where(is_shown, line.y, np.nan)))
     if runs and is_log:
         report.warn(
             f"{panel.key}: values that are not positive, of {runs} lines, are not shown on a "

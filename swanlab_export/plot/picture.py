@@ -10,7 +10,7 @@ import numpy as np
 from swanlab_export.messages import argument
 from swanlab_export.plot import axes
 from swanlab_export.plot.colours import GREY, colour_scale, line_styles
-from swanlab_export.plot.fonts import choose_fonts
+from swanlab_export.plot.fonts import choose_fonts, pdf_font_type
 from swanlab_export.plot.lines import LEGEND_MAX, shorten
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from swanlab_export.plot import PlotOptions
-    from swanlab_export.plot.lines import Line, Panel, Plot
+    from swanlab_export.plot.lines import Line, Panel, Plot, Span
     from swanlab_export.report import Report
 
 # Points of a panel at most: all lines at once have more than the picture can show.
@@ -29,7 +29,8 @@ _PANELS_MAX = 30
 _CELLS_PER_INCH = 11
 _DPI = 144
 _FEW_POINTS = 30
-_FEW_LINES = 5
+# How opaque bands are.
+_BAND = 0.2
 _TICKS = 8
 _MARKS = 12
 # Of a legend, in points, and lines of it per point of its size.
@@ -39,7 +40,6 @@ _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "swanlab-export",
-    "pdf.fonttype": 42,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -69,7 +69,7 @@ def draw_figure(plot: Plot, kind: str, report: Report, options: PlotOptions) -> 
         mpl.rcdefaults()
         # The last is for viewers of .svg that have none of them.
         fonts = {"font.family": [*families, "sans-serif"], "font.sans-serif": families}
-        settings: Any = _SETTINGS | fonts
+        settings: Any = _SETTINGS | fonts | {"pdf.fonttype": pdf_font_type(families)}
         mpl.rcParams.update(settings)
         figure = _draw(plot, report, options)
         drawn = io.BytesIO()
@@ -115,7 +115,7 @@ def _draw(plot: Plot, report: Report, options: PlotOptions) -> Figure:
         figure.suptitle(
             _plain(shorten(plot.title, int(size[0] * _CELLS_PER_INCH * 0.75))), fontweight="bold"
         )
-    if plot.legend:
+    if plot.legend or (len(plot.labels) == 1 and _of_groups(plot)):
         _add_legend(figure, plot, styles, report)
     elif len(set(plot.values.values())) > 1:
         bar = figure.colorbar(colour_scale(plot), ax=every[: len(panels)], aspect=40, pad=0.02)
@@ -133,23 +133,23 @@ def _draw_panel(
     *,
     is_log: bool,
 ) -> None:
-    span, values = panel.x_span(), panel.values(is_log_scale=is_log)
+    span = panel.x_span()
     if span is None:
         axis.set_xticks([])
     else:
         _set_axis(axis, "x", axes.x_axis(span, panel, is_time=plot.is_time), _TICKS)
-    if not values:
+    limits = axes.show_limits(panel, plot.names, report, is_log_scale=is_log)
+    if limits is None:
         axis.set_yticks([])
         axis.text(0.5, 0.5, _why_empty(span, is_log), ha="center", transform=axis.transAxes)
         return
-    limits = axes.show_limits(panel, values, plot.names, report, is_log_scale=is_log)
     _set_axis(axis, "y", axes.y_axis(limits, is_log_scale=is_log), _TICKS - 1)
     pale = 0.5 if len(panel.behind) <= LEGEND_MAX else 0.25
     for line in panel.behind:
         _draw_behind(axis, line, plot, styles.get(line.name, {"color": GREY}) | {"alpha": pale})
     # Where one line has many points, the others are before it.
     for line in sorted(panel.lines, key=lambda line: -len(line.x)):
-        _draw_line(axis, line, plot, styles[line.name], len(panel.lines))
+        _draw_line(axis, line, plot, styles[line.name], len(panel.lines), limits)
         for is_beyond, place, mark in (
             (line.y > limits[1], 1, "^"),
             (line.y < limits[0], 0, "v"),
@@ -173,7 +173,9 @@ def _set_axis(axis: Axes, name: str, shown: axes.Axis, ticks: int) -> None:
     half.set_minor_locator(NullLocator())
 
 
-def _draw_line(axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines: int) -> None:
+def _draw_line(
+    axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines: int, limits: Span
+) -> None:
     """Draw one of some lines, with dots where a point is between two gaps, or where points are few."""
     x = _positions(line.x, plot)
     has_dots = np.count_nonzero(~np.isnan(line.y)) < _FEW_POINTS
@@ -191,10 +193,10 @@ def _draw_line(axis: Axes, line: Line, plot: Plot, style: dict[str, Any], lines:
     )
     if line.smoothed is not None:
         axis.plot(x, line.smoothed, **style, linewidth=1.3 * width)
-    if line.std is not None:
-        alpha = 0.18 if lines <= _FEW_LINES else 0.06
-        low, high = line.y - line.std, line.y + line.std
-        axis.fill_between(x, low, high, color=style["color"], alpha=alpha, linewidth=0)
+    if (band := line.band(limits)) is not None:
+        # Those of many groups overlap.
+        alpha = max(0.4 * _BAND, min(_BAND, 2.5 * _BAND / lines))
+        axis.fill_between(x, *band, color=style["color"], alpha=alpha, linewidth=0)
 
 
 def _draw_behind(axis: Axes, line: Line, plot: Plot, style: dict[str, Any]) -> None:
@@ -246,9 +248,9 @@ def _add_legend(
     from matplotlib.lines import Line2D
 
     names = plot.legend
-    has_grey_runs = not plot.colour_by and any(panel.behind for panel in plot.panels)
+    more = _of_groups(plot)
     width, height = figure.get_size_inches()
-    lines = len(names) + has_grey_runs + 2 * bool(plot.colour_by)
+    lines = len(names) + len(more) + 2 * bool(plot.colour_by)
     font = min(_FONT, float(height) * 72 / (lines * _LINE + 1))
     if font < _FONT_LEAST:
         report.warn(f"the legend has no room for {len(names)} names: a larger "
@@ -256,10 +258,11 @@ def _add_legend(
         return
     cells = int(width / 3 * _CELLS_PER_INCH * _FONT / font)
     first = {label: name for name, label in reversed(plot.labels.items())}
-    handles = [Line2D([], [], **{"linewidth": 1.5} | styles[first[name]]) for name in names]
-    if has_grey_runs:
-        handles.append(Line2D([], [], color=GREY, linewidth=0.6))
-        names = [*names, "single runs"]
+    handles: list[Any] = [
+        Line2D([], [], **{"linewidth": 1.5} | styles[first[name]]) for name in names
+    ]
+    handles += more.values()
+    names = [*names, *more]
     legend = figure.legend(
         handles,
         ["line"] * len(handles),
@@ -271,6 +274,20 @@ def _add_legend(
     # Set afterwards, since legends leave out labels that begin with an underscore.
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(_plain(shorten(name, max(8, cells))))
+
+
+def _of_groups(plot: Plot) -> dict[str, Any]:
+    """What the legend says of bands, and of the runs behind groups, with what it shows of them."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: dict[str, Any] = {}
+    every = [line for panel in plot.panels for line in panel.lines]
+    if any(line.std is not None and not np.isnan(line.std).all() for line in every):
+        handles["mean ± std"] = Patch(color=GREY, alpha=2 * _BAND, linewidth=0)
+    if not plot.colour_by and any(panel.behind for panel in plot.panels):
+        handles["single runs"] = Line2D([], [], color=GREY, linewidth=0.6)
+    return handles
 
 
 def _plain(text: str) -> str:

@@ -95,19 +95,18 @@ def _panel(
     is_log_scale: bool,
 ) -> Iterator[str]:
     """Yield a panel as lines of text."""
-    span, values = panel.x_span(), panel.values(is_log_scale=is_log_scale)
+    span = panel.x_span()
     empty = "no points" if span is None else ""
-    yield _centred(" · ".join(filter(None, [panel.key, plot.title, empty])), width)
+    key = f"mean of {panel.key}" if plot.is_grouped else panel.key
+    yield _centred(" · ".join(filter(None, [key, plot.title, empty])), width)
     if span is None:
         return
     x_axis = axes.x_axis(span, panel, is_time=plot.is_time)
-    y_axis = None
-    if values:
-        limits = axes.show_limits(panel, values, plot.names, report, is_log_scale=is_log_scale)
-        y_axis = axes.y_axis(limits, is_log_scale=is_log_scale)
+    limits = axes.show_limits(panel, plot.names, report, is_log_scale=is_log_scale)
+    y_axis = None if limits is None else axes.y_axis(limits, is_log_scale=is_log_scale)
     drawn, common = _frame(panel.lines, pens, x_axis, y_axis, width)
     yield from drawn
-    if not values:
+    if limits is None:
         yield _centred("no positive values" if is_log_scale else "no finite values", width)
     yield _centred(plot.x_name + (common and f", {common}"), width)
     if plot.legend:

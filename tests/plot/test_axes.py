@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from points import line, metrics
+from points import grouped, line, metrics
 
 from swanlab_export.plot import PlotOptions
 from swanlab_export.plot.axes import Axis, find_limits, show_limits, x_axis, y_axis
-from swanlab_export.plot.lines import gather_plot
+from swanlab_export.plot.lines import Line, Panel, gather_plot
 from swanlab_export.report import Report
 
 NOON_MS = 1_767_614_400_000.0  # 2026-01-05 12:00 UTC
@@ -84,17 +84,44 @@ def test_one_diverged_run_does_not_flatten_the_others() -> None:
     report = Report()
     plot = gather_plot(metrics(points), report, PlotOptions(), points=9999)
     (panel,) = plot.panels
-    limits = show_limits(
-        panel, panel.values(is_log_scale=False), plot.names, report, is_log_scale=False
-    )
+    limits = show_limits(panel, plot.names, report, is_log_scale=False)
     assert limits == pytest.approx((0.5, 2.0 + 10 / 9))
     (warning,) = report.warnings
     assert warning.startswith("loss: values from 0.5 to 1e+30 would flatten the other lines")
     assert "(gone); log_scale=True shows all" in warning
-    everything = show_limits(
-        panel, panel.values(is_log_scale=True), plot.names, report, is_log_scale=True
-    )
+    everything = show_limits(panel, plot.names, report, is_log_scale=True)
     assert everything == (0.5, 1e30)
+
+
+def test_one_diverged_run_does_not_flatten_groups() -> None:
+    """Limits and warning are of what the runs have, and not of the ends of a band that no run has."""
+    points = [p for r in range(5) for p in line([2.0, 1.0 + r / 9, 0.5], f"run-{r}")]
+    points += line([2.0, 1e9, 1e30], "gone")
+    groups = {"run_id": [f"run-{r}" for r in range(5)] + ["gone"], "g": ["x"] * 3 + ["y"] * 3}
+    report = Report()
+    plot = gather_plot(grouped(points, groups), report, PlotOptions(), points=9999)
+    (panel,) = plot.panels
+    limits = show_limits(panel, plot.names, report, is_log_scale=False)
+    assert limits == pytest.approx((0.5, 2.0))
+    (warning,) = report.warnings
+    assert warning.startswith("loss: values from 0.5 to 1e+30 would flatten the other lines")
+    assert "(g=y, gone)" in warning
+    band = panel.lines[1].band((0.5, 2.0))
+    assert band is not None
+    assert np.isnan(band[1]).tolist() == [False, True, True], "beyond the axis there is no band"
+
+
+def test_bands_have_room_but_do_not_flatten_lines() -> None:
+    """An axis has room for bands, up to half of what the values need; lower ends may be negative."""
+    x, y = np.array([0.0, 1.0]), np.array([1.0, 2.0])
+    for std, linear, logarithmic in (
+        (0.25, (0.75, 2.25), (1.0, 2.25)),
+        (50.0, (0.5, 2.5), (1.0, 52.0)),
+    ):
+        group = Line("g", x, y, std=np.array([0.25, std]))
+        panel = Panel("loss", [group], [Line("a", x, y)])
+        assert show_limits(panel, {}, Report(), is_log_scale=False) == linear
+        assert show_limits(panel, {}, Report(), is_log_scale=True) == logarithmic
 
 
 @pytest.mark.parametrize(

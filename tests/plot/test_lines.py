@@ -103,6 +103,7 @@ def test_groups_are_lines_with_bands() -> None:
             "n": [2, 2, 1],
             "mean": [1.0, 2.0, 5.0],
             "std": pa.array([0.5, 0.25, None], pa.float64()),
+            "n_nonfinite": [0, 0, 0],
         }
     )
     plot = plot_of(Table("metrics_by_group", batch.schema, [batch]))
@@ -110,14 +111,15 @@ def test_groups_are_lines_with_bands() -> None:
     assert plot.legend == ["lr=0.1, opt=sgd", "lr=missing, opt=sgd"]
     assert first.std is not None
     assert (first.y.tolist(), first.std.tolist()) == ([1.0, 2.0], [0.5, 0.25])
-    on_axis = first.values(is_log_scale=False)
-    assert (on_axis.min(), on_axis.max()) == (0.5, 2.25)
-    assert first.values(is_log_scale=True).min() == 1.0
-    assert second.values(is_log_scale=False).tolist() == [5.0]
+    assert [each.tolist() for each in plot.panels[0].values()] == [[1.0, 2.0], [5.0]]
+    band = first.band((0, 9))
+    assert band is not None
+    assert [each.tolist() for each in band] == [[0.5, 1.75], [1.5, 2.25]]
+    assert second.band((0, 9)) is None
 
 
 def test_the_runs_of_groups_are_behind_them() -> None:
-    """Each run is a line of its own, and no name of the legend; limits and axes are those of all."""
+    """Each run is a line of its own, and no name of the legend; limits and axes are theirs."""
     points = [*line([1.0, 2.0], "a"), *line([5.0, 4.0, 9.0], "b"), *line([2.0], "b", "acc")]
     groups = {"run_id": ["a", "b"], "config.lr": [0.1, 0.1]}
     plot = plot_of(grouped(points, groups, run_names={"a": "first", "b": "second"}))
@@ -129,28 +131,56 @@ def test_the_runs_of_groups_are_behind_them() -> None:
     assert [each.name for each in acc.behind] == ["b"]
     assert plot.names == {"lr=0.1": "lr=0.1", "a": "first", "b": "second"}
     assert (list(plot.labels), plot.title) == (["lr=0.1"], "lr=0.1")
-    assert [len(each) for each in loss.values(is_log_scale=False)] == [7, 2, 3]
+    assert [each.tolist() for each in loss.values()] == [[1.0, 2.0], [5.0, 4.0, 9.0]]
     assert loss.x_span() == (0, 2)
+
+
+def test_a_run_that_is_a_group_is_one_line() -> None:
+    """Nothing is behind it; the limits are those of its values."""
+    groups = {"run_id": ["a", "b", "c"], "g": ["x", "y", "y"]}
+    points = [*line([1.0, 2.0], "a"), *line([5.0, 4.0], "b"), *line([3.0, 4.0], "c")]
+    (panel,) = plot_of(grouped(points, groups)).panels
+    assert [each.name for each in panel.lines] == ["g=x", "g=y"]
+    assert [each.name for each in panel.behind] == ["b", "c"]
+    assert [each.tolist() for each in panel.values()] == [[1.0, 2.0], [5.0, 4.0], [3.0, 4.0]]
+
+
+def test_lines_of_groups_leave_out_what_half_of_the_runs_lack() -> None:
+    """Runs that log at other steps are no reason to go up and down; a run that has ended is not asked."""
+    early, late = [("a", "k", step, 1.0) for step in range(0, 40, 2)], []
+    late += [("b", "k", step, 9.0) for step in range(0, 80, 4)]
+    late += [("c", "k", 8, NAN), ("c", "k", 10, NAN), ("c", "k", 12, 9.0)]
+    report = Report()
+    groups = {"run_id": ["a", "b", "c", "d", "e"], "g": ["x", "x", "x", "y", "y"]}
+    points = [*early, *late, ("d", "k", 0, 1.0), ("d", "k", 2, 1.0), ("e", "k", 1, 1.0)]
+    (panel,) = plot_of(grouped([*points, ("e", "k", 3, 1.0)], groups), report).panels
+    found, other = panel.lines
+    assert (found.name, other.x.tolist()) == ("g=x", [0.0, 3.0])
+    assert found.x.tolist() == [0, 4, 8, 10, *range(12, 80, 4)], "NaN is a point, too"
+    assert found.y[[0, 3, 4, -1]].tolist() == [5.0, 1.0, 19 / 3, 9.0]
+    assert len(panel.behind) == 5
+    (warning,) = report.warnings
+    assert warning.startswith("k: lines of groups leave out where no more than half of their runs")
+    assert warning.endswith("(g=x, g=y)")
+
+
+def test_bands_are_around_what_is_drawn() -> None:
+    """Of smoothed points that is the smoothed mean."""
+    batch = pa.record_batch({"g": ["x"], "key": ["k"], "step": [0], "n": [2], "mean": [1.0],
+                             "std": [0.5], "n_nonfinite": [0], "smoothed": [3.0]})  # fmt: skip
+    (found,) = plot_of(Table("metrics_by_group", batch.schema, [batch])).panels[0].lines
+    band = found.band((0, 9))
+    assert band is not None
+    assert [each.tolist() for each in band] == [[2.5], [3.5]]
+    assert found.band((0, 2.9)) is None
 
 
 def test_a_log_scale_has_gaps_in_the_runs_of_groups() -> None:
     """Values that are not positive are none of the runs' either."""
-    table = grouped(line([1.0, -2.0, 3.0], "a"), {"run_id": ["a"], "g": ["x"]})
-    (run,) = plot_of(table, log_scale=True).panels[0].behind
+    groups = {"run_id": ["a", "b"], "g": ["x", "x"]}
+    points = [*line([1.0, -2.0, 3.0], "a"), *line([1.0], "b")]
+    run, _ = plot_of(grouped(points, groups), log_scale=True).panels[0].behind
     assert np.isnan(run.y).tolist() == [False, True, False]
-
-
-def test_a_terminal_has_no_room_for_the_runs_of_groups() -> None:
-    """There only the groups are lines, in the colours of their runs."""
-    table = grouped(
-        runs_of(2),
-        {"run_id": ["run-0", "run-1"], "g": ["x", "y"]},
-        run_values={"run-0": 0.3, "run-1": 0.1},
-    )
-    options = PlotOptions(color_by="config.lr")
-    plot = gather_plot(table, Report(), options, points=100, has_room=False)
-    assert [len(panel.behind) for panel in plot.panels] == [0]
-    assert plot.labels == {"g=y": "0.1", "g=x": "0.3"}
 
 
 def test_groups_are_coloured_by_what_their_runs_have() -> None:

@@ -14,8 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
+from fontTools.pens.t2CharStringPen import T2CharStringPen  # type: ignore[import-untyped]
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
+from fontTools.ttLib import TTCollection, TTFont  # type: ignore[import-untyped]
 from matplotlib.colors import to_rgb
+from matplotlib.font_manager import fontManager
 from points import grouped, line, metrics, runs_of
 from systems import needs_posix
 
@@ -124,8 +127,13 @@ def test_the_runs_of_groups_are_thin_grey_lines() -> None:
     drawn = strokes(picture)
     assert [GREY in style for style in drawn] == [True] * 6 + [False] * 2
     assert all("stroke-width: 0.6" in style for style in drawn[:6])
-    assert {"g=x", "g=y", "single runs"} <= set(words(picture))
+    assert {"g=x", "g=y", "mean ± std", "single runs"} <= set(words(picture))
     assert "run-0" not in words(picture)
+    one = words(svg(grouped(runs_of(2), {"run_id": ["run-0", "run-1"], "g": ["x", "x"]})))
+    named = [each for each in one if each[0] in "gms"]
+    assert named == ["step", "g=x", "mean ± std", "single runs"]
+    each = words(svg(grouped(runs_of(2), {"run_id": ["run-0", "run-1"], "g": ["x", "y"]})))
+    assert not {"mean ± std", "single runs"} & set(each)
     many = grouped(runs_of(40), {"run_id": [f"run-{i}" for i in range(40)], "g": ["x", "y"] * 20})
     paler = [style for style in strokes(svg(many)) if "stroke-opacity: 0.25" in style]
     assert len(paler) == 40
@@ -264,13 +272,14 @@ def test_a_character_that_no_font_has(capfd: pytest.CaptureFixture[str]) -> None
 
 @needs_posix
 def test_a_font_that_is_new(tmp_path: Path) -> None:
-    """A font that was installed after matplotlib made its list is found, a broken one is not."""
+    """Fonts that were installed after matplotlib made its list are found, those for Chinese first."""
     fonts = tmp_path / "data" / "fonts"
     fonts.mkdir(parents=True)
     environment = os.environ | {"XDG_DATA_HOME": str(fonts.parent), "MPLCONFIGDIR": str(tmp_path)}
     list_fonts = "import matplotlib.font_manager"
     subprocess.run([sys.executable, "-c", list_fonts], env=environment, check=True)
-    make_font(fonts / "new.ttf", "\U0010abcd")
+    make_font(fonts / "another.ttf", "\U0010abcd", "Another")
+    make_font(fonts / "new.ttf", "\U0010abcd", "SimHei")
     (fonts / "broken.ttf").write_bytes(b"no font")
     choose = (
         "from swanlab_export.plot.fonts import choose_fonts; print(choose_fonts('a\U0010abcd'))"
@@ -278,7 +287,7 @@ def test_a_font_that_is_new(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", choose], env=environment, check=True, capture_output=True, text=True
     )
-    assert done.stdout == "(['DejaVu Sans', 'Invented'], '')\n"
+    assert done.stdout == "(['DejaVu Sans', 'SimHei'], '')\n"
 
 
 @needs_posix
@@ -297,16 +306,43 @@ def test_no_folder_for_the_caches_of_matplotlib(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def make_font(path: Path, character: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["truetype", "truetype collection", "postscript", "postscript collection"]
+)
+def test_fonts_in_a_pdf(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outlines of PostScript, as Noto's Chinese fonts have, are drawings: viewers show all of them."""
+    path, name = tmp_path / "new.ttf", f"Invented {kind}"
+    make_font(path, "\U0010abce", name, is_postscript="postscript" in kind)
+    if "collection" in kind:
+        collection = TTCollection()
+        collection.fonts = [TTFont(path)]
+        collection.save(path := tmp_path / "new.ttc")
+    monkeypatch.setattr(fontManager, "ttflist", list(fontManager.ttflist))
+    fontManager.addfont(path)
+    report = Report()
+    drawn = draw_picture(metrics(line([1.0], key="a\U0010abce")), ".pdf", report)
+    assert report.warnings == []
+    assert name.replace(" ", "").encode() in drawn
+    assert (b"/Type3" in drawn) == ("postscript" in kind)
+
+
+def make_font(
+    path: Path, character: str, name: str = "Invented", *, is_postscript: bool = False
+) -> None:
     """A font with one character."""
-    builder = FontBuilder(1000)
+    builder = FontBuilder(1000, isTTF=not is_postscript)
     builder.setupGlyphOrder([".notdef", "it"])
     builder.setupCharacterMap({ord(character): "it"})
-    empty = TTGlyphPen(None).glyph()
-    builder.setupGlyf({".notdef": empty, "it": empty})
+    if is_postscript:
+        empty = T2CharStringPen(500, None).getCharString()
+        builder.setupCFF(name.replace(" ", ""), {}, {".notdef": empty, "it": empty}, {})
+    else:
+        empty = TTGlyphPen(None).glyph()
+        builder.setupGlyf({".notdef": empty, "it": empty})
     builder.setupHorizontalMetrics({".notdef": (500, 0), "it": (500, 0)})
     builder.setupHorizontalHeader(ascent=800, descent=-200)
-    builder.setupNameTable({"familyName": "Invented", "styleName": "Regular"})
+    names = {"familyName": name, "styleName": "Regular", "psName": name.replace(" ", "")}
+    builder.setupNameTable(names)
     builder.setupOS2()
     builder.setupPost()
     builder.save(path)

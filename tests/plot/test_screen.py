@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from points import Point, line, metrics, runs_of
+from points import Point, grouped, line, metrics, runs_of
 from rich.cells import cell_len
 
 from swanlab_export import schemas
@@ -76,6 +76,20 @@ def test_runs_are_coloured_by_a_column() -> None:
     table = metrics(runs_of(3), run_values={"run-0": 0.3, "run-1": 0.1, "run-2": 0.3})
     legend = screen(table, color_by="config.lr").rsplit("step", 1)[1]
     assert legend.split() == ["config.lr:", "*", "0.1", "+", "0.3"]
+
+
+def test_groups_are_their_means() -> None:
+    """Said above the panel; the runs are not drawn, but one that diverged does not flatten the others."""
+    points = [p for r in range(5) for p in line([2.0, 1.5, 1.0], f"r{r}")]
+    points += line([2.0, 1e9, 1e30], "gone")
+    groups = {"run_id": [f"r{r}" for r in range(5)] + ["gone"], "g": ["x"] * 3 + ["y"] * 3}
+    values = dict(zip(groups["run_id"], [0.3] * 3 + [0.1] * 3, strict=True))
+    report = Report()
+    drawn = screen(grouped(points, groups, run_values=values), report, color_by="config.lr")
+    assert drawn.splitlines()[0].strip() == "mean of loss"
+    assert drawn.rsplit("step", 1)[1].split() == ["config.lr:", "*", "0.1", "+", "0.3"]
+    assert {"1", "2"} <= set(re.findall(r"\S+(?=┤)", drawn))
+    assert "(g=y, gone)" in report.warnings[0]
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

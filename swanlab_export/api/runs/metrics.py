@@ -161,8 +161,9 @@ class RunMetrics(Resource[F]):
                 a group, key and step of all points: n, mean, std (ddof 1), min and max of the
                 finite values, and n_nonfinite. A step that only some runs have is a row with a
                 smaller n; of several points of a run at one step the last one counts. Pictures have
-                a line with a band of ± std per group, over thin lines of its runs. The points wait
-                in a temporary file: memory does not grow with their number.
+                a line with a band of ± std per group, over thin lines of its runs, without the
+                steps that half of these lack. The points wait in a temporary file: memory does not
+                grow with their number.
             run_columns: Columns of the runs to add to each row: ``"state,config.lr"``.
 
         Returns:
