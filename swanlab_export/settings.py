@@ -130,7 +130,7 @@ def load_settings(
     if named:
         url = normalize_host(named, "" if host else "SWANLAB_API_HOST")
     entry = entry if entry is not None and entry.host == url else None
-    key = given or Secret(entry.api_key if entry else "")
+    key = given or (entry.api_key if entry else "")
     if not key:
         raise AuthenticationError(
             f"there is no API key for {url}: give {argument('api_key')}, set SWANLAB_API_KEY or "

@@ -282,6 +282,33 @@ def test_a_total_that_grows_without_end() -> None:
     assert len(server.asked) < 100
 
 
+def test_a_list_with_new_items_for_ever() -> None:
+    """A list longer than any can be is an error, though every page has something new."""
+    numbers = iter(range(10**9))
+
+    def respond(_: Request) -> dict[str, Any]:
+        return {"list": [next(numbers)], "total": 100 * 10**9, "pages": 10**9}
+
+    some = Pages(
+        Server(respond), build, lambda item: item, page=1, size=20, all=True, title="runs",
+        progress=Progress(),
+    )  # fmt: skip
+    with pytest.raises(IncompleteError, match="does not end: 100000 came on 100000 pages"):
+        deque(some, maxlen=0)
+
+
+def test_a_cursor_with_new_items_for_ever() -> None:
+    """More pages than any list of keys has are an error, though each has something new."""
+    numbers = iter(range(10**9))
+
+    def respond(_: Request) -> dict[str, Any]:
+        number = next(numbers)
+        return {"keys": [number], "hasMore": True, "nextCursor": number + 1}
+
+    with pytest.raises(ServerError, match="does not end: 10000 pages came"):
+        deque(fetch_by_cursor(Server(respond), cursor), maxlen=0)
+
+
 def test_a_cursor_without_end() -> None:
     """A cursor that is always new, but brings nothing new, is an error."""
     numbers = iter(range(10**9))

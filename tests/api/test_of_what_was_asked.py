@@ -26,7 +26,7 @@ GOOD: dict[tuple[str, str], Any] = {
     ("GET", "/self_hosted/info"): {"enabled": True, "root": True},
     ("POST", "/house/metrics/scalar/availability"): {"loss": ["r0", "rx"], "other": ["r0"]},
     ("POST", "/house/metrics/scalar"): [
-        {"key": "other", "metrics": POINTS * 3},
+        {"key": "other", "metrics": [point | {"index": 7} for point in POINTS]},
         {"key": "loss", "metrics": POINTS},
     ],
     ("POST", "/house/metrics/summaries"): {

@@ -46,6 +46,20 @@ main()
 """
 
 
+# Ctrl-C while the first command is imported: nothing of it has begun.
+AT_IMPORT = """
+import os, signal, sys
+
+def hook(event, args):
+    if event == "exec" and args[0].co_filename.endswith("cli/run.py"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(hook)
+from swanlab_export.cli import main
+main()
+"""
+
+
 @pytest.fixture
 def server() -> Iterator[Sandbox]:
     """A server of its own, that takes its time, so that there is something to interrupt."""
@@ -103,6 +117,13 @@ def test_a_signal_while_it_starts(
     _, said = process.communicate(timeout=20)
     # Before ``main`` has taken over, the signal ends Python: a shell makes the same code of it.
     assert process.returncode in ({code, -number} if is_old(out) else {0, code, -number}), said
+
+
+def test_an_interrupt_before_a_command_begins(tmp_path: Path) -> None:
+    """It ends with the code of an interrupt, and without a word of Python's."""
+    words = [sys.executable, "-c", AT_IMPORT, "api", "run", "list", "ada-lab/digits"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize(
@@ -189,5 +210,6 @@ def test_no_room(words: list[str], said: str, forks: Forks, tmp_path: Path) -> N
         done = forks.run(*words_of(server, *words), cwd=tmp_path, file_size_max=3000)
     assert done.returncode == 1, done.stderr
     assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert (tmp_path / "out.parquet").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

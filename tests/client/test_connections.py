@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import threading
 import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
@@ -21,6 +22,9 @@ from swanlab_export.errors import (
     UncertainError,
 )
 from swanlab_export.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GET = Request("GET", "/thing")
 BODY = bytes(range(256)) * 4000
@@ -42,6 +46,14 @@ def check_numbers(client: Client, count: int) -> bool:
     numbers = range(count)
     payloads = client.map(client.send, [numbered(number) for number in numbers])
     return list(payloads) == [f"/api/number/{number}" for number in numbers]
+
+
+def is_ended(asked: Asked) -> bool:
+    """Wait until the client has ended the connection of a request; false if it does not."""
+    until = time.monotonic() + 10
+    while asked.socket.fileno() >= 0 and time.monotonic() < until:
+        time.sleep(0.01)
+    return asked.socket.fileno() < 0
 
 
 inherited: list[Client] = []
@@ -88,12 +100,53 @@ def test_a_fork_while_permits_and_locks_are_held() -> None:
             thread.join()
 
 
+LOCKS: list[Callable[[Client], Any]] = [
+    lambda client: client.capabilities._lock,
+    lambda client: client._pause._lock,
+    lambda client: vars(client._closed)["_cond"],
+]
+
+
 @needs_fork
-def test_a_fork_while_something_is_learned_of_the_server() -> None:
+@pytest.mark.parametrize("find", LOCKS, ids=["what is learned", "pause", "end"])
+def test_a_fork_while_another_thread_holds_a_lock(find: Callable[[Client], Any]) -> None:
     """A lock that another thread holds at that moment is not the lock of the fork."""
     request = Request("GET", "/thing", since="2.8")
-    with RawServer(respond) as server, server.client() as client, client.capabilities._lock:
-        assert run_forked(lambda: client.send(request) == "/api/thing")
+
+    def respond_late(asked: Asked) -> bytes | None:
+        is_first = asked.path == "/api/thing" and len(server.of("/api/thing")) == 1
+        return reply(429, b"", {"retry-after": "0"}) if is_first else respond(asked)
+
+    def use() -> bool:
+        found = client.send(request)
+        client.close()
+        return bool(found == "/api/thing")
+
+    with RawServer(respond_late) as server, server.client() as client, find(client):
+        assert run_forked(use)
+
+
+@needs_fork
+def test_a_slow_response_in_a_fork() -> None:
+    """Limits in time hold in a fork, too, though the thread that watches them is not there."""
+
+    def drip(asked: Asked) -> bytes | None:
+        if not asked.path.endswith("/slow"):
+            return respond(asked)
+        while True:
+            asked.socket.sendall(b"H")
+            time.sleep(0.02)
+
+    def is_given_up() -> bool:
+        try:
+            client.send(Request("GET", "/slow"))
+        except UnavailableError:
+            return True
+        return False
+
+    with RawServer(drip) as server, server.client(retries=0, timeout_s=0.1) as client:
+        client.send(GET)
+        assert run_forked(is_given_up)
 
 
 @needs_fork
@@ -174,9 +227,11 @@ def test_endless_provisional_responses() -> None:
 
     create = Request("POST", "/project", body={}, repeatable=False)
     with RawServer(hint) as server, server.client(retries=2, sleep=lambda _: None) as client:
-        with pytest.raises(UnavailableError, match="a status below 200"):
+        with pytest.raises(UnavailableError, match="a status below 200") as caught:
             client.send(GET)
         assert len(server.of("/api/thing")) == 3
+        assert all(is_ended(asked) for asked in server.of("/api/thing"))
+        assert caught.traceback  # the error is kept, and with it what it refers to
         with pytest.raises(UnavailableError, match="a status below 200"):
             list(client.download(lambda: f"{server.url}/file", "the file"))
         with pytest.raises(UncertainError, match="a status below 200"):

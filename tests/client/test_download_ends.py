@@ -289,6 +289,34 @@ def test_a_coding_that_changes_between_attempts() -> None:
         assert len(server.asked) == 2
 
 
+def test_a_part_that_comes_compressed() -> None:
+    """A part of the compressed file is no part of the plain one, though its ETag is the same."""
+
+    def respond(asked: Asked) -> bytes:
+        if "range" in asked.headers:
+            packed = {"content-encoding": "gzip"} | ETAG
+            part = reply_part(gzip.compress(BODY[40_000:]), 0, 10_010, "50000", headers=packed)
+            return part.replace(b"bytes 0-10009/", b"bytes 40000-49999/")
+        return reply(200, BODY[: 40_000 if asked.number == 1 else None], SIZE)
+
+    with RawServer(respond) as server:
+        assert fetch(server) == BODY
+        assert len(server.asked) == 3
+
+
+def test_no_part_of_a_compressed_file_is_requested() -> None:
+    """How much of it came is known only decompressed: it is read again, and compared."""
+    packed = gzip.compress(BODY)
+    said = SIZE | {"content-encoding": "gzip", "content-length": str(len(packed))}
+
+    def respond(asked: Asked) -> bytes:
+        return reply(200, packed[: 30_000 if asked.number == 1 else None], said)
+
+    with RawServer(respond) as server:
+        assert fetch(server) == BODY
+        assert ["range" in asked.headers for asked in server.asked] == [False, False]
+
+
 def test_a_coding_that_changes_before_anything_came() -> None:
     """What a first attempt without a byte says of the file does not count."""
 
@@ -357,7 +385,10 @@ def test_a_range_that_was_not_requested_is_refused() -> None:
         assert len(server.asked) == 1
 
 
-PAGE = b"<html><title>Sign in</title>\n<p>to go on to /file?X-Signature=signature-that-is-secret"
+PAGE = (
+    b"<html><title>Sign in</title>\n<p>to go on to /file?X-Signature=signature-that-is-secret"
+    b" (signature-that-is-secret)"
+)
 
 
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "Application/XHTML+XML"])

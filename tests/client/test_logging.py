@@ -6,7 +6,7 @@ import logging
 import time
 
 import pytest
-from raw_server import KEY, SID, Asked, RawServer, reply, reply_json, reply_login
+from raw_server import KEY, LOGIN, SID, Asked, RawServer, reply, reply_json, reply_login
 from traces import variables_of
 
 from swanlab_export._version import __title__, __version__
@@ -110,18 +110,21 @@ def test_the_client_names_itself() -> None:
     )
 
 
-def test_variables_of_a_trace_show_no_secrets() -> None:
+@pytest.mark.parametrize("path", [LOGIN, "/api/thing"], ids=["login", "request"])
+@pytest.mark.parametrize("said", [reply(400), reply(503), reply(302), None], ids=str)
+def test_variables_of_a_trace_show_no_secrets(path: str, said: bytes | None) -> None:
     """The key and the session are dots where a trace prints the variables of every call."""
 
     def respond(asked: Asked) -> bytes | None:
-        return reply_login(asked) or reply(400)
+        return said if asked.path == path else reply_login(asked)
 
-    with RawServer(respond) as server, server.client() as client:
-        try:
-            client.send(GET)
-        except SwanlabExportError as error:
-            shown = variables_of(error)
-    assert "response" in shown
+    with (
+        RawServer(respond) as server,
+        server.client(retries=0) as client,
+        pytest.raises(SwanlabExportError) as caught,
+    ):
+        client.send(GET)
+    shown = variables_of(caught.value)
     assert SID not in shown
     assert KEY not in shown
     assert repr({"cookie": Secret("sid=1")}) == "{'cookie': •••}"

@@ -74,6 +74,22 @@ def test_a_storage_that_asks_for_hours_is_named(status: int, header: str, wait: 
         list(client.download(lambda: f"{server.url}/file?X-Signature=abc", "the file"))
 
 
+@pytest.mark.parametrize("header", ["7200", "1e308"])
+def test_a_wait_that_is_refused_holds_up_nothing_else(header: str) -> None:
+    """A 429 that asks for hours ends its request alone: others are sent without a pause."""
+
+    def respond(asked: Asked) -> bytes | None:
+        if asked.path == "/api/refused":
+            return reply(429, b"{}", {"retry-after": header})
+        return reply_login(asked) or reply_json(1)
+
+    with RawServer(respond) as server, server.client(sleep=pytest.fail) as client:
+        with pytest.raises(UnavailableError, match="asks to wait"):
+            client.send(Request("GET", "/refused"))
+        assert client.paused_s == 0
+        assert client.send(GET) == 1
+
+
 @pytest.mark.parametrize("header", ["soon", "nan", "", "Mon, 32 Foo 99999 25:61:61", "\xb2"])
 def test_retry_after_that_says_nothing(header: str) -> None:
     """What is neither seconds nor a date is no time to wait."""

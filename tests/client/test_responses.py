@@ -100,6 +100,22 @@ def test_a_redirect_that_cannot_be_read(location: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirected_post_is_not_sent_again(status: int) -> None:
+    """A request with a body is not sent anywhere else, even if it may be repeated."""
+
+    def respond(asked: Asked) -> bytes | None:
+        return reply_login(asked) or reply(status, b"", {"location": "/api/there"})
+
+    with (
+        RawServer(respond) as server,
+        server.client(retries=0) as client,
+        pytest.raises(ServerError, match=r"was redirected to .*/api/there, which was not followed"),
+    ):
+        client.send(Request("POST", "/thing", body={}))
+    assert server.of("/api/there") == []
+
+
 def test_a_redirect_by_a_path_in_utf8() -> None:
     """A path that is not ASCII is followed as UTF-8."""
 

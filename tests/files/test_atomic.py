@@ -309,7 +309,10 @@ def test_a_file_that_is_removed_before_it_is_locked(
         lock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", locked_by_another_first)
-    write_table(table(), parse_target(str(tmp_path / "t.csv")), {})
+    with write_atomically(tmp_path / "t.csv") as part:
+        with part.open("wb") as again, pytest.raises(BlockingIOError):
+            lock(again.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part.write_bytes(b"whole")
     assert len(removed) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 import warnings
 
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from systems import needs_fork, run_forked
+from systems import needs_fork, needs_posix, run_forked
 
 from swanlab_export import schemas
+from swanlab_export.errors import OutputError
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.report import Report
 from swanlab_export.spool import BatchSpool, open_scratch
@@ -138,3 +140,34 @@ def test_a_fork_shares_no_file() -> None:
     file.seek(0)
     assert file.read() == b"buffered once"
     assert first.num_rows + sum(batch.num_rows for batch in table) == 3000
+
+
+@needs_posix
+@pytest.mark.parametrize("kind", ["batches", "rows"])
+def test_a_full_temporary_folder_is_named_once(kind: str) -> None:
+    """The error names the folder, and what is then closed says nothing more."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with pytest.raises(
+            OutputError, match="the temporary folder cannot be written to"
+        ) as caught:
+            fill(kind)
+        del caught
+        gc.collect()  # what cannot be closed would be an error here
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def fill(kind: str) -> None:
+    """Spool more than 5,000 bytes."""
+    if kind == "batches":
+        spool = BatchSpool(1, in_memory_bytes=0)
+        for number in range(50):
+            spool.put(0, batch(number, 2000))
+    else:
+        build_table(schemas.RUNS, ({"run_id": f"r{i}" * 3} for i in range(3000)), Report())
