@@ -176,6 +176,7 @@ def check_workers(executor: Executor, place: Place, destination: Destination) ->
 
     Raises:
         OutputError: A worker has no key, another version, or another destination; names it.
+        UnavailableError: A cluster has no worker.
     """
     token = secrets.token_hex(8)
     try:
@@ -188,12 +189,22 @@ def check_workers(executor: Executor, place: Place, destination: Destination) ->
 
 
 def _run_probes(executor: Executor, place: Place, token: str) -> list[Probe]:
-    """Run the probe on each worker of a cluster, else once."""
+    """Run the probe on each worker of a cluster, else once.
+
+    Raises:
+        UnavailableError: There is no worker.
+    """
     client = getattr(executor, "_client", None)
     try:
         if client is None:
             return [executor.submit(write_probe, place, token).result()]
         found: dict[str, Any] = client.run(write_probe, place, token, on_error="return")
+        if not found:  # a cluster may start workers once there is work
+            return [executor.submit(write_probe, place, token).result(_CONNECT_S)]
+    except TimeoutError:
+        raise UnavailableError(
+            f"the cluster had no worker for {_CONNECT_S} s: start one, and try again"
+        ) from None
     except Exception as error:  # noqa: BLE001  each engine has its own
         raise OutputError(_unfit("a worker", error)) from None
     for worker, probe in found.items():

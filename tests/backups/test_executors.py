@@ -280,6 +280,37 @@ def test_a_worker_with_another_python(connected: se.Api[pa.Table], tmp_path: Pat
         se.backup(connected, to=tmp_path, paths=PROJECT, executor=Old())
 
 
+def test_a_cluster_without_workers(connected: se.Api[pa.Table], tmp_path: Path) -> None:
+    """A cluster in which nothing runs is an error; one that starts workers for work is none."""
+
+    class NoWorker(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            assert timeout is not None
+            raise TimeoutError
+
+    class Cluster(Executor):
+        """As that of Dask, of which it is known that it has no workers."""
+
+        def __init__(self, *, starts: bool) -> None:
+            self._client = self
+            self._starts = starts
+
+        def run(self, *_: Any, **__: Any) -> dict[str, Any]:
+            return {}
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if not self._starts:
+                return NoWorker()
+            done: Future[Any] = Future()
+            done.set_result(work(*args, **kwargs))
+            return done
+
+    with pytest.raises(UnavailableError, match=r"the cluster had no worker for \d+ s"):
+        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Cluster(starts=False))
+    report: Any = se.backup(connected, to=tmp_path, paths=PROJECT, executor=Cluster(starts=True))
+    assert report["error"].null_count == len(report) == 5
+
+
 def test_the_keys_are_nowhere(
     connected: se.Api[pa.Table],
     backed_up: Sandbox,
