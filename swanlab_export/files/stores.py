@@ -131,6 +131,8 @@ _REFUSED = (
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
 )
+# How OSS and COS refuse a bucket that is in the path and not in the name of the host.
+_WANT_HOST = ("PathStyleDomainForbidden", "SecondLevelDomainForbidden")
 # How the library says that a request failed: the server, and why.
 _FAILED = re.compile(
     r"Error performing \w+ (https?://[^/\s?]+)\S* in .*? - (?:Server returned non-2xx status code: )?(.*)",
@@ -171,9 +173,13 @@ class StoreObject:
             OutputError: The store cannot be reached, or has no such bucket.
         """
         store = open_store(self.url, self.options)
-        with store_errors("list", str(self)), suppress(*_refusals()):
-            # Not the object itself: the response would be the same where the bucket is missing.
-            interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
+        with store_errors("list", str(self)):
+            try:
+                # Not the object itself: the response would be the same where the bucket is missing.
+                interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
+            except _refusals() as error:
+                if _words(error)[0] in _WANT_HOST:
+                    raise
 
     @contextmanager
     def upload(self) -> Iterator[Path]:
@@ -448,6 +454,11 @@ def store_errors(
             words = f"there is no key in the environment, such as {keys}: {words}"
         elif code == "RequestTimeTooSkewed":
             words = f"the clock of this machine is not that of the store: {words}"
+        elif code in _WANT_HOST:
+            words = (
+                f"the store wants the bucket in the name of the host: {argument('store_options')} "
+                f"virtual_hosted_style_request=true, and endpoint=https://BUCKET.…: {words}"
+            )
         elif code in _REFUSED or isinstance(error, _refusals()):
             words = f"the store refused the key of the environment: {words}"
         elif code in {"NoSuchBucket", "ContainerNotFound"}:

@@ -482,6 +482,20 @@ def test_no_key_in_the_environment() -> None:
             parse_target("s3://lab/x.csv", store_options=options)
 
 
+@pytest.mark.parametrize("code", ["SecondLevelDomainForbidden", "PathStyleDomainForbidden"])
+def test_a_store_that_wants_the_bucket_in_the_host(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """Stores that refuse paths with the bucket are no question of the key: the options are named."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with RawServer(lambda _: _refusal(403, code, "use virtual hosted style")) as server:
+        options = {"endpoint": server.url}
+        words = rf"store_options= virtual_hosted_style_request=true, .*{code}: use"
+        with pytest.raises(OutputError, match=words):
+            parse_target("s3://lab/x.csv", store_options=options)
+
+
 def test_the_protocol_of_google(
     open_store: Store, api: se.Api[pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
