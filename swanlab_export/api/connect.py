@@ -308,10 +308,6 @@ class Api(Doctor[F]):
     def __repr__(self) -> str:
         return f"Api({self.context.client.settings.name!r})"
 
-    def __reduce__(self) -> Any:
-        # A copy would need the key, which must not get into files or other processes.
-        raise TypeError("a connection cannot be pickled: connect again where it is needed")
-
     @property
     def left_out(self) -> list[dict[str, str]]:
         """What the latest call left out because it failed: ``[{"item": …, "reason": …}]``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
 
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
@@ -62,6 +62,10 @@ class Resource(Generic[F]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._context.client.settings.name!r})"
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would need the key, which must not get into files or other processes.
+        raise TypeError("a connection cannot be pickled: connect again where it is needed")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:

@@ -225,6 +225,8 @@ def test_a_connection_is_not_pickled(api: Any) -> None:
     """A copy would need the key: pickling is refused with a sentence."""
     with pytest.raises(TypeError, match="connect again"):
         pickle.dumps(api)
+    with pytest.raises(TypeError, match="connect again"):
+        pickle.dumps(api.run.list)  # as for a pool of processes
 
 
 def test_closing_twice_is_no_error(server: Sandbox) -> None:
