@@ -138,14 +138,17 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            known = self.list_commands(ctx)
             if not args or args[0].startswith("-"):
                 raise
-            from swanlab_export.messages import closest  # help has no need of it
-
-            names = ", ".join(closest(args[0], known, 3))
+            names = ", ".join(self.suggest(ctx, args[0]))
             message = f"No such command '{args[0]}'. Did you mean: {names}?"
             raise click.UsageError(message, error.ctx) from None
+
+    def suggest(self, ctx: click.Context, name: str) -> list[str]:
+        """The commands that may be meant by a name that does not exist."""
+        from swanlab_export.messages import closest  # help has no need of it
+
+        return list(closest(name, self.list_commands(ctx), 3))
 
 
 Group.group_class = Group

@@ -83,6 +83,21 @@ class _Root(LazyGroup):
 
         return official_command(cmd_name)
 
+    def suggest(self, ctx: click.Context, name: str) -> list[str]:
+        """Suggest those of ``api``, too, which is easily left out: `run list`."""
+        from swanlab_export.messages import closest
+
+        groups = {each: api.get_command(ctx, each) for each in _API}
+        found = [
+            f"api {each} {name}"
+            for each, group in groups.items()
+            if isinstance(group, click.Group) and name in group.list_commands(ctx)
+        ]
+        if name in groups:
+            found.append(f"api {name}")
+        near = found or closest(name, [*self.list_commands(ctx), *groups], 3)
+        return [f"api {each}" if each in groups else each for each in near]
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show a command that works without an account."""
         with formatter.section("Without an account"):

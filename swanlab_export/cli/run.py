@@ -188,9 +188,13 @@ def list_(
 
     With --group-by a row is a group: n, mean, std, min and max of each --summary.
     """
-    with connected(shared, f"runs-{'-'.join([*projects, *project])}") as api:
+    with connected(
+        shared,
+        f"runs-{'-'.join([*projects, *project])}",
+        check=lambda: _check_named(project, projects),
+    ) as api:
         api.run.list(
-            _projects(project, projects),
+            list(dict.fromkeys([*projects, *project])),
             summary=_keys(summary, shared),
             group_by=joined(group_by),
             **paging,
@@ -224,9 +228,13 @@ def filter_(
     name~baseline (contains), 'state in CRASHED,ABORTED', 'created_at>=-7d'. NAME is a column of
     `run list`, config.KEY or summary.KEY; `help filters` explains the operators.
     """
-    with connected(shared, f"runs-{'-'.join([*projects, *project])}") as api:
+    with connected(
+        shared,
+        f"runs-{'-'.join([*projects, *project])}",
+        check=lambda: _check_named(project, projects),
+    ) as api:
         api.run.filter(
-            _projects(project, projects),
+            list(dict.fromkeys([*projects, *project])),
             where,
             summary=_keys(summary, shared),
             group_by=joined(group_by),
@@ -543,8 +551,7 @@ def _keys(summary: tuple[str, ...], shared: Shared) -> str | bool:
     return ",".join([*summary, *quoted]) or False
 
 
-def _projects(options: tuple[str, ...], positional: tuple[str, ...]) -> list[str]:
-    """The projects, however they were given."""
-    if found := list(dict.fromkeys([*positional, *options])):
-        return found
-    raise UsageError(f"name a project: PROJECT or {argument('project')}")
+def _check_named(*given: tuple[str, ...]) -> None:
+    """Insist on a project, however it is given."""
+    if not any(given):
+        raise UsageError(f"name a project: PROJECT or {argument('project')}")

@@ -185,6 +185,11 @@ def test_h_alone_is_explained_where_it_is_the_host(words: tuple[str, ...]) -> No
     ("words", "said"),
     [
         (["ap"], "api"),
+        (["run", "list", "ada-lab/digits"], "Did you mean: api run?"),
+        (["projects"], "api project"),
+        (["metrics", "ada-lab/digits/linear"], "Did you mean: api run metrics?"),
+        (["api", "run", "list"], "name a project"),
+        (["api", "run", "filter", "-f", "state=X"], "name a project"),
         (["completions"], "completion"),
         (["api", "runs"], "run"),
         (["api", "run", "ls"], "list"),
