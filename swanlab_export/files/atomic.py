@@ -107,7 +107,7 @@ class TemporaryFile:
     @property
     def folder(self) -> Path:
         """A folder that is removed together with this file, for its owner to make."""
-        return self.path.with_suffix(_FOLDER)
+        return folder_of(self.path)
 
     def move_to(self, final: Path) -> None:
         """Replace ``final`` by this file."""
@@ -123,6 +123,11 @@ class TemporaryFile:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def folder_of(part: Path) -> Path:
+    """The folder that is removed together with a temporary file."""
+    return part.with_suffix(_FOLDER)
 
 
 @contextmanager
@@ -202,7 +207,7 @@ def _open_locked(path: Path, mode: int) -> int:
 
 def _remove(path: Path) -> None:
     """Remove a temporary file, but first the folder that belongs to it."""
-    folder, gone = path.with_suffix(_FOLDER), path.with_suffix(".gone")
+    folder, gone = folder_of(path), path.with_suffix(".gone")
     with suppress(OSError):
         # Under another name first: threads that still write into it can add nothing more.
         folder.replace(gone)

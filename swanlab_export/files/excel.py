@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from tempfile import TemporaryDirectory
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from swanlab_export.cells import csv_cells, json_cells
 from swanlab_export.errors import OutputError
+from swanlab_export.files.atomic import folder_of
 from swanlab_export.messages import quote
 from swanlab_export.tables import decode_batch
 
@@ -49,17 +50,19 @@ def write_excel(table: Table, path: Path) -> int:
     if len(table.schema) > _COLUMNS_MAX:
         raise _too_large(f"{len(table.schema):,} columns, and a sheet of Excel {_COLUMNS_MAX:,}")
     # In constant memory, rows go to a temporary file; they must come in order.
-    with TemporaryDirectory(prefix="swanlab-export-") as folder:
-        book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": folder})
-        book.set_properties({"created": _CREATED})
-        sheet = book.add_worksheet(table.name[:31])
-        try:
-            rows = _write_rows(table, book, sheet)
-            book.close()
-        except FileCreateError as error:
-            raise error.args[0] from None
-        finally:
-            sheet.row_data_fh.close()
+    folder = folder_of(path)
+    folder.mkdir(mode=0o700)
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(folder)})
+    book.set_properties({"created": _CREATED})
+    sheet = book.add_worksheet(table.name[:31])
+    try:
+        rows = _write_rows(table, book, sheet)
+        book.close()
+    except FileCreateError as error:
+        raise error.args[0] from None
+    finally:
+        sheet.row_data_fh.close()
+        rmtree(folder, ignore_errors=True)
     return rows
 
 

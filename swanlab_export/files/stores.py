@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from swanlab_export.errors import OutputError, UsageError
-from swanlab_export.files.atomic import output_errors
+from swanlab_export.files.atomic import output_errors, temporary
 from swanlab_export.messages import argument, closest, printable, quote
 
 if TYPE_CHECKING:
@@ -190,11 +190,10 @@ class StoreObject:
         """
         with (
             output_errors(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="swanlab-export-") as folder,
+            temporary(Path(tempfile.gettempdir()), "", 0o600) as part,
         ):
-            path = Path(folder) / "object"
-            yield path
-            with path.open("rb") as file:
+            yield part.path
+            with part.path.open("rb") as file:
                 put_file(open_store(self.url, self.options), self.key, file, str(self))
 
     def remove(self) -> None:

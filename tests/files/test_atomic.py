@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from swanlab_export.errors import IncompleteError, OutputError, UsageError
 from swanlab_export.files import parse_target, write_chunks, write_table
 from swanlab_export.files.atomic import remove_leftovers, write_atomically
 from swanlab_export.files.folder import FolderWriter
+from swanlab_export.files.stores import StoreObject
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
@@ -247,10 +249,34 @@ def test_a_path_that_is_too_long_for_windows(
         pass
 
 
+WORKBOOK = """
+import sys; from pathlib import Path
+import pyarrow as pa
+from swanlab_export.files import parse_target, write_table
+from swanlab_export.tables import Table
+
+def batches():
+    yield pa.record_batch({"step": list(range(20_000))})
+    print("writing", flush=True)
+    sys.stdin.readline()
+
+table = Table("t", pa.schema({"step": pa.int64()}), batches())
+write_table(table, parse_target(sys.argv[1] + "/x.xlsx"), {})
+"""
+UPLOAD = """
+import sys
+from swanlab_export.files.stores import StoreObject
+with StoreObject("s3://lab", "x.csv").upload() as part:
+    part.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
 @contextmanager
-def writing_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, in the middle of writing a file and a folder."""
-    code = (
+def writing_process(folder: Path, code: str = "") -> Iterator[subprocess.Popen[str]]:
+    """Another process, in the middle of writing a file and a folder, or of what ``code`` does."""
+    code = code or (
         "import sys, time; from pathlib import Path\n"
         "from swanlab_export.files.atomic import write_atomically\n"
         "from swanlab_export.files.folder import FolderWriter\n"
@@ -264,6 +290,7 @@ def writing_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)],
+        env=os.environ | {"TMPDIR": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -289,6 +316,33 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert len(left) == 3
     write_table(table(), parse_target(str(tmp_path / "t.csv")), {})
     assert set(tmp_path.iterdir()) == {*others, tmp_path / "t.csv"}
+
+
+@needs_posix
+@pytest.mark.parametrize("code", [WORKBOOK, UPLOAD], ids=["workbook", "upload"])
+def test_what_else_a_killed_process_left_is_removed(code: str, tmp_path: Path) -> None:
+    """So are the rows of half a workbook, and what was not yet uploaded."""
+    with writing_process(tmp_path, code) as process:
+        process.kill()
+    assert list(tmp_path.iterdir())
+    write_table(table(), parse_target(str(tmp_path / "t.csv")), {})
+    assert list(tmp_path.iterdir()) == [tmp_path / "t.csv"]
+
+
+def test_an_upload_removes_what_another_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not yet uploaded is in the temporary folder, where the next upload looks."""
+    if sys.platform == "win32":
+        pytest.skip("Windows takes a minute to call a file abandoned")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with writing_process(tmp_path, UPLOAD) as process:
+        process.kill()
+    (left,) = tmp_path.iterdir()
+    with suppress(IncompleteError), StoreObject("s3://lab", "y.csv").upload() as part:
+        assert list(tmp_path.iterdir()) == [part] != [left]
+        raise IncompleteError("gone")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_removed_before_it_is_locked(
