@@ -18,7 +18,6 @@ from fontTools.pens.t2CharStringPen import T2CharStringPen  # type: ignore[impor
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
 from fontTools.ttLib import TTCollection, TTFont  # type: ignore[import-untyped]
 from matplotlib.colors import to_rgb
-from matplotlib.font_manager import fontManager
 from points import grouped, line, metrics, runs_of
 from systems import needs_posix
 
@@ -317,6 +316,8 @@ def test_fonts_in_a_pdf(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         collection = TTCollection()
         collection.fonts = [TTFont(path)]
         collection.save(path := tmp_path / "new.ttc")
+    from matplotlib.font_manager import fontManager  # not before its cache is where tests have it
+
     monkeypatch.setattr(fontManager, "ttflist", list(fontManager.ttflist))
     fontManager.addfont(path)
     report = Report()
