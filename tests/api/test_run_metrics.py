@@ -15,6 +15,10 @@ from recorded import recorded_run
 import swanlab_export as se
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
     from swanlab_export.sandbox import Sandbox
 
 pytestmark = pytest.mark.core
@@ -144,22 +148,40 @@ def _ends(key: str) -> str:
 def test_an_empty_range_of_steps_says_which_there_is(
     api: Any, keys: list[str], bound: dict[str, int], layout: str
 ) -> None:
-    """Where no key has a point in the range, a hint says which steps each has."""
+    """Where no key has a point in the range, a warning says which steps each has."""
     known = "; ".join(map(_ends, keys))
     with pytest.warns(UserWarning, match=f"no point is in the range: {known}$"):
         table = api.run.metrics(RUN, keys=keys, layout=layout, **bound)
     assert table.num_rows == 0
 
 
+def test_an_empty_range_is_never_silent(call: Callable[..., Result]) -> None:
+    """``--quiet`` leaves out hints, but not why there is no row."""
+    words = (
+        "run",
+        "metrics",
+        RUN,
+        "--keys",
+        "loss",
+        "--range-type",
+        "step",
+        "--range-start",
+        "9999",
+    )
+    done = call(*words, "--quiet")
+    assert (done.exit_code, done.stdout) == (0, "[]\n")
+    assert f"warning: no point is in the range: {_ends('loss')}" in done.stderr
+
+
 def test_an_empty_range_of_an_x_axis_says_which_there_is(api: Any) -> None:
-    """On another key, the hint has the values of that key."""
+    """On another key, the warning has the values of that key."""
     xs = api.run.metrics(RUN, keys="loss", x_axis="epoch", all=True)["x"].drop_null().to_pylist()
     known = f"'loss' has values of the x axis from {min(xs):g} to {max(xs):g}"
     with pytest.warns(UserWarning, match=known):
         api.run.metrics(RUN, keys="loss", x_axis="epoch", range_type="custom", range_start=1e9)
 
 
-def test_a_range_where_only_some_keys_have_points_needs_no_hint(api: Any) -> None:
+def test_a_range_where_only_some_keys_have_points_needs_no_word(api: Any) -> None:
     """A table with a row is no empty range: it says nothing more."""
     table = api.run.metrics(RUN, keys="val/acc,loss", range_end=10)
     assert set(table["key"].to_pylist()) == {"loss"}

@@ -97,7 +97,7 @@ def backup(cells: SimpleNamespace) -> None:
     assert cells.states["runs"].to_list() == [1, 1, 12, 1, 1]
     assert cells.states["points"].to_list()[3] == 0
     assert len(cells.leaders) == 6
-    assert "<svg" in cells.picture.read_text(encoding="utf-8")
+    assert "<svg" in Path(cells.scratch.name, "curves.svg").read_text(encoding="utf-8")
     assert cells.errors.iloc[-1].startswith("IndexError")
     _check_failures(cells)
 

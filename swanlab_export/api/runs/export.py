@@ -119,11 +119,11 @@ class _Exports:
             self._reach.add(chosen.reach)
         self._finish(task)
 
-    def hint_at_range(self) -> None:
+    def warn_of_range(self) -> None:
         """Say which range the keys have, where the one that was asked for has no point."""
         ranges = self._reach.describe(self._selection.axis)
         if ranges and not self._reach.has_points:
-            self._report.hint(f"no point is in the range: {ranges}")
+            self._report.warn(f"no point is in the range: {ranges}")
 
     def spool_by_key(self, task: _Task, downloads: Sequence[Download]) -> BatchSpool:
         """Download an export, and sort its points into one queue per key."""
@@ -277,7 +277,7 @@ def exported_batches(
             else:
                 for of_run in _each_run(context.client, plan, tasks, exports.spool_by_key):
                     yield from _run_batches(plan, of_run)
-            exports.hint_at_range()
+            exports.warn_of_range()
 
     yield from _with_tasks(context.client, plan, use)
 

@@ -156,7 +156,8 @@ class RunMetrics(Resource[F]):
                 the values which are no numbers: words of STRING columns. Their value is missing.
             smooth: A weight from 0 to below 1 adds ``smoothed`` to every point: the mean of the
                 finite values of the run and key so far, each of which counts ``smooth`` times as
-                much as the next one; debiased. The values stay as they are.
+                much as the next one; debiased. The values stay as they are. Of a range, the first
+                smoothed value is its first one.
             group_by: Columns of the runs whose values make a group: ``"config.lr"``. A row is then
                 a group, key and step of all points: n, mean, std (ddof 1), min and max of the
                 finite values, and n_nonfinite. A step that only some runs have is a row with a
