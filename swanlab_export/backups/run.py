@@ -150,8 +150,8 @@ def backup(
         full: Fetch everything anew.
         accept_smaller: Runs of which a version with fewer points may replace the one in the backup.
         dry_run: Only say what would be fetched, and why.
-        executor: Does the units, one per run; threads by default. A unit in another process
-            connects with the key of its own environment.
+        executor: Does the units, one per run; threads by default. Where it is no
+            ``ThreadPoolExecutor``, units connect with the key of the environment that they run in.
         store_options: Options of the object store, such as ``{"endpoint": "https://…"}``; its keys
             are read from the environment.
         on_project: Called with a line about each project that is done.

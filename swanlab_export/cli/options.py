@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Arguments whose option is not just their name with hyphens.
 _OPTION_NAMES = {
     "path": "PATH",
+    "DEST": "DEST",
     "page": "--page_num",
     "page_size": "--page_size",
     "where": "--filter_query",

@@ -449,6 +449,14 @@ def test_destinations_that_cannot_be(to: str, words: str) -> None:
     assert KEY not in caught.value.message
 
 
+@pytest.mark.parametrize("command", ["status", "diff", "verify"])
+def test_destinations_are_named_as_the_help_does(command: str) -> None:
+    """The message names the argument as the help of the command writes it."""
+    result = CliRunner().invoke(root, ["backup", command, "s3:///night"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: DEST 's3:///night' has no bucket"), result.stderr
+
+
 def test_ranges_and_objects(store: Store) -> None:
     """Any range of an object can be read, and what is missing is no error until it is read."""
     destination = open_destination(f"s3://{BUCKET}")
