@@ -32,6 +32,8 @@ SCHEMAS = {
     "index": schemas.BACKUP_INDEX,
 }
 _UNFINISHED = ("RUNNING", "OFFLINE")
+# Receipts take much more memory than their rows in Arrow; a divisor of RUNS_PER_GROUP.
+_RECEIPTS_AT_ONCE = 200
 Item = tuple["Entry", str, "Receipt"]
 
 
@@ -91,13 +93,14 @@ def fold_project(
             part = ParquetObject(destination.create(path), SCHEMAS[name].arrow(), metadata)
             cleanup.callback(part.discard)
             parts[name] = part
-        for items in in_batches(index.receipts(), RUNS_PER_GROUP):
+        for items in in_batches(index.receipts(), _RECEIPTS_AT_ONCE):
             for _, _, receipt in items:
                 folded.counts.add(receipt)
             for name, part in parts.items():
                 rows = list(_rows(name, items, place, web_host))
                 part.write(build_rows(rows, SCHEMAS[name]))
-                part.end_group()
+                if folded.counts.runs % RUNS_PER_GROUP == 0:
+                    part.end_group()
         for name, path in paths.items():
             size, sha256 = parts[name].finish()
             folded.objects[path] = {"rows": parts[name].rows, "bytes": size, "sha256": sha256}

@@ -24,6 +24,11 @@ plain Parquet, and is what was true when the last backup ended. Any reader takes
 | `tables/logs/...` | one per line of the console log |
 | `tables/medias/...` | one per image, audio and so on; `file` is its path in here |
 
+polars reads `tables/metrics/**/*.parquet`, Spark `tables/metrics/*/*/*.parquet`. pandas and pyarrow may
+read while a backup is being written: they see each file as it was, or as it is. DuckDB and polars
+open a file more than once, fail if it was replaced in between, or mix the two: let them read when no
+backup is being written.
+
 `project_id` and `run_id` are in all of them. Times are UTC. A folder keeps its name when its project
 is renamed: names are in the tables. `backup.gone_at` is set where the server no longer has a run.
 

@@ -27,6 +27,7 @@ from swanlab_export.backups.layout import (
     RECEIPTS,
     RUN_TABLES,
     SNAPSHOTS,
+    UNFINISHED_FILE,
     check_format,
     payload_path,
     receipt_path,
@@ -273,6 +274,11 @@ class _Checks:
         for path in snapshots.find_unnamed(self._destination, named):
             if path.split("/")[-2] <= max(names, default=""):  # else a backup is under way
                 self.compared.unknown.append(f"{path} was not compared: no manifest names it")
+        if self._destination.find(UNFINISHED_FILE) is not None:
+            self.compared.unknown.append(
+                "a backup is under way, or was interrupted: what it has written may be named here, and "
+                "is right once it, or the next one, has ended"
+            )
         if not names:
             self.compared.unknown.append("no backup has ended here yet")
         elif last is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from killed_here import OneByOne, killed_at
 
 import swanlab_export as se
 from swanlab_export.api.outputs import FrameOutput
@@ -224,6 +225,17 @@ def test_runs_are_compared_with_the_server(world: LivingData, quiet: Nights) -> 
             "`backup run` fetches it",
         )
     }
+
+
+def test_a_check_while_a_backup_is_under_way_says_so(world: LivingData, quiet: Nights) -> None:
+    """What has been written since the last manifest differs from it, and is right all the same."""
+    world.log("one", 99, loss=0.5)
+    with killed_at(quiet.folder, match="manifest.json"), OneByOne() as executor:
+        quiet.run(executor=executor)
+    with pytest.warns(se.SwanlabExportWarning, match="a backup is under way, or was interrupted: "):
+        assert "tables/summary/lab/digits.parquet" in found(quiet)
+    quiet.run()
+    assert found(quiet, read="all") == {}
 
 
 def test_a_receipt_that_is_lost_with_the_index_loses_no_data(
