@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, closest, quote
-from swanlab_export.patterns import matching, unquote
+from swanlab_export.patterns import is_pattern, matching, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -312,6 +312,22 @@ METRICS_BY_GROUP = TableSchema(
         Column("n_nonfinite", INT, "values that are NaN or infinite"),
     ),
 )
+
+
+def summary_key(column: str, *, is_grouped: bool = False) -> str | None:
+    """The key, or pattern, whose summary is a column; of groups, whose statistic is.
+
+    >>> summary_key("summary.val/acc"), summary_key("summary.val/acc.mean", is_grouped=True)
+    ('val/acc', 'val/acc')
+    """
+    kind, _, key = column.partition(".")
+    if is_grouped and not is_pattern(key):
+        key, _, statistic = key.rpartition(".")
+        kind = kind if statistic in METRICS_BY_GROUP.names[2:] else ""
+    elif is_grouped:
+        key = key.rpartition(".")[0] or key
+    return key if kind == "summary" and key else None
+
 
 # A column of metrics after the value, where it is asked for.
 TEXT_VALUE = Column("text", TEXT, "the logged value where it is no number; value is missing there")

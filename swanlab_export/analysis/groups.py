@@ -50,7 +50,11 @@ def group_rows(table: pa.Table, by: Sequence[str], values: Sequence[str]) -> pa.
     )
     grouped = sort_rows(aggregate(numbered, keys, len(values)), keys)
     statistics = [f"{name}.{each}" for name in values for each in GROUP_STATISTICS]
-    return grouped.rename_columns([*by, "n", *statistics])
+    names = [*by, "n", *statistics]
+    # With what is said of them, such as that texts are JSON.
+    fields = [table.schema.field(name) for name in by]
+    pairs = zip(names[len(by) :], grouped.schema.types[len(by) :], strict=True)
+    return pa.table(grouped.columns, schema=pa.schema([*fields, *(pa.field(*p) for p in pairs)]))
 
 
 def aggregate(table: pa.Table, keys: Sequence[str], values: int) -> pa.Table:

@@ -14,8 +14,8 @@ from swanlab_export.messages import argument, quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Columns that say which row it is; they stay where all rows have the same.
-_IDENTIFYING = {"path", "project", "run_id", "name", "username", "key"}
+# Columns that say which row it is, and when; they stay where all rows have the same.
+_IDENTIFYING = {"snapshot_at", "path", "project", "run_id", "name", "username", "key"}
 
 
 def sort_rows(table: pa.Table, keys: Sequence[str]) -> pa.Table:

@@ -94,6 +94,7 @@ class Arrangement:
             rows = rows.complete(self.group_by, "group_by")
             data = group_rows(rows.to_arrow(), self.group_by, _summaries(rows))
             rows, name = _of_rows(rows, data), title
+            rows.check_absent = None  # no group has a column that it does not have
         named = [_name(key, rows.schema.names) for key in self.sort]
         rows = rows.complete(named, "sort")
         data = limit_rows(sort_rows(rows.to_arrow(), self.sort), self.limit)

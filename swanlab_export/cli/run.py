@@ -195,7 +195,7 @@ def list_(
     ) as api:
         api.run.list(
             list(dict.fromkeys([*projects, *project])),
-            summary=_keys(summary, shared),
+            summary=_keys(summary, shared, is_grouped=bool(group_by)),
             group_by=joined(group_by),
             **paging,
             **options,
@@ -236,7 +236,7 @@ def filter_(
         api.run.filter(
             list(dict.fromkeys([*projects, *project])),
             where,
-            summary=_keys(summary, shared),
+            summary=_keys(summary, shared, is_grouped=bool(group_by)),
             group_by=joined(group_by),
             **arranged,
             **options,
@@ -536,18 +536,18 @@ def _is_log(save: str | None) -> bool:
     return save is not None and ".log" in PurePath(save.lower()).suffixes[-2:]
 
 
-def _keys(summary: tuple[str, ...], shared: Shared) -> str | bool:
+def _keys(summary: tuple[str, ...], shared: Shared, *, is_grouped: bool) -> str | bool:
     """Translate ``--summary``: without a value it means every key; given several times, all.
 
     A summary that ``--fields`` names is wanted, too.
     """
-    from swanlab_export.schemas import parse_names  # with Arrow, which must not be imported early
+    from swanlab_export import schemas  # with Arrow, which must not be imported early
 
     if "" in summary:
         return True
-    fields = parse_names(shared.fields, "fields") if shared.fields else []
-    named = [each.removeprefix("summary.") for each in fields if each.startswith("summary.")]
-    quoted = (f'"{name.replace(chr(34), chr(34) * 2)}"' for name in named)
+    fields = schemas.parse_names(shared.fields, "fields") if shared.fields else []
+    named = (schemas.summary_key(each, is_grouped=is_grouped) for each in fields)
+    quoted = (f'"{name.replace(chr(34), chr(34) * 2)}"' for name in named if name is not None)
     return ",".join([*summary, *quoted]) or False
 
 

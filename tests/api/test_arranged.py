@@ -151,6 +151,48 @@ def test_groups_of_runs(call: Callable[..., Result]) -> None:
     assert float(best[0]["summary.val/acc.mean"]) == max(means)
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("--sort", "-summary.val/acc.mean"), None),
+        (("--fields", "config.lr,summary.val/acc.mean"), ["config.lr", "summary.val/acc.mean"]),
+        (("--fields", "n,summary.val/*.std"), ["n", "summary.val/acc.std", "summary.val/loss.std"]),
+        (("--fields", "summary.val/acc.m*"), [f"summary.val/acc.m{each}" for each in
+                                              ("ean", "in", "ax")]),
+    ],
+)  # fmt: skip
+def test_a_statistic_that_is_named_is_computed(
+    call: Callable[..., Result], words: tuple[str, ...], names: list[str] | None
+) -> None:
+    """Of groups, ``--sort`` and ``--fields`` name statistics, whose summaries are then fetched."""
+    done = call("run", "list", SWEEP, "--group-by", "config.lr", *words, "--format", "csv")
+    found = rows(done)
+    assert len(found) == 7
+    assert names in (None, list(found[0]))
+    if names is None:
+        means = [float(row["summary.val/acc.mean"]) for row in found]
+        assert means == sorted(means, reverse=True)
+
+
+def test_groups_have_no_column_of_single_runs(call: Callable[..., Result]) -> None:
+    """An order of groups by it would be none: the error names the statistics."""
+    words = ("run", "list", SWEEP, "--group-by", "config.lr", "--summary", "val/acc", "--sort")
+    for name, there in (("summary.val/acc", "summary.val/acc.n, "), ("config.seed", "config.lr")):
+        done = call(*words, f"-{name}")
+        assert done.exit_code == 2
+        assert f"--sort: no column '{name}'; there are {there}" in done.stderr
+
+
+def test_groups_say_when_the_call_was(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:
+    """``--snapshot`` adds the column to groups, too, and ``--varying`` keeps it."""
+    words = ("run", "list", SWEEP, "--snapshot", "--format", "csv")
+    assert list(rows(call(*words, "--group-by", "state"))[0]) == ["snapshot_at", "state", "n"]
+    assert list(rows(call(*words, "--varying"))[0])[:2] == ["snapshot_at", "path"]
+    found = api.run.filter(SWEEP, "config.lr>0.5", group_by="config.lr", snapshot=True)
+    assert found.num_rows == 1
+    assert found.column_names == ["snapshot_at", "config.lr", "n"]
+
+
 def test_fields_are_patterns(call: Callable[..., Result]) -> None:
     """Only ``*`` and ``?`` are special, and a summary that is named is fetched."""
     words = ("--fields", "name,config.l?,summary.val/*", "--limit", "1", "--format", "csv")
@@ -275,5 +317,7 @@ def test_lists_are_lists_in_json(call: Callable[..., Result]) -> None:
         "config.hidden"
     ] in ([8], [32])
     assert rows(call(*words, "--format", "csv"))[0]["config.hidden"] == "[32]"
+    grouped = json.loads(call("run", "list", SWEEP, "--group-by", "config.hidden,name").stdout)
+    assert {tuple(row["config.hidden"]) for row in grouped} == {(8,), (32,)}
     text = call("run", "list", DIGITS, "--fields", "config.tag", "--all").stdout
     assert {type(row["config.tag"]) for row in json.loads(text)} == {str, type(None)}

@@ -149,7 +149,9 @@ class RunRecords(Resource[F]):
         """
         refs = self._projects(project)
         rules = read_where(where, self._context.now_ms())
-        arrangement = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
+        arrangement = _arrangement(
+            sort, limit, varying=varying, group_by=group_by, snapshot=snapshot
+        )
         keys = _summary_keys(summary, arrangement)
         form = _Form(check_choice("config", config, CONFIG_FORMS) == "json", snapshot)
         report = self._output.begin(_declared(arrangement, refs, form))
@@ -347,7 +349,8 @@ class RunRecords(Resource[F]):
             page_size: Rows per page.
             limit: Only the first so many runs.
             sort: Columns that give the order, the first one first, ``-`` before a name for
-                descending: ``"-summary.acc"``; a summary that is named is added. Missing values
+                descending: ``"-summary.acc"``, of groups ``"-summary.acc.mean"``; a summary that
+                is named is added. Missing values
                 come last, equal rows stay in order. ``"create"`` is ``"-created_at"``.
             varying: Only columns that identify a run or differ between runs.
             group_by: Columns whose values make a group: ``"config.lr,config.hidden"``. A row is
@@ -377,7 +380,9 @@ class RunRecords(Resource[F]):
         ([0.981], [10, 20])
         """
         refs = self._projects(project)
-        arrangement = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
+        arrangement = _arrangement(
+            sort, limit, varying=varying, group_by=group_by, snapshot=snapshot
+        )
         paging = Paging.parse(all, page, page_size, arrangement)
         if where is not None:
             if not paging.all:
@@ -461,6 +466,21 @@ class _Form:
     has_snapshot: bool
 
 
+def _arrangement(
+    sort: str | Sequence[str] | None,
+    limit: int | None,
+    *,
+    varying: bool,
+    group_by: str | Sequence[str] | None,
+    snapshot: bool,
+) -> Arrangement:
+    """Order, choice and groups of runs; where the time of the call is a column, groups have it, too."""
+    found = Arrangement.parse(sort, limit, varying=varying, group_by=group_by)
+    if not (snapshot and found.group_by):
+        return found
+    return replace(found, group_by=(schemas.SNAPSHOT_AT.name, *found.group_by))
+
+
 def _declared(
     arrangement: Arrangement, refs: Sequence[ProjectRef], form: _Form
 ) -> schemas.TableSchema:
@@ -503,9 +523,12 @@ def _summary_keys(summary: Summary, arrangement: Arrangement) -> list[str] | Non
     if summary is True or summary == "":
         return []
     keys = schemas.parse_names(summary, "summary") if not isinstance(summary, bool) else []
-    if not arrangement.group_by:
-        names = [key.removeprefix("-") for key in arrangement.sort]
-        keys += [name.removeprefix("summary.") for name in names if name.startswith("summary.")]
+    is_grouped = bool(arrangement.group_by)
+    named = (
+        schemas.summary_key(name.removeprefix("-"), is_grouped=is_grouped)
+        for name in arrangement.sort
+    )
+    keys += [key for key in named if key is not None]
     return list(dict.fromkeys(keys)) or None
 
 
