@@ -220,7 +220,7 @@ def test_a_worker_without_a_key(
         environ = {"SWANLAB_API_KEY": backed_up.api_key}
         change_worker(cluster, lambda: os.environ.update(environ))
     assert not (tmp_path / "tables").exists()
-    assert list((tmp_path / "state" / "tmp").iterdir()) == []
+    assert list((tmp_path / "state" / "tmp").glob("*")) == []
 
 
 def test_a_worker_with_another_disk(
