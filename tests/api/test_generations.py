@@ -153,13 +153,13 @@ LESS: list[tuple[str, Call, str, str, list[str] | None]] = [
 ]
 
 
-def make_comparable(table: pa.Table, url: str) -> pa.Table:
+def make_comparable(table: pa.Table, url: str = "") -> pa.Table:
     """A table without the address of its server, and with NaN as text, which equals itself."""
     for place, field in enumerate(table.schema):
         column = table[field.name]
         if pa.types.is_floating(field.type):
             table = table.set_column(place, field.name, column.cast(pa.string()))
-        elif pa.types.is_string(field.type):
+        elif url and pa.types.is_string(field.type):
             table = table.set_column(place, field.name, pc.replace_substring(column, url, "HOST"))
     return table
 
@@ -169,6 +169,7 @@ class Servers:
 
     def __init__(self) -> None:
         self.sandboxes = {name: Sandbox(generation=name).start() for name in GENERATIONS}
+        self._newest: dict[str, pa.Table] = {}
 
     def connect(self, generation: str, faults: str = "") -> se.Api[pa.Table]:
         """A new connection, to a server that has recorded nothing yet."""
@@ -192,6 +193,12 @@ class Servers:
             table = call(api)
         found = make_comparable(table, self.sandboxes[generation].url)
         return found, [str(warning.message) for warning in caught]
+
+    def newest(self, name: str) -> pa.Table:
+        """The table that the newest server gives for one of the calls, asked once."""
+        if name not in self._newest:
+            self._newest[name], _ = self.ask(SAME[name], "3.1")
+        return self._newest[name]
 
     def stop(self) -> None:
         """Stop all of them."""
@@ -265,9 +272,8 @@ def outcome(api: se.Api[pa.Table], name: str, args: Any, options: Any) -> tuple[
         except (se.ServerError, se.NotFoundError) as error:
             return error, []
     kept = table.drop_columns([place for place in PLACES if place in table.column_names])
-    return repr([kept.schema.remove_metadata(), kept.to_pylist()]), [
-        str(each.message) for each in caught
-    ]
+    kept = make_comparable(kept).replace_schema_metadata(None)
+    return kept, [str(each.message) for each in caught]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case[0]} {i}" for i, case in enumerate(CASES)])
@@ -279,7 +285,7 @@ def test_each_way_to_call_gives_the_same_table_or_says_why_not(
         sandbox.faults = parse_faults([])  # of other tests
     name, _, options = case
     newest, _ = outcome(connected["3.1"], *case)
-    assert isinstance(newest, str)
+    assert isinstance(newest, pa.Table)
     for generation in ("2.8", "2.6"):
         found, said = outcome(connected[generation], *case)
         is_newer = options.get("x_axis") == "relative_time" and "all" not in options
@@ -324,7 +330,7 @@ def test_an_endpoint_is_missed_once(name: str, generation: str, servers: Servers
 @pytest.mark.parametrize("name", ["all", "all of a project, wide", "all by a key"])
 def test_paths_as_presigned_urls(name: str, generation: str, servers: Servers) -> None:
     """A presigned path on the API host leads to the same table."""
-    expected, _ = servers.ask(SAME[name], "3.1")
+    expected = servers.newest(name)
     assert servers.ask(SAME[name], generation, "relative-presign=1")[0] == expected
 
 
@@ -487,7 +493,7 @@ def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:
 )
 def test_operators_that_are_refused(name: str, generation: str, servers: Servers) -> None:
     """A server that refuses GT, LT and NOT_CONTAIN gives the same runs."""
-    expected, _ = servers.ask(SAME[name], "3.1")
+    expected = servers.newest(name)
     assert servers.ask(SAME[name], generation, "strict-operators=1")[0] == expected
 
 
