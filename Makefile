@@ -28,7 +28,7 @@ demo: $(READY)
 	@echo "Next: $(BIN)/swanlab-export api run list ada-lab/digits --host sandbox --format table"
 
 test: $(READY) referees
-	$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 # Two parts at a time: most of them use one processor.
 check: $(READY) referees

@@ -241,7 +241,8 @@ def test_closing_twice_is_no_error(server: Sandbox) -> None:
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "1 / 0", "api.run.info('a/b/c')"])
 def test_a_connection_that_nobody_closes(ending: str) -> None:
     """A script without ``with`` ends when it is done, well or badly."""
-    lines = ["import swanlab_export as se", "api = se.connect(host='sandbox')", "api.user.info()"]
+    connect = "api = se.connect(host='sandbox', frame='arrow')"
+    lines = ["import swanlab_export as se", connect, "api.user.info()"]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([*lines, ending])],
         capture_output=True, text=True, check=False, timeout=60,
