@@ -32,9 +32,9 @@ _OWN = {
     "logout": "Remove the key from the login file.",
     "verify": "Check that the key is accepted.",
     "tables": "Show which columns every table has, with types and units.",
-    "help": "Explain environment variables, exit codes, formats, filters and backups.",
+    "help": "Explain formats, filters, exit codes, environment, backups.",
     "doctor": "Show what a server offers, without any of your data.",
-    "completion": "Print a script that lets the shell complete commands and options.",
+    "completion": "Print a script with which the shell completes commands.",
 }
 # The module that holds each top-level command, where it is not of the same name.
 _MODULES = {"login": "account", "logout": "account", "verify": "account"}

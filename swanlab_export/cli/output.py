@@ -326,7 +326,14 @@ class CommandOutput:
         else:
             from swanlab_export.files.text import write_text
 
-            write_text(table, sys.stdout.buffer, self._format)
+            if sys.stdout.isatty():
+                from swanlab_export.cli.waiting import WholeLines
+
+                lines = WholeLines(sys.stdout.buffer)
+                write_text(table, lines, self._format)
+                lines.finish()
+            else:
+                write_text(table, sys.stdout.buffer, self._format)
             is_wide_list = len(table.schema) > _COLUMNS_EASY_TO_READ and not table.is_single
             if sys.stdout.isatty() and is_wide_list:
                 self.report.hint(f"{argument('format', 'table')} is easier to read")

@@ -1,15 +1,17 @@
-"""Progress bars of a command, and a line where nothing is shown for a while."""
+"""Progress bars of a command, a line where nothing is shown for a while, and data between both."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from swanlab_export.progress import Bar, Progress, TqdmProgress
+from swanlab_export.progress import Bar, Progress, TqdmProgress, clear_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from _typeshed import ReadableBuffer
 
 _QUIET_S = 2.0
 
@@ -53,3 +55,31 @@ class VisibleProgress(Progress):
         timer.daemon = True
         timer.start()
         return timer
+
+
+class WholeLines:
+    """A terminal that gets data line by line, while bars may be drawn in it: they are cleared first.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write the lines that are whole, and keep the rest."""
+        whole, newline, self._rest = (self._rest + bytes(data)).rpartition(b"\n")
+        self._print(whole + newline)
+        return memoryview(data).nbytes
+
+    def finish(self) -> None:
+        """Write the rest."""
+        self._print(self._rest)
+
+    def _print(self, text: bytes) -> None:
+        if text:
+            clear_bars()
+            self._stream.write(text)
+            self._stream.flush()

@@ -6,7 +6,7 @@ value. Readers that skip empty lines must be told not to (``skip_blank_lines=Fal
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,13 +15,15 @@ from swanlab_export.cells import csv_name, csv_rows, json_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed import ReadableBuffer, SupportsWrite
+
     from swanlab_export.tables import Table
 
 # Below 2 GB of text for rows of up to 30 kB: an array of strings holds no more.
 _ROWS_PER_SLICE = 65_536
 
 
-def write_text(table: Table, stream: IO[bytes], output_format: str) -> int:
+def write_text(table: Table, stream: SupportsWrite[ReadableBuffer], output_format: str) -> int:
     """Write a table as text, batch by batch; counts rows.
 
     Raises:
@@ -37,12 +39,12 @@ def write_text(table: Table, stream: IO[bytes], output_format: str) -> int:
     return _write_lines(table, stream, lambda batch: csv_rows(batch, separator, "\n"))
 
 
-def _write_single(table: Table, stream: IO[bytes]) -> int:
+def _write_single(table: Table, stream: SupportsWrite[ReadableBuffer]) -> int:
     """One entity: one object, a line per field."""
     return _write_lines(table, stream, lambda batch: json_rows(batch, ",\n  ", "{\n  ", "\n}\n"))
 
 
-def _write_json(table: Table, stream: IO[bytes]) -> int:
+def _write_json(table: Table, stream: SupportsWrite[ReadableBuffer]) -> int:
     """An array, one record per line."""
     stream.write(b"[")
     rows = _write_lines(table, stream, lambda batch: json_rows(batch, begin=",\n{"), skip=1)
@@ -51,7 +53,10 @@ def _write_json(table: Table, stream: IO[bytes]) -> int:
 
 
 def _write_lines(
-    table: Table, stream: IO[bytes], render: Callable[[pa.RecordBatch], pa.Array], skip: int = 0
+    table: Table,
+    stream: SupportsWrite[ReadableBuffer],
+    render: Callable[[pa.RecordBatch], pa.Array],
+    skip: int = 0,
 ) -> int:
     """Write the rows one behind the other, without the first ``skip`` bytes."""
     rows = 0

@@ -31,23 +31,38 @@ WIDTH = 80
 SAVE = ["--save", "out.parquet"]
 
 
-def lines_of(
-    forks: Forks, server: Sandbox, folder: Path, *words: str, exit_code: int = 0
-) -> list[str]:
-    """Run a command whose messages go to a terminal; each line that it shows, drawn over or not."""
+def screen_of(
+    forks: Forks,
+    server: Sandbox,
+    folder: Path,
+    *words: str,
+    exit_code: int = 0,
+    prints_there: bool = False,
+) -> str:
+    """Run a command whose messages, and whose output if that is wanted, go to a terminal."""
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
     access = ["--host", server.url, "--api-key", server.api_key]
     # Each change is drawn, however quickly the next one follows.
     env = {**os.environ, "TQDM_MININTERVAL": "0", "TERM": "xterm"}
     shown = b""
-    process = forks.start(*words, *access, cwd=folder, environ=env, terminal=inner)
+    process = forks.start(
+        *words, *access, cwd=folder, environ=env, terminal=inner, prints_there=prints_there
+    )
     os.close(inner)
     while chunk := _read(terminal):
         shown += chunk
     os.close(terminal)
     assert process.finish().returncode == exit_code, shown
-    lines = shown.decode().replace("\n", "\r").split("\r")
+    return shown.decode()
+
+
+def lines_of(
+    forks: Forks, server: Sandbox, folder: Path, *words: str, exit_code: int = 0
+) -> list[str]:
+    """Each line that a terminal shows, drawn over or not."""
+    shown = screen_of(forks, server, folder, *words, exit_code=exit_code)
+    lines = shown.replace("\n", "\r").split("\r")
     return [line.rstrip() for line in lines if line.strip()]
 
 
@@ -84,6 +99,21 @@ def test_a_bar_is_readable_in_80_columns(
     for line in drawn:
         assert len(line) < WIDTH
         assert line.endswith("]"), line
+
+
+@pytest.mark.parametrize("output", ["csv", "jsonl", "json"])
+def test_data_and_bars_share_a_terminal(output: str, forks: Forks, tmp_path: Path) -> None:
+    """A bar is cleared before rows are printed, and drawn only at the beginning of a line."""
+    words = ["run", "metrics", "-p", "ada-lab/digits", "--keys", "loss", "--range-tail", "200"]
+    words = ["api", *words, "--format", output]
+    with Sandbox() as server:
+        access = ["--host", server.url, "--api-key", server.api_key]
+        alone = forks.run(*words, *access, cwd=tmp_path).stdout.splitlines()
+        shown = screen_of(forks, server, tmp_path, *words, prints_there=True)
+    assert "/15 runs [" in shown
+    # What stays of a line is what follows the last carriage return: a terminal ends lines with one.
+    stays = [line.removesuffix("\r").rpartition("\r")[2] for line in shown.split("\n")]
+    assert [line for line in stays if line.strip()][:-1] == alone
 
 
 @needs_linux

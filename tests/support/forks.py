@@ -139,6 +139,7 @@ class Forks:
         environ: Mapping[str, str] | None = None,
         typed: str = "",
         terminal: int | None = None,
+        prints_there: bool = False,
         file_size_max: int = 0,
     ) -> Fork:
         """Start a command.
@@ -149,6 +150,7 @@ class Forks:
             environ: Its environment; that of this process by default.
             typed: Its standard input.
             terminal: Gets what it says on standard error, instead of ``Done``.
+            prints_there: The terminal gets what it prints, too.
             file_size_max: The most bytes that it may write into a file; 0 for no limit.
         """
         if sys.platform == "win32":
@@ -164,8 +166,9 @@ class Forks:
             stdin.write(typed.encode())
             stdin.seek(0)
             said = errors.fileno() if terminal is None else terminal
+            printed = said if prints_there else output.fileno()
             text = json.dumps(asked).encode() + b"\n"
-            sent = socket.send_fds(self._channel, [text], [stdin.fileno(), output.fileno(), said])
+            sent = socket.send_fds(self._channel, [text], [stdin.fileno(), printed, said])
             self._channel.sendall(text[sent:])
             while "pid" not in (line := self._read()):
                 pass
