@@ -280,8 +280,8 @@ class Client:
         """Do ``work`` on ``items`` concurrently; results come in order, the first error ends it."""
         return concurrency.map_concurrently(work, items, self.jobs)
 
-    def submit(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
-        """Start ``work`` in the background; the function that is returned waits for its result."""
+    def submit(self, work: Callable[[], _Result]) -> Callable[..., _Result]:
+        """Start ``work`` in the background; see ``concurrency.submit``."""
         return concurrency.submit(work)
 
     @contextmanager

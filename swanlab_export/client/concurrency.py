@@ -148,8 +148,11 @@ def received(size_bytes: int) -> None:
     _received_bytes.set(size_bytes)
 
 
-def submit(work: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start ``work`` in the background; the function that is returned waits for its result."""
+def submit(work: Callable[[], _Result]) -> Callable[..., _Result]:
+    """Start ``work`` in the background; the function that is returned waits for its result.
+
+    With ``timeout=`` it waits for at most so many seconds, and raises TimeoutError then.
+    """
     pool = ThreadPoolExecutor(1, thread_name_prefix=__title__)
     future = pool.submit(contextvars.copy_context().run, work)
     pool.shutdown(wait=False)

@@ -3,6 +3,10 @@
 What the server does with some rules is not known: it may refuse GT, LT and NOT_CONTAIN, and it
 reads times in a zone of its own. So it is sent rules that every run passes that is wanted, and the
 rules themselves are applied to what it returns.
+
+For GT and LT about a metric this takes the summaries of the chosen runs, one request for 200 of
+them: at 50 ms a request, 0.17 s instead of 0.12 s. To send NEQ beside GTE would save it, if servers
+were known to compare metrics with it as numbers: as text, 0.50 is not 0.5.
 """
 
 from __future__ import annotations

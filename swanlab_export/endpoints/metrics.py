@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
 
@@ -10,10 +11,10 @@ from swanlab_export.endpoints.releases import fixed
 from swanlab_export.endpoints.runs import bounded
 from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.messages import quote
-from swanlab_export.normalizers.values import as_int, as_list, as_object, refuse_error
+from swanlab_export.normalizers.values import as_float, as_int, as_list, as_object, refuse_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from swanlab_export.endpoints.runs import RunSource
 
@@ -152,6 +153,33 @@ def read_latest_steps(summary: Mapping[str, Any]) -> dict[str, int]:
     items = {key: as_object(item, "a summary") for key, item in summary.items() if item}
     steps = {key: item.get("step") for key, item in items.items()}
     return {key: _read_step(step) for key, step in steps.items() if step is not None}
+
+
+def read_nonfinite(summary: Mapping[str, Any]) -> list[str]:
+    """Read of which keys a summary says that they have NaN or infinite points."""
+    return [key for key, item in summary.items() if any(map(_is_nonfinite, _numbers_of(item)))]
+
+
+def _numbers_of(item: Any) -> Iterator[Any]:
+    """What a summary says of a key: single values, and those inside of objects and lists."""
+    values = item.values() if isinstance(item, dict) else item if isinstance(item, list) else [item]
+    for value in values:
+        if isinstance(value, dict | list):
+            yield from _numbers_of(value)
+        else:
+            yield value
+
+
+def _is_nonfinite(value: Any) -> bool:
+    try:
+        return not math.isfinite(as_float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def lacks_samples(client: Client) -> bool:
+    """Say whether the server is known to draw no samples."""
+    return client.capabilities.lacks("POST /house/metrics/scalar")
 
 
 def fetch_sample(

@@ -455,7 +455,7 @@ def test_a_key_of_which_a_sample_has_no_point(generation: str) -> None:
     ):
         warnings.simplefilter("always")
         found = api.run.metrics("synthetic/bench/odd", keys="infinite,decimal")
-        asked = len([r for r in sandbox.requests if "house" in r.path])
+        asked = sorted(r.path for r in sandbox.requests if "house" in r.path)
     assert set(found["key"].to_pylist()) == {"decimal"}
     said = [str(each.message) for each in caught if "finite" in str(each.message)]
     if generation == "2.6":
@@ -463,7 +463,36 @@ def test_a_key_of_which_a_sample_has_no_point(generation: str) -> None:
     else:
         (text,) = said
         assert "no others came of synthetic/bench/odd, key 'infinite'; all=True fetches" in text
-        assert asked == 1
+        # The second is for points that are not finite beside others.
+        assert asked == ["/house/metrics/scalar", "/house/metrics/summaries"]
+
+
+@pytest.mark.parametrize("generation", ["2.8", "3.1"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_sample_says_that_it_has_not_all_points(
+    generation: str, servers: Servers, *, refused: bool
+) -> None:
+    """As far as the summaries tell; what they do not tell is no failure, and costs no repetition."""
+    faults = "refuse=. where=summaries" if refused else ""
+    call = metrics(DIVERGED, RUN, keys=["acc", "loss"])
+    found, said = servers.ask(call, generation, faults)
+    asked = [r for r in servers.sandboxes[generation].requests if r.path.endswith("/summaries")]
+    about = f"leaves out NaN and infinite points, some of {DIVERGED}, key 'loss'; all=True fetches"
+    assert [about in text for text in said if "finite" in text] == ([] if refused else [True])
+    assert found.num_rows > 1000
+    assert refused or len(asked) == 1
+
+
+def test_a_sample_does_not_wait_for_summaries_that_never_come(servers: Servers) -> None:
+    """What only adds a warning is waited for as long as for the next bytes of a server."""
+    sandbox = servers.sandboxes["3.1"]
+    sandbox.reset()
+    sandbox.faults = parse_faults(["hang=1", "where=summaries"])
+    options: Any = {"frame": "arrow", "timeout": 1, "retries": 20}
+    with se.connect(host=sandbox.url, api_key=sandbox.api_key, **options) as api:
+        assert api.run.metrics(DIVERGED, keys="loss").num_rows == 88
+        # Far fewer than there are repetitions: they are not waited for.
+        assert len([r for r in sandbox.requests if r.path.endswith("/summaries")]) < 10
 
 
 def test_texts_that_are_kept_as_texts(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def rows(done: Result) -> list[dict[str, str]]:
 def test_the_name_of_the_run_is_there_without_asking(api: se.Api[pa.Table]) -> None:
     """It is the last declared column of long points and of summaries."""
     for table in (
-        api.run.metrics(DIVERGED, keys="loss", x_axis="time"),
+        api.run.metrics(DIVERGED, keys="acc", x_axis="time"),
         api.run.metrics(DIVERGED, keys="loss", all=True, ignore_timestamp=True),
     ):
         assert table.column_names[-1] == "run_name"
@@ -41,7 +41,7 @@ def test_the_name_of_the_run_is_there_without_asking(api: se.Api[pa.Table]) -> N
         assert table.schema.field("run_name").type == pa.string()
     found = api.run.summary(DIVERGED, keys="loss")
     assert found["run_name"].to_pylist() == ["diverged"]
-    assert "run_name" not in api.run.metrics(DIVERGED, keys="loss", layout="wide").column_names
+    assert "run_name" not in api.run.metrics(DIVERGED, keys="acc", layout="wide").column_names
 
 
 def test_columns_of_the_run_are_in_each_row(
@@ -50,8 +50,8 @@ def test_columns_of_the_run_are_in_each_row(
     """In points, summaries, logs and media, of the type that they have in the table of runs."""
     add = "state,config.lr"
     tables = [
-        api.run.metrics(DIVERGED, keys="loss", run_columns=add),
-        api.run.metrics(DIVERGED, keys="loss", layout="wide", run_columns=add),
+        api.run.metrics(DIVERGED, keys="acc", run_columns=add),
+        api.run.metrics(DIVERGED, keys="acc", layout="wide", run_columns=add),
         api.run.summary(DIVERGED, run_columns=add),
         api.run.logs(DIVERGED, run_columns=add),
     ]
@@ -78,7 +78,7 @@ def test_runs_of_a_project_have_their_configs(api: se.Api[pa.Table]) -> None:
 
 def test_several_projects_have_a_column(api: se.Api[pa.Table], call: Callable[..., Result]) -> None:
     """It comes first, for named runs as for ``-p A -p B``; keys that are given twice add up."""
-    points = api.run.metrics(DIVERGED, f"{SWEEP}/adam-lr0-03-h32-s2", keys="loss")
+    points = api.run.metrics(DIVERGED, f"{SWEEP}/adam-lr0-03-h32-s2", keys="acc")
     assert points.column_names[0] == "project"
     assert set(points["project"].to_pylist()) == {DIGITS, SWEEP}
     words = ("--keys", "acc", "--keys", "val/acc", "--format", "csv")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.export import exported_samples
 from swanlab_export.api.runs.keys import check_returned, warn_of_missing
 from swanlab_export.api.runs.plan import Plan, chunks_of
+from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX, SAMPLE_MAX
 from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers import metrics as normalizer
+from swanlab_export.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -54,6 +58,13 @@ class _Returned:
             self._failed.add(key)
             if not is_all:
                 self._having[key].add(run.run_id)
+
+    def pairs(self) -> Iterator[tuple[FoundRun, str]]:
+        """Yield each run with each of its keys of which something was returned."""
+        for run in self._plan.runs:
+            for key, ids in self._having.items():
+                if run.run_id in ids:
+                    yield run, key
 
     def is_settled(self) -> bool:
         """Say whether each key is known to exist."""
@@ -166,23 +177,54 @@ def _samples(
             has_text=plan.query.has_text,
         )
 
+    find_nonfinite = context.client.submit(lambda: _find_nonfinite(context, plan))
     bare: list[str] = []
     for run, found in _each_run(context, plan, returned, read):
         by_key = {key: points for each in found for key, points in each.items()}
         if plan.query.x_key is None:
-            bare += [f"{run.ref}, key {quote(key)}" for key in plan.keys if _is_bare(by_key, key)]
+            bare += [_name(run, key) for key in plan.keys if _is_bare(by_key, key)]
         yield run, by_key
-    if bare:
-        more = f" and {len(bare) - 1} more" if len(bare) > 1 else ""
-        plan.report.warn(
-            f"a sample leaves out NaN and infinite points, and no others came of {bare[0]}{more}; "
-            f"{argument('all', True)} fetches every point"
-        )
+    _warn_of_nonfinite(plan, bare, "and no others came of")
+    known: set[tuple[str, str]] = set()
+    with suppress(TimeoutError):  # samples are what was asked for
+        known = find_nonfinite(timeout=context.client.timeout_s)
+    having = [_name(*each) for each in returned.pairs() if (each[0].run_id, each[1]) in known]
+    _warn_of_nonfinite(plan, [name for name in having if name not in bare], "some of")
+
+
+def _name(run: FoundRun, key: str) -> str:
+    return f"{run.ref}, key {quote(key)}"
 
 
 def _is_bare(by_key: dict[str, pa.RecordBatch], key: str) -> bool:
     """Say whether a key came, but no point of it."""
     return key in by_key and not by_key[key].num_rows
+
+
+def _find_nonfinite(context: Context, plan: Plan) -> set[tuple[str, str]]:
+    """Which keys of which runs have NaN or infinite points, as far as summaries tell."""
+    if endpoint.lacks_samples(context.client):
+        return set()
+    named = ((run.run_id, run.source) for run in plan.runs)
+    found: set[tuple[str, str]] = set()
+    # Of their own: what cannot be told is not left out.
+    checks = Partial(Report(), is_wanted=False)
+    with suppress(SwanlabExportError):
+        for run_id, summary in join_summaries(
+            context.client, named, lambda _: plan.keys, Report(), checks
+        ):
+            if not isinstance(summary, SwanlabExportError):
+                found |= {(run_id, key) for key in endpoint.read_nonfinite(summary)}
+    return found
+
+
+def _warn_of_nonfinite(plan: Plan, names: Sequence[str], what: str) -> None:
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        plan.report.warn(
+            f"a sample leaves out NaN and infinite points, {what} {names[0]}{more}; "
+            f"{argument('all', True)} fetches every point"
+        )
 
 
 def _each_run(
