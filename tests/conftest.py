@@ -35,6 +35,15 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Say how to have the same order again, which ``--quiet`` leaves out of the first lines."""
+    seed = config.getoption("randomly_seed", None)
+    if exitstatus and seed is not None:
+        terminalreporter.write_line(f"The order of these tests is --randomly-seed={seed}")
+
+
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Paths of folders, one for each test: ``mktemp`` would look at all earlier ones each time."""
