@@ -391,12 +391,13 @@ def summary(
 )
 @_class_option("metric_class")
 @click.option("--search", metavar="TEXT", help="Only keys that contain TEXT.")
+@arranging_options
 @partial_option
 @shared_options
-def series(path: str, shared: Shared, **options: Any) -> None:
+def series(path: str, arranged: dict[str, Any], shared: Shared, **options: Any) -> None:
     """Keys that a run has, one row each."""
     with connected(shared, f"series-{path}") as api:
-        api.run.series(path, **options)
+        api.run.series(path, **arranged, **options)
 
 
 @run.command(example="api run columns ada-lab/digits/mlp-adam --all --host sandbox")

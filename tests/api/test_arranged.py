@@ -74,6 +74,7 @@ def test_a_terminal_shows_what_makes_a_group(
         (("project", "list", "-w", "ada-lab"), "name"),
         (("workspace", "list"), "username"),
         (("run", "columns", f"{DIGITS}/diverged"), "key"),
+        (("run", "series", f"{DIGITS}/diverged"), "key"),
         (("run", "filter", DIGITS, "-f", "config.lr>0"), "run_id"),
         (("self-hosted", "list-users"), "username"),
         (("self-hosted", "list-projects"), "name"),

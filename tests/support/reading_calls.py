@@ -62,7 +62,7 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("run.summary", (RUN, ODD, CLONE, FAR_CLONE), {}),
     ("run.summary", (RUN, ODD), {"sort": "-value", "run_columns": "config.lr", **SHAPED}),
     ("run.summary", (), {"project": DIGITS, "keys": "loss", "where": "name~mlp", "partial": True}),
-    ("run.series", (RUN,), {}),
+    ("run.series", (RUN,), {"sort": "-key", **SHAPED}),
     ("run.series", (CLONE,), {"metric_type": "MEDIA"}),
     ("run.series", (RUN,), {"metric_class": "SYSTEM", "search": "cpu", "partial": True}),
     ("run.columns", (RUN,), {"column_class": None, **LIST}),

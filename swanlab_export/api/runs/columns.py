@@ -41,6 +41,9 @@ class RunColumns(Resource[F]):
         metric_type: str = "SCALAR",
         metric_class: str | None = "CUSTOM",
         search: str | None = None,
+        limit: int | None = None,
+        sort: str | Sequence[str] | None = None,
+        varying: bool = False,
         partial: bool = False,
     ) -> F:
         """Keys that a run has; one row each.
@@ -50,6 +53,9 @@ class RunColumns(Resource[F]):
             metric_type: SCALAR or MEDIA.
             metric_class: CUSTOM (logged by the user), SYSTEM, or None for both.
             search: Only keys that contain this.
+            limit: Only the first so many keys.
+            sort: Columns that give the order, ``-`` before a name for descending.
+            varying: Only columns that identify a row or differ between rows.
             partial: Leave out what fails, and say what.
 
         Raises:
@@ -67,6 +73,7 @@ class RunColumns(Resource[F]):
         ref = self._context.run_ref(path)
         metric_type = check_choice("metric_type", metric_type, METRIC_TYPES)
         metric_class = _check_class("metric_class", metric_class)
+        arrangement = Arrangement.parse(sort, limit, varying=varying)
         report = self._output.begin(schemas.SERIES)
         run = find_run(self._context, ref, report)
         keys = [
@@ -81,8 +88,8 @@ class RunColumns(Resource[F]):
             and (search is None or search.lower() in key.lower())
         ]
         result = Result(
-            lambda: normalize_series(keys, report, run.run_id, metric_type),
-            lambda: keys,
+            lambda: arrangement.apply(normalize_series(keys, report, run.run_id, metric_type)),
+            lambda: list(arrangement.first(keys)),
             self._context.source(
                 "run series",
                 ref,
@@ -90,6 +97,7 @@ class RunColumns(Resource[F]):
                 metric_class=metric_class,
                 search=search,
                 partial=partial,
+                **arrangement.options(),
             ),
         )
         return self._output.deliver(result, report)
