@@ -124,6 +124,9 @@ def test_runs_are_coloured_by_their_configs(words: list[str], call: Call, tmp_pa
     done = call(*metrics_of, "--color-by", "config.lr")
     assert done.exit_code == 0, done.output
     assert (">config.lr<" in path.read_text(encoding="utf-8")) is (words[0] == "-p")
+    done = call(*metrics_of, "--color-by", "config.m*")
+    assert done.exit_code == 2
+    assert "error: --color-by 'config.m*' is several columns" in done.stderr
     done = call(*metrics_of, "--color-by", "config.lrr")
     assert done.exit_code == NotFoundError.exit_code
     assert "there are 'lr'" in done.output

@@ -19,8 +19,9 @@ from swanlab_export.api.runs.points import (
     with_names,
     with_projects,
 )
+from swanlab_export.errors import UsageError
 from swanlab_export.limits import SAMPLE_MAX
-from swanlab_export.messages import argument
+from swanlab_export.messages import argument, quote
 from swanlab_export.plot import PlotOptions
 from swanlab_export.tables import Table
 
@@ -226,6 +227,8 @@ class RunMetrics(Resource[F]):
         runs = find_runs(context, wanted, left_out, report, with_profile=with_profile)
         named = wanted.projects
         colours = columns_of_runs(context, runs, colour_by, "color_by", named).to_pydict()
+        if len(colours) > 2:
+            raise UsageError(f"{argument('color_by')} {quote(colour_by[0])} is several columns")
         groups = columns_of_runs(context, runs, by, "group_by", named)
         columns = columns_of_runs(context, runs, added, "run_columns", named)
         if query.layout == "long":
