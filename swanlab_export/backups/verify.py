@@ -109,9 +109,11 @@ class Compared:
     unknown: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        rows = f"; the rows of {self.rows:,}" if self.rows else ""
+        hashes = f"; the sha256 of {self.hashes:,} ({self.hashed_bytes / 1e6:,.1f} MB)"
         return (
-            f"compared {self.objects:,} objects: whether they are there and their sizes; the rows "
-            f"of {self.rows:,}; the sha256 of {self.hashes:,} ({self.hashed_bytes / 1e6:,.1f} MB)"
+            f"compared {self.objects:,} objects: whether they are there and their sizes"
+            f"{rows}{hashes if self.hashes else '; no bytes were read'}"
         )
 
 
@@ -169,7 +171,10 @@ def verify(
         report.warn(text)
     left = sum(row["cure"] != _REPAIRED for row in rows)
     if left:
-        report.fail(destination, IncompleteError(f"{left} objects are not as they should be"))
+        what = "1 object is" if left == 1 else f"{left:,} objects are"
+        report.fail(
+            destination, IncompleteError(f"{what} not as written: see the causes and cures")
+        )
     result = Result(
         lambda: build_table(schemas.BACKUP_VERIFY, rows, report),
         lambda: rows,

@@ -142,6 +142,20 @@ def test_damage_is_exit_5_until_it_is_repaired(ended: Nights) -> None:
     assert runner.invoke(root, ["backup", "verify", str(ended.folder)]).exit_code == 0
 
 
+def test_a_check_says_what_was_compared(ended: Nights) -> None:
+    """Without reading bytes it says so; of the same bytes, rows need not be counted."""
+    runner, words = CliRunner(), ["backup", "verify", str(ended.folder)]
+    count = len(ended.objects())
+    compared = f"compared {count} objects: whether they are there and their sizes; "
+    done = runner.invoke(root, words)
+    assert (done.exit_code, done.stderr) == (
+        0,
+        f"hint: {compared}the rows of 15; no bytes were read\n",
+    )
+    done = runner.invoke(root, [*words, "--read", "all"])
+    assert done.stderr.startswith(f"hint: {compared}the sha256 of {count - 1} (0.")
+
+
 def test_the_folder_is_looked_at_before_the_key(tmp_path: Any) -> None:
     """Who has neither a backup nor a key hears of the backup first."""
     (tmp_path / "file").touch()
