@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -61,6 +62,12 @@ _PROJECTS = tuple(
     )
 )
 
+# Of endpoints: what came of it, and where it is expected.
+_ENDPOINTS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (r"endpoint", r"result", r"differences", r"generation|status", r".*")
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -91,6 +98,15 @@ class Column:
 
         return max([1, *(cell_len(cell) for cell in self.cells if cell)])
 
+    def telling(self) -> int:
+        """How wide it is at least for values that differ to look different."""
+        from rich.cells import cell_len
+
+        cells = sorted({cell for cell in self.cells if cell})
+        # Behind what two share, one more tells them apart, and the next may be the sign of a cut.
+        least = (cell_len(a[: _shared(a, b)]) + 3 for a, b in pairwise(cells))
+        return min(max(least, default=0), self.width())
+
     def needs(self, width: int, shortest: int) -> int:
         """How wide it is at least in a terminal of ``width``.
 
@@ -108,6 +124,12 @@ class Column:
         )
         header = min(cell_len(self.name), shortest)
         return max(header, body if is_whole else min(body, shortest))
+
+
+def _shared(first: str, second: str) -> int:
+    """How many characters two texts begin with that are the same."""
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def list_columns(table: Table) -> Table:
@@ -135,12 +157,12 @@ def list_columns(table: Table) -> Table:
 
 
 def sort_columns(columns: Sequence[Column], table: str) -> list[Column]:
-    """Put the columns of runs in the order in which people compare runs; of projects and groups, too.
+    """Put the columns of runs in the order in which people compare runs; of other tables, too.
 
     In other tables the name of the run comes first, with what was asked for of the run; then the
     columns in their order.
     """
-    order = {"projects": _PROJECTS, "groups": _GROUPS}.get(table)
+    order = {"projects": _PROJECTS, "groups": _GROUPS, "endpoints": _ENDPOINTS}.get(table)
     if order is not None:
         return sorted(columns, key=lambda column: _rank(column, order))
     if table != "runs":
@@ -193,6 +215,8 @@ def choose_columns(
     if not is_chosen:
         columns = [each for each in columns if not (each.is_empty or each.is_constant)] or columns
     least = {column: column.needs(width, _SHORTEST) for column in columns}
+    if not is_chosen:  # cut further, cells of the first column could be the same
+        least[columns[0]] = max(least[columns[0]], min(columns[0].telling(), width // 2))
     if is_chosen and sum(least.values()) + GAP * (len(least) - 1) > width:
         least = {column: column.needs(width, _SHORTEST_CHOSEN) for column in columns}
     # Options asked for an order and for summaries: configs before them must not take all of the width.

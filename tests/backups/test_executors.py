@@ -197,6 +197,7 @@ def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
     from distributed import Client  # takes a while to import
 
     with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        client.wait_for_workers(2, timeout=60)
         worker = min(client.scheduler_info()["workers"])
         client.run(change, workers=[worker])
         return str(client.run(os.getpid, workers=[worker])[worker])

@@ -546,3 +546,28 @@ def test_any_table_fits_any_terminal(
 def test_what_a_terminal_would_obey_is_escaped(code: int) -> None:
     """Separators of lines and paragraphs, marks that reorder text, escapes and controls."""
     assert escape_controls(f"a{chr(code)}b") == f"a\\u{code:04x}b"
+
+
+def test_cells_of_the_first_column_stay_different() -> None:
+    """They are cut behind what tells them apart, as long as that leaves half of the terminal."""
+    names = [f"a name with a long beginning {i} and an end" for i in range(3)]
+    shown = body(screen(of({"name": names, "note": ["a b " * 20, "c", "d"]}), 70))
+    assert len({line[:35] for line in shown}) == 3
+
+
+def test_endpoints_say_what_came_of_them_first() -> None:
+    """In a narrow terminal, what the server lacks is seen, and of which endpoint it is said."""
+    start = "GET /project/{workspace}/{project}/runs"
+    columns = {
+        "endpoint": [start, f"{start}/{{run}}", "POST /x"],
+        "generation": ["since 2.6"] * 2 + ["since 2.8"],
+        "status": [200, 404, 200],
+        "took_ms": [1.0, 2.0, 3.0],
+        "size_bytes": [1, 2, 3],
+        "result": ["as declared", "missing", "as declared"],
+        "differences": [None, None, None],
+    }
+    batch = pa.record_batch(columns)
+    lines = screen(Table("endpoints", batch.schema, [batch]), 80)
+    assert header(lines) == ["endpoint", "result", "generation", "status"]
+    assert len({line[:40] for line in body(lines)}) == 3
