@@ -207,7 +207,7 @@ def test_a_killed_upload_is_invisible(moto: Store, tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         file.truncate(1024**3)
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        while not moto.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads"):
+        while not moto.uploads():
             assert process.poll() is None
             time.sleep(0.05)
         process.kill()

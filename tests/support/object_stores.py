@@ -67,9 +67,18 @@ class Store:
         return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
     def remove_all(self) -> None:
-        """Remove every object."""
+        """Remove every object, and uploads that never ended where they are listed."""
         for key in self.keys():
             self.client.delete_object(Bucket=BUCKET, Key=key)
+        for each in self.uploads() if self.name == "moto" else ():
+            self.client.abort_multipart_upload(
+                Bucket=BUCKET, Key=each["Key"], UploadId=each["UploadId"]
+            )
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """The uploads that have not ended."""
+        listed = self.client.list_multipart_uploads(Bucket=BUCKET)
+        return list(listed.get("Uploads", ()))
 
 
 @contextmanager
