@@ -11,6 +11,7 @@ from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.new_users import read_users
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource
+from swanlab_export.client import NotOfferedError
 from swanlab_export.endpoints import projects, users, workspaces
 from swanlab_export.endpoints import self_hosted as endpoint
 from swanlab_export.errors import (
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
+
+# Statuses of a server, or a firewall in front of it, that does not tell about the instance.
+_NOT_TOLD = {403, 418}
 
 
 class SelfHosted(Resource[F]):
@@ -87,7 +91,7 @@ class SelfHosted(Resource[F]):
         ['experiments', 'groups', 'projects', 'users']
         """
         report = self._output.begin(schemas.USAGE)
-        self._check_root()
+        self._check_root(report)
         payload = endpoint.fetch_usage(self._context.client)
         result = Result(
             lambda: normalize_usage(payload, report),
@@ -121,7 +125,7 @@ class SelfHosted(Resource[F]):
         if not username.isprintable():
             raise UsageError(f"{argument('username')} {quote(username)} has control characters")
         report = self._output.begin(schemas.USERS, is_final=True)
-        self._check_root()
+        self._check_root(report)
         payload = endpoint.create_user(self._context.client, username, password)
         user = {"username": username} | _without_secret(payload, password)
         result = Result(
@@ -162,7 +166,7 @@ class SelfHosted(Resource[F]):
         """
         wanted = read_users(users)
         report = self._output.begin(schemas.CREATED_USERS, is_final=True)
-        self._check_root()
+        self._check_root(report)
         rows = self._create_each(wanted, self._usernames(report), report)
         result = Result(
             lambda: build_table(schemas.CREATED_USERS, rows, report),
@@ -376,7 +380,7 @@ class SelfHosted(Resource[F]):
         **options: Any,
     ) -> F:
         report = self._output.begin(table)
-        self._check_root()
+        self._check_root(report)
         result = list_result(
             self._context,
             report,
@@ -392,18 +396,27 @@ class SelfHosted(Resource[F]):
         )
         return self._output.deliver(result, report)
 
-    def _check_root(self) -> None:
+    def _check_root(self, report: Report) -> None:
         """Say plainly why the server would refuse: licence first, then role.
+
+        Where the server does not tell them, what it says of the request itself counts.
 
         Raises:
             AuthenticationError: The licence has expired, or who is logged in is not root.
         """
         client = self._context.client
-        payload = endpoint.fetch_instance(client)
+        try:
+            payload = endpoint.fetch_instance(client)
+        except SwanlabExportError as error:
+            if not (isinstance(error, NotOfferedError) or error.status in _NOT_TOLD):
+                raise
+            report.warn(f"whether you are the root user could not be checked: {error.message}")
+            return
         instance = payload if isinstance(payload, dict) else {}
         if instance.get("expired"):
             raise AuthenticationError(f"the licence of {client.settings.name} has expired")
-        if not instance.get("root"):
+        is_root = instance.get("root")
+        if is_root is not None and not is_root:
             username = quote(client.login().username)
             raise AuthenticationError(f"{username} is not the root user of {client.settings.name}")
 

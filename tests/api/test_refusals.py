@@ -96,6 +96,22 @@ def test_a_refusal_with_status_200_is_an_error(words: str, path: str, server: Sa
     assert "'The license of this server has expired' (code 'License_Expired')" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "response", [reply(418), reply(403), reply(404), reply_json({"root": None})]
+)
+def test_who_is_root_need_not_be_told(response: bytes, server: Sandbox) -> None:
+    """A server that does not tell is asked all the same, and says itself who may not do it."""
+    with RawServer(refusing(server, "/self_hosted/info", response)) as silent:
+        done = run("self-hosted list-users", silent.url, server.api_key)
+        refused = run("self-hosted list-users", silent.url, server.keys["bob"])
+    assert done.exit_code == 0, done.output
+    assert "bob" in done.stdout
+    is_told = b"root" in response
+    assert ("whether you are the root user could not be checked" in done.stderr) != is_told
+    assert refused.exit_code == 3, refused.output
+    assert "GET /self_hosted/users failed with status 403" in refused.stderr
+
+
 EXIT_CODES = {404: 4, 401: 3, 403: 3, 500: 6, 418: 1, 200: 1}
 
 

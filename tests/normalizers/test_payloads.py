@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from swanlab_export.client import Request
+from swanlab_export.endpoints import logs, medias, metrics
+from swanlab_export.endpoints.runs import read_source
 from swanlab_export.errors import ServerError
 from swanlab_export.normalizers import details, entities, runs
 from swanlab_export.normalizers.export import read_export
 from swanlab_export.normalizers.metrics import read_sample
+from swanlab_export.pagination import read_page
 from swanlab_export.refs import ProjectRef
 from swanlab_export.report import Report
 
@@ -24,6 +28,20 @@ RUN_ID = "m3k9x0q7t2w8r5y1u6i4o"
 def payload(name: str) -> Any:
     """One payload."""
     return json.loads((PAYLOADS / name).read_text())
+
+
+def items(name: str) -> list[Any]:
+    """The items of one page, all of which were announced."""
+    found, total, pages = read_page(Request("GET", "/page"), payload(name))
+    assert (len(found), pages) == (total, 1)
+    return found
+
+
+def test_every_payload_is_read() -> None:
+    """No payload that was seen waits for its test."""
+    tests = (path.read_text(encoding="utf-8") for path in PAYLOADS.parent.rglob("test_*.py"))
+    read = "\n".join(tests)
+    assert [path.name for path in PAYLOADS.iterdir() if path.name not in read] == []
 
 
 def at(ms: int) -> datetime:
@@ -52,7 +70,7 @@ def test_a_run() -> None:
 
 def test_a_page_of_runs() -> None:
     """One empty creation time is null and warned of; the other runs have theirs."""
-    found = payload("runs_page.json")["list"]
+    found = items("runs_page.json")
     report = Report()
     table = runs.normalize_runs([(run, None) for run in found], report, PROJECT, None, "")
     rows = table.to_arrow()
@@ -62,6 +80,8 @@ def test_a_page_of_runs() -> None:
     assert [time is None for time in rows["created_at"].to_pylist()] == empty
     (said,) = report.all_warnings()
     assert said.startswith("1 value of created_at ")
+    times = [read_source(run, "p1").created_at_s for run in found]
+    assert times == [1_783_361_851, 1_783_361_851, None]
 
 
 def test_a_project() -> None:
@@ -75,9 +95,19 @@ def test_a_project() -> None:
 
 
 def test_summaries() -> None:
-    """Infinities are values, a truth value is a number, and a run without data has no rows."""
+    """Infinities are values, a truth value is a number, and a run without data has no rows.
+
+    The third run of the page was left out, which is no summary, and not an empty one.
+    """
     report = Report()
-    table = runs.normalize_summaries(payload("summaries.json").items(), report)
+    found = payload("summaries.json")
+    sources = [read_source(run, "p1") for run in items("runs_page.json")]
+    by_id = metrics.read_summaries(found, sources, None)
+    assert [bool(by_id.get(source.run_id)) for source in sources] == [True, False, False]
+    assert by_id.keys() == found.keys()
+    assert metrics.read_latest_steps(by_id[RUN_ID])["train/loss"] == 19_999
+    assert metrics.read_nonfinite(by_id[RUN_ID]) == ["train/grad_norm"]
+    table = runs.normalize_summaries(by_id.items(), report)
     rows = {row["key"]: row for row in table.to_arrow().to_pylist()}
     assert set(rows) == {"train/loss", "train/grad_norm", "val/flag"}
     assert rows["train/grad_norm"]["max"] == float("inf")
@@ -87,8 +117,15 @@ def test_summaries() -> None:
 
 
 def test_keys_of_a_summary() -> None:
-    """The keys of one run are a table of series."""
-    keys = [item["key"] for item in payload("summaries_of_one_run.json")["scalar"]]
+    """The keys of one run are a table of series; null is no key of that type."""
+    latest = payload("summaries_of_one_run.json")
+    assert metrics.read_latest(latest, "MEDIA") == {}
+    assert metrics.read_latest(latest, "LOG") == {"LOG": {"step": 48_112}}
+    keys = metrics.read_latest(latest, "SCALAR")
+    assert metrics.read_latest_steps(keys) == {
+        "train/loss": 19_999,
+        "__swanlab__.gpu.0.pct": 3377,
+    }
     table = details.normalize_series(keys, Report(), RUN_ID, "SCALAR").to_arrow()
     assert table["class"].to_pylist() == ["CUSTOM", "SYSTEM"]
 
@@ -129,7 +166,7 @@ def test_an_export() -> None:
 def test_a_page_of_columns() -> None:
     """Times are text or a number of seconds; an error that is null is an undeclared column."""
     report = Report()
-    table = details.normalize_columns(payload("columns_page.json")["list"], report, RUN_ID)
+    table = details.normalize_columns(items("columns_page.json"), report, RUN_ID)
     rows = table.to_arrow()
     assert rows["key"].to_pylist() == ["train/loss", "note", "val/flag"]
     assert rows["created_at"].to_pylist() == [at(1_783_361_852_000)] * 3
@@ -141,12 +178,9 @@ def test_media_of_an_older_server() -> None:
     """A text is in its own column, and a file has its path."""
     found = payload("media_old_text.json")
     report = Report()
-    items = [
-        item
-        for entry in found["metrics"]
-        for item in details.media_items(entry["key"], found["step"], entry, report)
-    ]
-    text, file = details.normalize_medias(items, report, RUN_ID).to_arrow().to_pylist()
+    assert medias.read_steps(found) == [0, 100]
+    read = medias.read_media_step(found, ["note", "sample"], report)
+    text, file = details.normalize_medias(read, report, RUN_ID).to_arrow().to_pylist()
     assert (text["path"], text["text"]) == (None, "the answer is 42\nsecond line")
     assert (file["path"], file["text"]) == ("media/image/100-1f3a9c0b.png", None)
     assert (file["step"], file["caption"]) == (100, "epoch 3")
@@ -156,11 +190,20 @@ def test_media_of_an_older_server() -> None:
 def test_a_log() -> None:
     """Lines with their numbers, levels and times."""
     report = Report()
-    table = details.normalize_logs(payload("log_shard.json")["logs"], report, RUN_ID).to_arrow()
+    shard = payload("log_shard.json")
+    lines = logs.read_lines(shard)
+    assert [logs.read_number(line) for line in lines] == [1, 2, logs.read_count(shard)]
+    table = details.normalize_logs(lines, report, RUN_ID).to_arrow()
     assert table["line"].to_pylist() == [1, 2, 3]
     assert table["message"][1].as_py().startswith(" 45%|████▌")
     assert table["timestamp"].null_count == 0
     assert report.all_warnings() == []
+
+
+def test_a_presigned_path() -> None:
+    """A path is as good as a URL; see ``tests/api/test_refusals.py`` for what is asked then."""
+    (url,) = metrics.read_urls(payload("presigned_relative.json"), 1)
+    assert url.startswith("/swanlab-private/exports/csv/")
 
 
 def test_a_refusal_in_place_of_data() -> None:
