@@ -8,7 +8,7 @@ import pydoc
 import subprocess
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_overloads
 
 import pandas as pd
 import polars as pl
@@ -18,6 +18,7 @@ import pytest
 from systems import needs_fork, run_forked
 
 import swanlab_export as se
+from swanlab_export.api.runs.metrics import MetricsOptions, RunMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,6 +201,14 @@ def test_unknown_options_are_errors(api: Any) -> None:
     """A misspelled option of ``metrics`` is not ignored."""
     with pytest.raises(TypeError, match="range_hed"):
         api.run.metrics(RUN, keys="loss", range_hed=3)
+
+
+def test_the_types_of_metrics_name_every_argument() -> None:
+    """What type checkers know of ``metrics`` is what it takes, and no more."""
+    known = set(MetricsOptions.__annotations__)
+    for overloaded in get_overloads(RunMetrics.metrics):
+        known |= inspect.signature(overloaded).parameters.keys() - {"options"}
+    assert known == inspect.signature(RunMetrics.metrics).parameters.keys()
 
 
 def test_a_generator_of_rules_is_read_once(api: Any) -> None:
