@@ -117,7 +117,7 @@ def forward(sandbox: Sandbox, asked: Asked, change: Callable[[Any], Any] | None 
     names = ("cookie", "authorization", "content-type")
     headers = {name: asked.headers[name] for name in names if name in asked.headers}
     found = requests.request(
-        asked.method, sandbox.url + asked.target, headers=headers, data=asked.body, timeout=30
+        asked.method, sandbox.url + asked.target, headers=headers, data=asked.body, timeout=60
     )
     payload = found.json()
     if change is not None and found.ok:

@@ -76,7 +76,7 @@ def forward(sandbox: Sandbox, asked: Asked) -> bytes:
     names = ("cookie", "authorization", "content-type")
     headers = {name: asked.headers[name] for name in names if name in asked.headers}
     found = requests.request(
-        asked.method, sandbox.url + asked.target, headers=headers, data=asked.body, timeout=30
+        asked.method, sandbox.url + asked.target, headers=headers, data=asked.body, timeout=60
     )
     return reply(found.status_code, found.content, {"content-type": "application/json"})
 

@@ -120,7 +120,7 @@ def test_a_terminal_asks_for_the_password_twice(server: Sandbox) -> None:
                 prompt += os.read(ours, 1000)
             os.write(ours, f"{PASSWORD}\n".encode())
             screen += prompt
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0
     assert created(server) == [{"username": "dora", "password": PASSWORD}]

@@ -87,7 +87,7 @@ def kill(living: Sandbox) -> Iterator[Callable[..., dict[str, Any]]]:
 
     yield run
     stdin.close()
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     stdout.close()
 
 

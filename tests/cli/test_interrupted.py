@@ -114,7 +114,7 @@ def test_a_signal_while_it_starts(
     process = start_python(server, tmp_path, *LIST)
     time.sleep(moment_s)
     process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=60)
     # Before ``main`` has taken over, the signal ends Python: a shell makes the same code of it.
     assert process.returncode in ({code, -number} if is_old(out) else {0, code, -number}), said
 
@@ -188,7 +188,7 @@ def test_a_signal_ends_a_wait_that_python_cannot_end(tmp_path: Path) -> None:
         while not any("/runs" in record.path for record in server.requests):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "interrupted\n")
 
 

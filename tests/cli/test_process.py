@@ -75,11 +75,11 @@ def test_a_failure_nobody_hears_of_keeps_its_exit_code(server: Sandbox, tmp_path
 def test_an_error_does_not_wait_for_other_requests(tmp_path: Path) -> None:
     """That one request hangs does not keep the error of another, or the exit, waiting."""
     with Sandbox(faults=parse_faults(["hang=1", "where=/runs/", "latency=200ms"])) as server:
-        access = ["--host", server.url, "--api-key", server.api_key, "--timeout", "50"]
+        access = ["--host", server.url, "--api-key", server.api_key, "--timeout", "200"]
         words = ["api", "run", "info", "ada-lab/no-such-project/some-run"]
         done = subprocess.run(
             [sys.executable, "-m", "swanlab_export", *words, *access],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=25,
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100,
         )  # fmt: skip
         assert done.returncode == 4, done.stderr
         assert any("/runs/" in record.path for record in server.requests)

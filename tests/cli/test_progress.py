@@ -140,7 +140,7 @@ def test_a_wait_after_a_bar_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     with VisibleProgress(say) as progress:
         with progress.bar("runs", total=1, unit="runs"), progress.bar("log", total=1, unit="B"):
             pass
-        assert is_said.wait(20)
+        assert is_said.wait(60)
         late = progress.bar("runs", total=1, unit="runs")
         late.__enter__()
     late.__exit__(None, None, None)

@@ -51,7 +51,7 @@ def check_numbers(client: Client, count: int) -> bool:
 
 def is_ended(asked: Asked) -> bool:
     """Wait until the client has ended the connection of a request; false if it does not."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while asked.socket.fileno() >= 0 and time.monotonic() < until:
         time.sleep(0.01)
     return asked.socket.fileno() < 0

@@ -84,7 +84,7 @@ def test_a_pipe_is_written_to_directly(name: str, tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     reader.start()
     write_table(table(), parse_target(str(pipe)), {})
-    reader.join(10)
+    reader.join(60)
     assert got == [kept.path.read_bytes()]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
@@ -114,7 +114,7 @@ def test_a_pipe_whose_reader_left_is_an_error(tmp_path: Path) -> None:
     reader.start()
     with pytest.raises(OutputError, match=r"out\.csv' cannot be written: the reader closed"):
         write_table(table(1_000_000), parse_target(str(pipe)), {})
-    reader.join(10)
+    reader.join(60)
 
 
 @needs_linux
@@ -380,7 +380,7 @@ def test_what_a_living_process_writes_is_not_touched(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"t.csv", "big.csv", "key"}
     assert (tmp_path / "big.csv").read_text() == "half"

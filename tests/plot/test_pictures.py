@@ -359,6 +359,6 @@ def test_a_picture_goes_into_a_pipe(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     reader.start()
     write_chunks([b"a picture"], parse_target(str(pipe), PICTURES))
-    reader.join(10)
+    reader.join(60)
     assert got == [b"a picture"]
     assert pipe.is_fifo()

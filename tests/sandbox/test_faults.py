@@ -160,7 +160,7 @@ def _raw_get(url: str) -> tuple[str, bytes]:
     """GET by hand, until the server closes."""
     host, _, path = url.removeprefix("http://").partition("/")
     name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), timeout=30) as connection:
+    with socket.create_connection((name, int(port)), timeout=60) as connection:
         lines = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         connection.sendall(lines.encode())
         pieces = []

@@ -195,6 +195,6 @@ def test_compressed_download_is_the_same_file(sandbox: Sandbox, ada: Caller) -> 
     response = ada.export("loss", experimentName="r")
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.content == plain
-    raw = requests.get(response.url, stream=True, timeout=10)
+    raw = requests.get(response.url, stream=True, timeout=60)
     assert gzip.decompress(raw.raw.read()) == plain
     raw.close()

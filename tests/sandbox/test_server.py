@@ -61,7 +61,7 @@ def test_two_at_a_time(tiny: Path, tmp_path: Path) -> None:
 def test_connection_is_kept(sandbox: Sandbox, ada: Caller) -> None:
     """Several requests go over one connection, also after bodies and errors."""
     host = sandbox.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=30)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.connect()
     used = connection.sock
     for path in ("/api/user/profile", "/api/group/nobody", "/api/user/profile"):
@@ -117,7 +117,7 @@ def test_requests_one_after_the_other_are_never_counted_together(
 ) -> None:
     """A request sent once the last byte of a response has come, on any connection, is alone."""
     host = sandbox.url.removeprefix("http://")
-    connections = [http.client.HTTPConnection(host, timeout=30) for _ in range(2)]
+    connections = [http.client.HTTPConnection(host, timeout=60) for _ in range(2)]
     sandbox.reset_log()
     for turn in range(400):
         connection = connections[turn % 2]
@@ -172,7 +172,7 @@ def test_reset_forgets_what_requests_left_behind(sandbox: Sandbox, ada: Caller) 
 def _connect(url: str) -> socket.socket:
     """A plain connection to the server of a URL."""
     name, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
-    return socket.create_connection((name, int(port)), timeout=30)
+    return socket.create_connection((name, int(port)), timeout=60)
 
 
 def _serving() -> set[threading.Thread]:
@@ -207,7 +207,7 @@ with Sandbox(Path({str(tiny)!r}), faults=parse_faults(["reset=1"])) as sandbox:
         connection.close()
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -222,7 +222,7 @@ def test_imports_nothing_of_ours() -> None:
         " and not name.startswith('swanlab_export.sandbox')])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
 

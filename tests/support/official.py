@@ -65,7 +65,7 @@ class Official:
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=60)
         self._errors.close()
 
     def ask(self, sandbox: Sandbox, kind: str, what: Any) -> Any:

@@ -311,7 +311,7 @@ class Caller:
         response = self._session.post(
             f"{self.sandbox.url}/api/login/api_key",
             headers={"authorization": self._key},
-            timeout=10,
+            timeout=60,
         )
         self._session.cookies.clear()
         self.sid = str(response.json()["sid"])
@@ -325,7 +325,7 @@ class Caller:
             f"{self.sandbox.url}/api{path}",
             json=body,
             headers={"Cookie": f"sid={self.sid}"},
-            timeout=options.pop("timeout", 10),
+            timeout=options.pop("timeout", 60),
             allow_redirects=False,
             **options,
         )
@@ -340,7 +340,7 @@ class Caller:
 
     def download(self, url: str, **headers: str) -> requests.Response:
         """GET a presigned URL, with neither cookie nor key."""
-        return self._session.get(url, headers=headers, timeout=10)
+        return self._session.get(url, headers=headers, timeout=60)
 
     def export(self, *keys: str, **fields: Any) -> requests.Response:
         """Export keys of the first run and download the file."""
