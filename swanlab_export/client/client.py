@@ -315,13 +315,17 @@ class Client:
         self._pause.wait()
         if url.startswith("/") and not url.startswith("//"):
             url = self.settings.host + url
-        with (
-            self._limit(_READ_TIMEOUTS) as deadline,
-            _logged("GET", bare_url(url), self.capabilities) as record,
-        ):
-            response = self._storage.open("GET", url, self._timeouts_s, headers=headers)
-            record.append(response.status_code)
-        self._slow_down(response.status_code, response.headers)
+        # The limit may pass just as the headers have come.
+        with ExitStack() as unless_returned:
+            with (
+                self._limit(_READ_TIMEOUTS) as deadline,
+                _logged("GET", bare_url(url), self.capabilities) as record,
+            ):
+                response = self._storage.open("GET", url, self._timeouts_s, headers=headers)
+                unless_returned.callback(response.close)
+                record.append(response.status_code)
+            self._slow_down(response.status_code, response.headers)
+            unless_returned.pop_all()
         return response, deadline.sock
 
     def limit_read(self, sock: Any) -> AbstractContextManager[Deadline]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from swanlab_export.client.deadline import Rate, Watchdog, attach_deadlines
 from swanlab_export.errors import IncompleteError, UnavailableError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
 GET = Request("GET", "/thing")
@@ -95,6 +98,33 @@ def test_a_slow_download_that_goes_on_is_given_up() -> None:
         starts = [asked.start for asked in server.asked]
     assert len(starts) == 3
     assert 0 == starts[0] < starts[1] < starts[2]
+
+
+def open_sockets() -> set[socket.socket]:
+    """The sockets of this process that are open."""
+    found = [each for each in gc.get_objects() if isinstance(each, socket.socket)]
+    return {each for each in found if each.fileno() >= 0}
+
+
+def test_a_limit_that_passes_as_the_headers_come(caplog: pytest.LogCaptureFixture) -> None:
+    """A response that comes too late is given up with its connection, which nothing reads."""
+    caplog.set_level("DEBUG", "swanlab_export.client")
+
+    def log_slowly(record: logging.LogRecord) -> bool:
+        time.sleep(0.5)  # within the limit of the request
+        return True
+
+    caplog.handler.addFilter(log_slowly)
+    with RawServer(lambda _: reply(200, bytes(1000))) as server:
+        before = open_sockets()
+        with server.client(retries=0, timeout_s=0.1) as client:
+            with pytest.raises(UnavailableError, match="in time") as caught:
+                list(client.download(lambda: f"{server.url}/file", "the file"))
+            until = time.monotonic() + 30
+            while open_sockets() - before and time.monotonic() < until:
+                time.sleep(0.01)  # the server ends its side
+            assert not open_sockets() - before
+    assert caught.traceback  # the error is kept, and with it what it refers to
 
 
 def test_a_download_may_begin_late() -> None:
