@@ -6,7 +6,7 @@ standard deviation has ddof 1, and is missing where there is one value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,7 +45,10 @@ def group_rows(table: pa.Table, by: Sequence[str], values: Sequence[str]) -> pa.
             raise UsageError(f"{argument('group_by')}: {quote(name)} holds lists: no groups of it")
     keys = [f"by{i}" for i in range(len(by))]
     numbered = pa.table(
-        [*(table[name] for name in by), *(table[name].cast(pa.float64()) for name in values)],
+        [
+            *(one_zero(table[name]) for name in by),
+            *(table[name].cast(pa.float64()) for name in values),
+        ],
         [*keys, *(f"v{i}" for i in range(len(values)))],
     )
     grouped = sort_rows(aggregate(numbered, keys, len(values)), keys)
@@ -55,6 +58,11 @@ def group_rows(table: pa.Table, by: Sequence[str], values: Sequence[str]) -> pa.
     fields = [table.schema.field(name) for name in by]
     pairs = zip(names[len(by) :], grouped.schema.types[len(by) :], strict=True)
     return pa.table(grouped.columns, schema=pa.schema([*fields, *(pa.field(*p) for p in pairs)]))
+
+
+def one_zero(values: Any) -> Any:
+    """The same values without a negative zero, which is no other value than zero."""
+    return pc.add(values, 0.0) if pa.types.is_floating(values.type) else values
 
 
 def aggregate(table: pa.Table, keys: Sequence[str], values: int) -> pa.Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from swanlab_export.analysis.groups import GROUP_STATISTICS, aggregate
+from swanlab_export.analysis.groups import GROUP_STATISTICS, aggregate, one_zero
 from swanlab_export.analysis.order import sort_rows
 from swanlab_export.spool import BatchSpool
 
@@ -73,7 +73,8 @@ class PointGroups:
         self._values = ["value", "smoothed"] if is_smoothed else ["value"]
         self._keys = list(keys)
         self._run_ids = groups["run_id"].to_pylist()
-        self._group_of, self._distinct = _number_groups(groups.select(by))
+        columns = [one_zero(groups[name]) for name in by]
+        self._group_of, self._distinct = _number_groups(pa.table(columns, names=by))
         self._spool = BatchSpool(len(self._distinct) * len(self._keys))
         self._repeating: set[int] = set()
         self._part_rows = part_rows
@@ -115,7 +116,7 @@ class PointGroups:
         for batch in self._points:
             run, key = runs[batch["run_id"][0].as_py()], keys[batch["key"][0].as_py()]
             queue = self._group_of[run] * len(keys) + key
-            axis = batch[self._axis]
+            axis = one_zero(batch[self._axis])
             before = [end] if last == (run, key) else []
             if not _increases(pa.concat_arrays([*before, axis])):
                 self._repeating.add(queue)

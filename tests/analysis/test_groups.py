@@ -127,6 +127,18 @@ def test_points_of_groups_are_those_of_pandas(api: se.Api[pa.Table]) -> None:
     assert ours["n_nonfinite"].sum() > 0
 
 
+def test_a_negative_zero_is_zero() -> None:
+    """Of groups as of the axis, as pandas has it."""
+    rows = pa.table({"lr": [0.0, -0.0, 1.0], "v": [1.0, 3.0, 5.0]})
+    found = group_rows(rows, ["lr"], ["v"])
+    assert found.select(["lr", "v.mean"]).to_pydict() == {"lr": [0.0, 1.0], "v.mean": [2.0, 5.0]}
+    points = pa.table(
+        {"run_id": ["a", "b"], "key": ["k"] * 2, "x": [0.0, -0.0], "value": [1.0, 3.0]}
+    )
+    groups = pa.table({"run_id": ["a", "b"], "lr": [0.0, -0.0]})
+    assert group_points(points, groups, "x")["n"].to_pylist() == [2]
+
+
 def test_the_last_point_of_a_step_counts() -> None:
     """A run is one of its group at each step, however often it has logged there."""
     points = pa.table(
