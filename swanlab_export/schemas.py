@@ -182,10 +182,15 @@ def parse_fields(
     return list(dict.fromkeys(names))
 
 
-def no_column(column: str, known: Sequence[str], name: str) -> UsageError:
-    """The error that there is no such column; ``name`` is the argument that named it."""
-    there = ", ".join(closest(column, known, 20))
-    return UsageError(f"{argument(name)}: no column {quote(column)}; there are {there}")
+def no_column(
+    column: str, known: Sequence[str], name: str, *, has_keys: bool = False
+) -> UsageError:
+    """The error that there is no such column; ``name`` is the argument that named it.
+
+    With ``has_keys``, keys of runs have columns, too, which are added where they are named.
+    """
+    there = [*closest(column, known, 20), *(f"{start}<key>" for start in KEY_TYPES if has_keys)]
+    return UsageError(f"{argument(name)}: no column {quote(column)}; there are {', '.join(there)}")
 
 
 _RUN_ID = Column("run_id", TEXT, "id of the run")

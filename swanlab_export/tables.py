@@ -117,7 +117,8 @@ class Table:
             absent = [name for name in absent if not is_pattern(name)]
         for name in absent:
             if not name.startswith(tuple(KEY_TYPES)) or self.check_absent is None:
-                raise no_column(name, known, argument_name)
+                has_keys = self.check_absent is not None and argument_name in {"sort", "fields"}
+                raise no_column(name, known, argument_name, has_keys=has_keys)
         if not absent or self.check_absent is None:
             return self
         self.check_absent(absent)

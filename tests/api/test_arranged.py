@@ -286,6 +286,8 @@ def test_several_projects_are_one_table(call: Callable[..., Result], api: se.Api
     ("arguments", "why"),
     [
         ({"sort": "nme"}, "sort=: no column 'nme'; there are name"),
+        ({"sort": "-val/acc"}, "no column 'val/acc'; there are "),
+        ({"sort": "-val/acc"}, ", config.<key>, summary.<key>"),
         ({"sort": "labels"}, "'labels' holds lists, which have no order"),
         ({"group_by": "labels"}, "'labels' holds lists: no groups of it"),
         ({"limit": 0}, "limit= must be at least 1"),
