@@ -267,6 +267,23 @@ def test_a_list_that_claims_a_billion_pages(later: list[Any]) -> None:
     assert len(server.asked) < 500
 
 
+def test_a_list_without_end_of_which_a_part_fails() -> None:
+    """Pages without a new item end the read, also where items before them are left out."""
+
+    def respond(request: Request) -> dict[str, Any]:
+        page, size = (int(value) for _, value in request.params)
+        if page == 1 and size > 10:
+            raise ServerError("refused", status=400)
+        if (page, size) == (3, 10):
+            raise ServerError("refused", status=400)
+        return {"list": runs(range(size)), "total": 10**11, "pages": 10**9}
+
+    server = Server(respond)
+    partial = Partial(Report(), is_wanted=True)
+    assert len(list(pages(server, report=Report(), partial=partial))) == 100
+    assert len(server.asked) < 500
+
+
 def test_a_total_that_grows_without_end() -> None:
     """A list that announces more with every page does not end, and is an error."""
     names = iter(range(10**9))

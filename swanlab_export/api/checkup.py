@@ -38,9 +38,10 @@ def ask_endpoints(context: Context, ref: RunRef) -> list[Row]:
     """
     facts = Facts(ref)
     rows: list[Row] = []
-    settings, timeout_s = context.client.settings, context.client.timeout_s
+    ours = context.client
+    limits = {"timeout_s": ours.timeout_s, "max_response_bytes": ours.max_response_bytes}
     with (
-        ProbingClient(settings, timeout_s=timeout_s) as client,
+        ProbingClient(ours.settings, **limits) as client,
         context.progress.bar("endpoints", total=len(CHECKS), unit="endpoints") as bar,
     ):
         for check in CHECKS:

@@ -127,7 +127,7 @@ class Client:
         self.retries = retries
         self.timeout_s = timeout_s
         self.server_date_ms: int | None = None
-        self._max_response_bytes = max_response_bytes
+        self.max_response_bytes = max_response_bytes
         self._given_sleep = sleep
         self._on_wait = on_wait
         self._login: Login | None = None
@@ -480,7 +480,7 @@ class Client:
                     data=None if request.body is None else orjson.dumps(request.body),
                     headers=headers,
                 )
-                response = read_response(opened, self._max_response_bytes)
+                response = read_response(opened, self.max_response_bytes)
                 record.extend((response.status, len(response.body)))
             concurrency.received(len(response.body))
             with suppress(TypeError, ValueError, OverflowError):
@@ -521,7 +521,7 @@ class Client:
         return f"; a server without TLS is named with {argument('host', f'http://{rest}')}"
 
     def _describe_limit(self) -> str:
-        megabytes = self._max_response_bytes / 1024**2
+        megabytes = self.max_response_bytes / 1024**2
         return (
             f"the response is larger than {megabytes:,.4g} MB, the limit that "
             f"{argument('max_response')} sets"

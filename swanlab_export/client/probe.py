@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swanlab_export.client.client import Client
 
@@ -26,12 +26,16 @@ class Exchange:
 class ProbingClient(Client):
     """A client that sends each request once, and notes what came.
 
+    Args:
+        settings: The server and the key.
+        limits: Limits of a ``Client``, in time and size.
+
     Attributes:
         exchanges: The requests so far, in order, the login among them.
     """
 
-    def __init__(self, settings: Settings, *, timeout_s: float) -> None:
-        super().__init__(settings, jobs=1, timeout_s=timeout_s, retries=0)
+    def __init__(self, settings: Settings, **limits: Any) -> None:
+        super().__init__(settings, jobs=1, retries=0, **limits)
         self.exchanges: list[Exchange] = []
 
     def _send_once(self, request: Request, headers: dict[str, str]) -> Response:

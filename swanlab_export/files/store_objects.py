@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from swanlab_export.files.stores import interruptible, open_store, store_errors
+from swanlab_export.files.stores import LIST_S, interruptible, open_store, store_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _BUFFER_BYTES = 1 << 20
+# What a store announces, or sends, is read up to here alone: the library would take all of it.
+_OBJECT_MAX_BYTES = 2 << 30
 
 
 class Entry(NamedTuple):
@@ -23,6 +25,13 @@ class Entry(NamedTuple):
     path: str
     size: int
     version: str
+
+
+class Version(NamedTuple):
+    """What tells one version of an object from another, as each response of a store says it."""
+
+    tag: str | None
+    size: int
 
 
 class StoreObjects:
@@ -50,7 +59,12 @@ class StoreObjects:
     def _entries(self, prefix: str | None) -> Iterator[Entry]:
         with store_errors("list", f"{self}/{prefix or ''}"):
             pages = iter(self._store.list(prefix, chunk_size=1000))
-            while (page := interruptible(lambda: next(pages, None))) is not None:
+            before: set[str] = set()
+            while page := interruptible(lambda: next(pages, None), within_s=LIST_S):
+                paths = {found["path"] for found in page}
+                if paths & before:
+                    raise OSError("its list has an object twice, and may not end")
+                before = paths
                 for found in page:
                     yield _entry(found)
 
@@ -74,24 +88,41 @@ class StoreObjects:
     def read(self, path: str) -> bytes:
         """Read an object."""
         with _errors_of_reading(f"{self}/{path}"):
-            return self._get(path)
+            return self._get(path)[0]
 
-    def _get(self, path: str) -> bytes:
-        return interruptible(lambda: bytes(self._store.get(path).bytes()))
+    def _get(self, path: str, **options: Any) -> tuple[bytes, Version]:
+        """Read an object or a range of it, up to a limit; and say of which version it is."""
+
+        def get() -> tuple[bytes, Version]:
+            found = self._store.get(path, options=options)
+            start, end = found.range
+            if end - start > _OBJECT_MAX_BYTES:
+                raise OSError(f"{end - start:,} bytes are more than an object here may have")
+            data = bytearray()
+            for part in found.stream():
+                data += part
+                if len(data) > end - start:
+                    raise OSError(f"more bytes came than the {end - start:,} that were announced")
+            return bytes(data), Version(found.meta["e_tag"], found.meta["size"])
+
+        return interruptible(get)
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Read a range of an object; the whole object of a store that knows no ranges."""
+        """Read a range of an object."""
+        return self.fetch_range(path, start, end)[0]
+
+    def fetch_range(self, path: str, start: int, end: int) -> tuple[bytes, Version]:
+        """Read a range of an object, the whole object of a store that knows no ranges."""
         from obstore.exceptions import GenericError
 
         with _errors_of_reading(f"{self}/{path}"):
             try:
-                return interruptible(
-                    lambda: bytes(self._store.get_range(path, start=start, end=end))
-                )
+                return self._get(path, range=(start, end))
             except GenericError as error:
                 if "non-partial" not in str(error):
                     raise
-                return self._get(path)[start:end]
+                data, version = self._get(path)
+                return data[start:end], version
 
 
 class _Ranges(io.RawIOBase):
@@ -103,6 +134,7 @@ class _Ranges(io.RawIOBase):
         self._path = path
         self._size = size
         self._position = 0
+        self._version: Version | None = None
 
     def readable(self) -> bool:
         """It can be read."""
@@ -128,7 +160,10 @@ class _Ranges(io.RawIOBase):
         end = min(self._size, self._position + len(view))
         if end <= self._position:
             return 0
-        found = self._objects.read_range(self._path, self._position, end)
+        found, version = self._objects.fetch_range(self._path, self._position, end)
+        if version != (self._version or version) or version.size != self._size:
+            raise OSError(f"{self._objects}/{self._path} was replaced while it was read")
+        self._version = version
         view[: len(found)] = found
         self._position += len(found)
         return len(found)

@@ -7,6 +7,7 @@ afterwards, since some stores say that they kept what they did not.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import tempfile
@@ -146,6 +147,8 @@ _PARTS_IN_FLIGHT = 2
 _RETRIES = 4
 _RETRY_S = 60
 _SIGNALS_EVERY_S = 0.5
+# A list of a thousand objects takes no longer, however many were removed between them.
+LIST_S = 600
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,9 @@ class StoreObject:
         with store_errors("list", str(self)):
             try:
                 # Not the object itself: the response would be the same where the bucket is missing.
-                interruptible(lambda: next(iter(store.list(self.key, chunk_size=1)), None))
+                interruptible(
+                    lambda: next(iter(store.list(self.key, chunk_size=1)), None), within_s=LIST_S
+                )
             except _refusals() as error:
                 if _words(error)[0] in _WANT_HOST:
                     raise
@@ -406,13 +411,20 @@ def put_file(store: Any, key: str, file: IO[bytes], shown: str) -> None:
         )
 
 
-def interruptible(call: Callable[[], T]) -> T:
+def interruptible(call: Callable[[], T], *, within_s: float | None = None) -> T:
     """What a call of the library returns; a signal ends the wait for it.
 
     While the library waits for a store, Python handles no signal: Ctrl-C would do nothing until an
     upload is over.
+
+    Args:
+        call: Calls the library.
+        within_s: How long to wait, where the library itself has no limit.
+
+    Raises:
+        TimeoutError: It takes longer.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if within_s is None and threading.current_thread() is not threading.main_thread():
         return call()
     done: Future[T] = Future()
 
@@ -424,8 +436,12 @@ def interruptible(call: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    until = math.inf if within_s is None else time.monotonic() + within_s
     while thread.is_alive():
-        thread.join(_SIGNALS_EVERY_S)  # without a time, Windows handles no signal
+        # Without a time, Windows handles no signal.
+        thread.join(max(0.0, min(_SIGNALS_EVERY_S, until - time.monotonic())))
+        if thread.is_alive() and time.monotonic() >= until:
+            raise TimeoutError(f"no end after {within_s:.0f} s")
     return done.result()
 
 

@@ -392,3 +392,10 @@ GOOD = {"name": "x", "value": None, "config": {"private": 1}, "items": [{"n": "N
 def test_differences(change: dict[str, Any], found: list[str]) -> None:
     """Each difference is named once, by the path of the field and by kinds."""
     assert differences(GOOD | change, SHAPE, {"private"}) == found
+
+
+def test_a_response_beyond_the_limit() -> None:
+    """What is larger than ``--max-response`` is not read, and counts as no response."""
+    with Sandbox() as sandbox:
+        row = rows_of(run_on(sandbox, "--max-response", "0.001"))["GET /project/{workspace}"]
+    assert (row["result"], row["differences"]) == ("failed", "no response")

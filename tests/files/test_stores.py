@@ -10,6 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from object_stores import BUCKET, KEY, SECRET, Proxy, Store
-from raw_server import RawServer, reply
+from raw_server import RawServer, reply, reply_part
 from systems import needs_posix
 
 import swanlab_export as se
@@ -31,6 +34,7 @@ from swanlab_export.files.store_objects import StoreObjects
 from swanlab_export.files.stores import (
     CLIENT_OPTIONS,
     STORE_OPTIONS,
+    interruptible,
     parse_store_url,
     put_file,
 )
@@ -39,7 +43,7 @@ from swanlab_export.sandbox import parse_faults
 from swanlab_export.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from click.testing import Result
@@ -642,3 +646,95 @@ def test_a_new_mark_goes_with_what_failed(tmp_path: Path) -> None:
         with pytest.raises(OutputError):
             fail_with_a_mark(place)
         assert place.exists() == (content is not None)
+
+
+OBJECT = {"last-modified": "Wed, 01 Jan 2025 00:00:00 GMT", "etag": '"1"'}
+
+
+@contextmanager
+def objects_of(
+    respond: Callable[[Asked], bytes | None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StoreObjects]:
+    """The objects of a store that responds like this."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with RawServer(respond) as server:
+        yield StoreObjects(f"s3://{BUCKET}", {"endpoint": server.url})
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_a_list_that_repeats_is_an_error(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that names a further page for ever, with the same objects, is no endless list."""
+    entry = "<Contents><Key>{}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
+    entry += "<ETag>x</ETag><Size>1</Size></Contents>"
+    entries = "".join(entry.format(f"a/{number}") for number in range(count))
+
+    def respond(asked: Asked) -> bytes:
+        more = f"<NextContinuationToken>t{asked.number}</NextContinuationToken>"
+        page = (
+            f"<ListBucketResult><IsTruncated>true</IsTruncated>{more}{entries}</ListBucketResult>"
+        )
+        return reply(200, page.encode(), {"content-type": "application/xml"})
+
+    with (
+        objects_of(respond, monkeypatch) as objects,
+        pytest.raises(OutputError, match="has an object twice, and may not end"),
+    ):
+        deque(objects.list("a"), maxlen=0)
+
+
+def test_a_wait_for_a_store_can_be_limited() -> None:
+    """Where the library itself would wait for ever, it ends at a time, in any thread."""
+    over = Event()
+    with ThreadPoolExecutor(1) as pool:
+        for call in (interruptible, lambda *a, **o: pool.submit(interruptible, *a, **o).result()):
+            with pytest.raises(TimeoutError, match="no end after 0 s"):
+                call(over.wait, within_s=0.05)
+            assert call(lambda: 7, within_s=10) == 7
+        over.set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "said"),
+    [
+        ({"content-length": str(10**11)}, b"", "100,000,000,000 bytes are more than an object"),
+        (
+            {"content-range": "bytes 0-4/10", "content-length": "9"},
+            b"123456789",
+            "more bytes came than the 5 that were announced",
+        ),
+    ],
+    ids=["object", "range"],
+)
+def test_an_object_is_not_larger_than_announced_or_allowed(
+    headers: dict[str, str], body: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would take as much memory as a store says, and end the process if it has not."""
+    status = 206 if "content-range" in headers else 200
+    with objects_of(lambda _: reply(status, body, OBJECT | headers), monkeypatch) as objects:
+        read = (
+            partial(objects.read, "x") if status == 200 else partial(objects.read_range, "x", 0, 5)
+        )
+        with pytest.raises(OutputError, match=said):
+            read()
+
+
+@pytest.mark.parametrize("change", ["tag", "size"])
+def test_ranges_are_of_one_version(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is replaced while its ranges are read is an error, and no mixture."""
+    versions = [bytes(3_000_000), bytes([1]) * (3_000_000 + (change == "size"))]
+
+    def respond(asked: Asked) -> bytes:
+        number = min(len(server_asked), 1)
+        server_asked.append(asked)
+        start, end = map(int, asked.headers["range"].removeprefix("bytes=").split("-"))
+        tag = {"etag": f'"{number}"'} if change == "tag" else {}
+        return reply_part(versions[number], start, end + 1, headers=OBJECT | tag)
+
+    server_asked: list[Asked] = []
+    with objects_of(respond, monkeypatch) as objects, objects.open("x", 3_000_000) as file:
+        assert file.read(10) == bytes(10)
+        with pytest.raises(OSError, match="was replaced while it was read"):
+            file.read()
+        with objects.open("x", 2_999_999) as another, pytest.raises(OSError, match="was replaced"):
+            another.read(10)  # since its size was asked
