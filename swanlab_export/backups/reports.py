@@ -140,7 +140,10 @@ def diff(
     report = output.begin(schemas.BACKUP_DIFF)
     names = snapshots.list_snapshots(destination)
     if not names or (len(names) < 2 and not first):
-        raise UsageError(f"there are {len(names)} snapshots, and two are compared")
+        raise UsageError(
+            f"there is {'only one' if names else 'no'} snapshot, and two are compared: the next backup "
+            "adds one"
+        )
     later = snapshots.find_snapshot(destination, second or names[-1])
     place = names.index(later.snapshot)
     if not first and place == 0:

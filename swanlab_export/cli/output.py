@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -305,24 +306,28 @@ class CommandOutput:
         if self._format == "table":
             from swanlab_export.render.terminal import write_terminal
 
+            drawn = _Drawing()
             write_terminal(
                 table,
-                sys.stdout,
+                drawn,
                 width=console.width(),
                 is_coloured=console.takes_colours(sys.stdout),
                 is_chosen=self._shared.fields is not None,
             )
+            drawn.print()
         elif self._format == "plot":
             from swanlab_export.plot import SCREEN_WIDTH, print_plot
 
+            drawn = _Drawing()
             print_plot(
                 table,
-                sys.stdout,
+                drawn,
                 self.report,
                 self._plot,
                 width=console.width(SCREEN_WIDTH),
                 is_coloured=console.takes_colours(sys.stdout),
             )
+            drawn.print()
         else:
             from swanlab_export.files.text import write_text
 
@@ -361,6 +366,20 @@ class CommandOutput:
     def _say_saved(self, text: str) -> None:
         if not self._shared.quiet:
             say(f"saved {text}")
+
+
+class _Drawing(io.StringIO):
+    """What is drawn for standard output, before a bar in the same terminal is cleared."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of standard output."""
+        return sys.stdout.encoding
+
+    def print(self) -> None:
+        """Print it."""
+        clear_bars()
+        sys.stdout.write(self.getvalue())
 
 
 @contextmanager
