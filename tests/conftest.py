@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import ExitStack
 from functools import cache
 from itertools import count
@@ -16,7 +15,6 @@ from hypothesis import HealthCheck, settings
 from object_stores import OPEN, SERVERS, Store, serve, use_store
 
 import swanlab_export as se
-from swanlab_export._version import __title__
 from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
@@ -93,12 +91,6 @@ def running_sandbox() -> Iterator[Sandbox]:
 def server(running_sandbox: Sandbox) -> Sandbox:
     """The sandbox, without faults, recorded requests or anything that another test created."""
     running_sandbox.reset()
-    # A command does not wait for its other requests when it fails: what is just being sent would
-    # come after the reset.
-    for thread in threading.enumerate():
-        if thread.name.startswith(__title__):
-            thread.join(1)
-    running_sandbox.reset_log()
     return running_sandbox
 
 
