@@ -344,7 +344,11 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
         if not isinstance(payload, dict):
             raise ServerError(f"{request}: the response is {_kind(payload)}, not a page")
         yield payload
-        if not payload.get("hasMore"):
+        following = str(payload.get("nextCursor") or "")
+        has_more = payload.get("hasMore")
+        # What says neither that there is more nor that this was all does not hide what follows.
+        is_told = isinstance(has_more, bool | int)
+        if not has_more and (is_told or following in visited):
             return
         before = len(seen)
         lists = (value for value in payload.values() if isinstance(value, list))
@@ -355,7 +359,7 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
                 f"{request}: the list does not end: {len(visited)} pages came with {len(seen)} "
                 "different items, and hasMore is still set"
             )
-        cursor = str(payload.get("nextCursor") or "")
+        cursor = following
         if cursor in visited:
             raise ServerError(
                 f"{request}: hasMore is set, but nextCursor names no page that is new"

@@ -340,6 +340,17 @@ def cursor(name: str) -> Request:
     return Request("POST", "/keys", body={"cursor": name})
 
 
+@pytest.mark.parametrize("odd", [None, "", []])
+def test_an_odd_word_about_more_pages_does_not_end_a_list(odd: Any) -> None:
+    """The next page that is named is read; it is the last one if it names no new one."""
+    payloads = {
+        "": {"keys": ["a"], "hasMore": odd, "nextCursor": "1"},
+        "1": {"keys": ["b"], "hasMore": odd, "nextCursor": "1"},
+    }
+    server = Server(lambda request: payloads[request.body["cursor"]])
+    assert [page["keys"] for page in fetch_by_cursor(server, cursor)] == [["a"], ["b"]]
+
+
 def test_cursors_are_followed_to_the_end() -> None:
     """Each page names the next one, until there is no more."""
     payloads = {

@@ -36,7 +36,13 @@ def keys_page(sources: Sequence[RunSource], metric_type: str, cursor: str) -> Re
 
 
 def read_keys(payload: Mapping[str, Any]) -> list[str]:
-    """Read the keys of a page."""
+    """Read the keys of a page.
+
+    Raises:
+        ServerError: It is something else than a page of keys.
+    """
+    if "keys" not in payload:
+        raise ServerError("the server sent a page without a list of keys")
     return _read_names(payload.get("keys"), "a list of keys")
 
 

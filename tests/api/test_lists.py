@@ -208,6 +208,20 @@ def test_a_column_is_found_by_its_key(call: Call) -> None:
     assert "no column is exactly 'los': this is the first of 2 matches" in fuzzy.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--search", "zzz"], "has no custom scalar key with 'zzz' in its name"),
+        (["--class", "SYSTEM", "--type", "MEDIA"], "has no system media key"),
+    ],
+)
+def test_no_keys_are_said(words: list[str], said: str, call: Call) -> None:
+    """An empty table says why it is."""
+    done = call("run", "series", "ada-lab/digits/mlp-adam", *words)
+    assert (done.exit_code, done.stdout.strip()) == (0, "[]"), done.output
+    assert f"hint: ada-lab/digits/mlp-adam {said}\n" in done.stderr
+
+
 def test_columns_of_both_classes(call: Call) -> None:
     """``--class ALL`` lists what the user logged and what SwanLab measured."""
     for command in ("columns", "series"):

@@ -100,7 +100,7 @@ WRONG: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (full, "/house/metrics/summaries", [[], "x", {"r0": {"loss": [1]}}]),
     (full, "/house/metrics/summaries", [{"r0": {"loss": {"step": "soon"}}}]),
     (full, "/house/metrics/scalar/availability", [5, [{}], {"loss": "r0"}, {"loss": [[1]]}]),
-    (patterns, "/house/metrics/scalar/keys", [5, {"keys": "loss"}, {"keys": [["loss"]]}]),
+    (patterns, "/house/metrics/scalar/keys", [5, {}, {"keys": "loss"}, {"keys": [["loss"]]}]),
     (metrics, "/house/metrics/scalar", [{"key": "loss"}, [5], [{"metrics": []}]]),
     (media, "/house/metrics/f_media", ["x", {"a": 1}, ["x"], [{"key": "loss", "metrics": "x"}]]),
     (media, "/house/metrics/f_media", [[{"key": "loss", "metrics": ["x"]}]]),

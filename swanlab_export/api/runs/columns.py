@@ -87,6 +87,10 @@ class RunColumns(Resource[F]):
             if (metric_class is None or key_class(key, metric_type) == metric_class)
             and (search is None or search.lower() in key.lower())
         ]
+        if not keys:
+            chosen = " ".join(filter(None, (metric_class, metric_type))).lower()
+            named = f" with {quote(search)} in its name" if search else ""
+            report.hint(f"{ref} has no {chosen} key{named}")
         result = Result(
             lambda: arrangement.apply(normalize_series(keys, report, run.run_id, metric_type)),
             lambda: list(arrangement.first(keys)),
