@@ -43,7 +43,7 @@ class Axis:
     def locator(self, count: int) -> Any:
         """Finds about ``count`` round positions."""
         if self.kind == "time":
-            return dates.AutoDateLocator(minticks=3, maxticks=count, tz="UTC")
+            return dates.AutoDateLocator(minticks=3, maxticks=max(3, count), tz="UTC")
         if self.kind == "log" and (decades := _decades(self.span)) >= 2:
             return ticker.LogLocator(subs=(1, 2, 5) if decades == 2 else (1,), numticks=count)
         steps = [1, 2, 5, 10] if self.kind == "integer" else [1, 2, 2.5, 5, 10]

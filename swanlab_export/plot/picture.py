@@ -31,7 +31,8 @@ _DPI = 144
 _FEW_POINTS = 30
 # How opaque bands are.
 _BAND = 0.2
-_TICKS = 8
+# Of an axis at most, and so that their labels have room beside each other.
+_TICKS, _TICKS_PER_INCH = 8, 1.4
 _MARKS = 12
 # Of a legend, in points, and lines of it per point of its size.
 _FONT, _FONT_LEAST, _LINE = 8.5, 4.0, 1.75
@@ -107,10 +108,11 @@ def _draw(plot: Plot, report: Report, options: PlotOptions) -> Figure:
     for axis in every[len(panels) :]:
         axis.remove()
     cells = int(size[0] / across * _CELLS_PER_INCH)
+    ticks = int(size[0] / across * _TICKS_PER_INCH * (2 / 3 if plot.legend else 1))
     for panel, axis in zip(panels, every, strict=False):
         axis.set_title(_plain(shorten(panel.key, cells)))
         axis.set_xlabel(_plain(shorten(plot.x_name, cells)))
-        _draw_panel(axis, panel, plot, styles, report, is_log=options.log_scale)
+        _draw_panel(axis, panel, plot, styles, report, ticks, is_log=options.log_scale)
     if plot.title:
         figure.suptitle(
             _plain(shorten(plot.title, int(size[0] * _CELLS_PER_INCH * 0.75))), fontweight="bold"
@@ -130,6 +132,7 @@ def _draw_panel(
     plot: Plot,
     styles: dict[str, dict[str, Any]],
     report: Report,
+    ticks: int,
     *,
     is_log: bool,
 ) -> None:
@@ -137,7 +140,8 @@ def _draw_panel(
     if span is None:
         axis.set_xticks([])
     else:
-        _set_axis(axis, "x", axes.x_axis(span, panel, is_time=plot.is_time), _TICKS)
+        shown = axes.x_axis(span, panel, is_time=plot.is_time)
+        _set_axis(axis, "x", shown, max(2, min(_TICKS, ticks)))
     limits = axes.show_limits(panel, plot.names, report, is_log_scale=is_log)
     if limits is None:
         axis.set_yticks([])

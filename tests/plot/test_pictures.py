@@ -242,6 +242,15 @@ def test_the_page_has_a_fixed_size(size: Any) -> None:
     assert float(panel) > float(width) / 3
 
 
+def test_labels_of_steps_have_room() -> None:
+    """A narrow picture, or one whose legend takes a part of it, has fewer ticks."""
+    points = [(f"run-{run}", "loss", step, 1.0) for run in range(9) for step in (0, 20_000)]
+    for size, count in ((3, 2), 2), ((5, 3), 3), ((9, 4), 5):
+        drawn = svg(metrics(points), size=size)
+        labels = [each for each in words(drawn) if each == "0" or each.endswith(",000")]
+        assert len(labels) == count
+
+
 def test_many_keys_are_drawn_in_a_grid() -> None:
     """Panels are in a grid, long keys cut in the middle; beyond thirty a warning says so."""
     for count, across in ((4, 2), (31, 3)):
