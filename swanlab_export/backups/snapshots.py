@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _MANIFEST = "manifest.json"
 _STAMP = "%Y%m%dT%H%M%SZ"
+# A clock of a server that says the end of the calendar leaves room for later names.
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -84,7 +86,7 @@ def new_name(now: str, previous: Manifest | None) -> str:
         now: The time, as receipts have it.
         previous: The snapshot before.
     """
-    moment = datetime.fromisoformat(now).replace(microsecond=0)
+    moment = min(datetime.fromisoformat(now).replace(microsecond=0), _LATEST)
     if previous is not None:
         before = datetime.strptime(previous.snapshot.partition("-")[0], _STAMP).replace(tzinfo=UTC)
         moment = max(moment, before + timedelta(seconds=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,15 @@ def test_a_clock_that_goes_back_keeps_snapshots_in_order(world: LivingData, ende
         for name in names
     ]
     assert [each["previous"] for each in manifests] == [None, *names[:-1]]
+
+
+def test_a_clock_at_the_end_of_the_calendar(world: LivingData, ended: Nights) -> None:
+    """Later backups find a later name."""
+    world.now_ms = round(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000
+    for _ in range(3):
+        ended.run()
+    names = [path.name for path in (ended.folder / "state" / "snapshots").iterdir()]
+    assert len({name.partition("-")[0] for name in names}) == 4
 
 
 def test_names_that_differ_in_case_alone_have_folders_of_their_own(

@@ -116,6 +116,30 @@ def test_a_redirected_post_is_not_sent_again(status: int) -> None:
     assert server.of("/api/there") == []
 
 
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({"message": "no"}, "'no'"),
+        ({"code": "E7"}, "(code 'E7')"),
+        ({"detail": "deep"}, "(detail 'deep')"),
+        (
+            {"code": "E7", "message": "no", "detail": {"a": 1}},
+            """'no' (code 'E7', detail '{"a": 1}')""",
+        ),
+        ({"other": 1}, """'application/json' '{"other": 1}'"""),
+    ],
+)
+def test_the_words_of_a_refusal(payload: object, said: str) -> None:
+    """Whatever a server says of an error is quoted: message, code, detail, else its body."""
+    with (
+        RawServer(lambda asked: reply_login(asked) or reply_json(payload, 400)) as server,
+        server.client() as client,
+        pytest.raises(ServerError) as caught,
+    ):
+        client.send(GET)
+    assert caught.value.message == f"GET /thing failed with status 400: {said}"
+
+
 def test_a_redirect_by_a_path_in_utf8() -> None:
     """A path that is not ASCII is followed as UTF-8."""
 
