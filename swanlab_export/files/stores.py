@@ -516,7 +516,7 @@ def _lost_connection(host: str, details: str) -> str:
     """Why there was no response: the library says so in its details alone."""
     kind = re.search(r"HttpError \{\s*kind: (\w+)", details)
     if kind is not None and kind[1] == "Timeout":
-        return f"{host} did not respond in time"
+        return f"{host} did not respond in time: {argument('store_options')} timeout=60s gives more"
     if kind is None or kind[1] != "Connect":
         return f"{host} ended the connection"
     cause = re.search(r'(?:message|error): "([^"]*)"', details)

@@ -419,7 +419,9 @@ def test_a_store_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with RawServer(wait) as server:
         options = {"endpoint": server.url, "timeout": "50ms"}
-        with pytest.raises(OutputError, match=rf"{server.url} did not respond in time"):
+        with pytest.raises(
+            OutputError, match=rf"{server.url} did not respond in time: store_options= timeout"
+        ):
             parse_target(f"s3://{BUCKET}/x.csv", store_options=options)
 
 
