@@ -438,6 +438,8 @@ class _Log:
         self._partial = partial
         self._first: list[Any] = []
         self._before: list[Any] = []
+        # Once all lines have come that were announced by then: up to which number the last shard goes.
+        self._room = 0
 
     def fetch(self, shard: int) -> tuple[Request, _Shard | SwanlabExportError]:
         """Fetch a shard; its error where it may be left out, which the first one may not."""
@@ -482,10 +484,15 @@ class _Log:
             is_ambiguous = False
         if self.received >= count and len(lines) < self._size and not is_ambiguous:
             self.is_over = True
+        elif not lines and count <= self._room:
+            self.is_over = True  # it has grown since its last lines came
         elif not lines:
             came = f"{request}: {count} lines were announced, {self.received} came"
             self._lack(range(self.received, self.total), IncompleteError(came))
             self.is_over = True
+        is_whole = self.received >= max(count, self._announced or 0)
+        if is_whole and len(lines) < self._size:
+            self._room = self.received - len(lines) + self._size
 
     def _lack(self, lines: range, error: SwanlabExportError) -> None:
         if self._partial is None:

@@ -429,6 +429,34 @@ def test_a_log_without_end() -> None:
         deque(islice(shards, 100_001), maxlen=0)
 
 
+@pytest.mark.parametrize(
+    ("counts", "announced", "is_error"),
+    [
+        ((7, 8), None, False),
+        ((7, 10), None, False),
+        ((8, 8), None, True),
+        ((7, 11), None, True),
+        ((7, 8), 8, True),
+    ],
+    ids=["grew", "grew to its end", "a line is missing", "the next shard is", "announced before"],
+)
+def test_a_log_that_grows_while_it_is_looked_for_more(
+    counts: tuple[int, int], announced: int | None, is_error: bool
+) -> None:
+    """What had come was the whole log at its time, if there was room for the new lines in its shard."""
+    parts = [list(range(7)), []]
+    payloads = [{"logs": part, "count": count} for part, count in zip(parts, counts, strict=True)]
+    server = Server(lambda request: payloads[int(dict(request.params)["epoch"])])
+    shards = fetch_log_shards(
+        server, shard, size=10, read_number=lambda line: line, announced=announced
+    )
+    if is_error:
+        with pytest.raises(IncompleteError, match="lines were announced, 7 came"):
+            deque(shards, maxlen=0)
+    else:
+        assert [part["logs"] for part in shards] == parts
+
+
 def test_shards_that_announce_just_their_own_lines() -> None:
     """A count that is the number of lines in the shard does not end the log after a short shard."""
     parts = [[1, 2], [3], []]
