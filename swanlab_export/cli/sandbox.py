@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from swanlab_export.cli.commands import Group
+from swanlab_export.cli.commands import Group, program_name
 from swanlab_export.cli.output import boundary
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import GENERATIONS
@@ -47,7 +47,8 @@ def serve(
         except ValueError as error:
             raise UsageError(f"{argument('fault')}: {error}") from None
         try:
-            server.serve(port, data, chosen, click.echo, generation=generation)
+            program = program_name(click.get_current_context())
+            server.serve(port, data, chosen, click.echo, program=program, generation=generation)
         except server.DatasetError as error:
             raise UsageError(f"{argument('data')}: {error}") from None
 

@@ -186,6 +186,7 @@ def serve(
     faults: Faults,
     echo: Callable[[str], None],
     *,
+    program: str = "swanlab-export",
     generation: str = NEWEST,
 ) -> None:
     """Serve until Ctrl-C, after printing the URL, a key and what to try."""
@@ -195,10 +196,10 @@ def serve(
         echo(f"SwanLab sandbox on {sandbox.url}; API key of {user}: {sandbox.api_key}")
         examples = (
             "Try in another terminal:\n"
-            f"  swanlab-export api run list ada-lab/digits --format table {access}\n"
-            "  swanlab-export api run metrics ada-lab/digits/mlp-long --keys loss --all "
+            f"  {program} api run list ada-lab/digits --format table {access}\n"
+            f"  {program} api run metrics ada-lab/digits/mlp-long --keys loss --all "
             f"--save loss.parquet {access}\n"
-            f"  swanlab-export api run logs ada-lab/digits/crashed --level ERROR {access}\n"
+            f"  {program} api run logs ada-lab/digits/crashed --level ERROR {access}\n"
         )
         echo(f"{examples if data is None else ''}Ctrl-C stops it.")
         sandbox.wait()
