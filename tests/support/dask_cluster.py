@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -104,7 +105,11 @@ def join(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[int]:
         ) as worker,
     ):
         try:
-            client.wait_for_workers(len(client.scheduler_info()["workers"]) + 1, timeout=_START_S)
+            # By its id: their number also grows when one that was killed before is back.
+            deadline = time.monotonic() + _START_S
+            while worker.pid not in client.run(os.getpid, on_error="ignore").values():
+                assert time.monotonic() < deadline, "the worker did not join"
+                time.sleep(0.05)
             yield worker.pid
         finally:
             worker.terminate()  # it says goodbye
