@@ -160,8 +160,9 @@ def test_a_slow_response_in_a_fork() -> None:
             return True
         return False
 
-    with RawServer(send_slowly) as server, server.client(retries=0, timeout_s=0.1) as client:
+    with RawServer(send_slowly) as server, server.client(retries=0) as client:
         client.send(GET)
+        client.timeout_s = 0.1
         assert run_forked(is_given_up)
 
 
