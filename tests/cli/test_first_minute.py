@@ -114,9 +114,9 @@ def test_the_example_of_the_sandbox_runs(tmp_path: Path) -> None:
     ) as server:
         assert server.stdout is not None
         said = "".join(server.stdout.readline() for _ in range(5))
-        assert "http://127.0.0.1:" in said
-        assert said.count("\n  python -m swanlab_export api run ") == 3  # as it was called
         server.terminate()
+    assert "http://127.0.0.1:" in said
+    assert said.count("\n  python -m swanlab_export api run ") == 3  # as it was called
 
 
 @pytest.mark.parametrize("program", ["swanlab", "swanlab-export"])
