@@ -282,6 +282,8 @@ def respond(asked: Asked) -> bytes | None:
         return reply_json({"list": [run], "total": 1, "pages": 1, "size": 100})
     if asked.path.endswith("/summaries"):
         return reply_json({"r0": {FORGED: {"step": 1, "value": "word"}}})
+    if asked.path == "/api/self_hosted/info":
+        return reply_json({"root": False, "enabled": True, "expired": False})
     return reply_json({"cuid": "p", "path": "w/p"})
 
 
