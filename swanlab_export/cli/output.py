@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
 
+    import pyarrow as pa
+
     from swanlab_export.api.connect import Api
     from swanlab_export.api.context import Result
     from swanlab_export.cli.options import Shared
@@ -57,6 +59,8 @@ _NAME_BYTES_MAX = 150
 _COLUMNS_EASY_TO_READ = 8
 _HINTS_SHOWN = 5
 _HANDLED_WITHIN_S = 2.0
+# Tables of what was done: no rows mean that there was nothing to do.
+_REPORTS = {"backup_run", "backup_diff", "backup_snapshots", "backup_status", "backup_verify"}
 
 # Ctrl-C, a request to end, and a terminal that is closed; Windows lacks the last.
 _SIGNALS = {
@@ -283,6 +287,7 @@ class CommandOutput:
             table = list_columns(table)
         elif self._shared.fields:
             table = table.select(self._shared.fields)
+        table = table.with_rows(table.schema, _Watched(table, report))
         if self._target is not None:
             self._save(table, self._target, source, report)
         else:
@@ -366,6 +371,24 @@ class CommandOutput:
     def _say_saved(self, text: str) -> None:
         if not self._shared.quiet:
             say(f"saved {text}")
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The rows of a table; where there are none and nothing else says why, a hint does."""
+
+    table: Table
+    report: Report
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        is_empty = True
+        for batch in self.table:
+            is_empty = False
+            yield batch
+        report = self.report
+        is_said = report.hints or report.failures or report.all_warnings()
+        if is_empty and not is_said and self.table.name not in _REPORTS:
+            report.hint("no rows: the server has none of what was asked for")
 
 
 class _Drawing(io.StringIO):

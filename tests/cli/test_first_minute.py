@@ -258,6 +258,26 @@ def test_an_empty_list_of_projects_says_whose_it_is(call: Callable[..., Result])
     assert call("project", "list", "-w", "ada-lab").stderr == ""
 
 
+EMPTY = [
+    ["run", "list", "ada-lab/empty"],
+    ["run", "columns", "ada-lab/digits/linear", "--search", "zzz"],
+    ["run", "logs", "ada-lab/digits/offline"],
+    ["run", "summary", "ada-lab/digits/offline"],
+]
+
+
+@pytest.mark.parametrize("words", EMPTY, ids=lambda words: words[1])
+def test_no_rows_are_never_without_a_word(
+    words: list[str], call: Callable[..., Result], tmp_path: Path
+) -> None:
+    """Where nothing else says why a result is empty, a hint says that the server has nothing."""
+    hint = "hint: no rows: the server has none of what was asked for\n"
+    assert call(*words).stderr == hint
+    assert call(*words, "--format", "table").stderr == hint
+    assert call(*words, "--save", str(tmp_path / "x.parquet")).stderr.endswith(hint)
+    assert call(*words, "--quiet").stderr == ""
+
+
 def complete(line: str, program: str = "swanlab-export") -> list[str]:
     """What bash gets to complete the last word of a line."""
     words = line.split(" ")
