@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ def clear_bars() -> None:
     """Clear the lines of bars, so that a message begins a line; bars are drawn again as they move."""
     for bar in list(_on_screen):
         bar.clear(nolock=True)  # a thread that is in the middle of drawing must not hold it up
+
+
+@contextmanager
+def cleared_bars() -> Iterator[None]:
+    """Clear the lines of bars, and have none drawn until the block ends."""
+    bars = list(_on_screen)
+    with bars[0].get_lock() if bars else nullcontext():  # all bars share it
+        for bar in bars:
+            bar.clear(nolock=True)
+        yield
 
 
 class Bar(Protocol):

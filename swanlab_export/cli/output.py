@@ -36,7 +36,7 @@ from swanlab_export.errors import (
 )
 from swanlab_export.limits import PICTURES, TEXT_FORMATS
 from swanlab_export.messages import argument, one_line, quote, shell_command
-from swanlab_export.progress import clear_bars
+from swanlab_export.progress import clear_bars, cleared_bars
 from swanlab_export.report import Report, count_items
 from swanlab_export.settings import find_local
 
@@ -401,8 +401,9 @@ class _Drawing(io.StringIO):
 
     def print(self) -> None:
         """Print it."""
-        clear_bars()
-        sys.stdout.write(self.getvalue())
+        with cleared_bars():
+            sys.stdout.write(self.getvalue())
+            sys.stdout.flush()
 
 
 @contextmanager

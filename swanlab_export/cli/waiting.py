@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Self
 
-from swanlab_export.progress import Bar, Progress, TqdmProgress, clear_bars
+from swanlab_export.progress import Bar, Progress, TqdmProgress, cleared_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +80,6 @@ class WholeLines:
 
     def _print(self, text: bytes) -> None:
         if text:
-            clear_bars()
-            self._stream.write(text)
-            self._stream.flush()
+            with cleared_bars():
+                self._stream.write(text)
+                self._stream.flush()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')
 # Names of devices on Windows, with any extension.
 _RESERVED = re.compile(
-    r"(con|prn|aux|nul|(com|lpt)[\d¹²³]|con(in|out)\$) *(\..*)?", re.IGNORECASE | re.DOTALL
+    r"(con|prn|aux|nul|(com|lpt)[\d¹²³]|con(in|out)\$)\s*(\..*)?", re.IGNORECASE | re.DOTALL
 )
 _NAME_BYTES_MAX = 150
 

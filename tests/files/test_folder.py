@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from systems import DeniedError, needs_linux, needs_posix
 
@@ -43,6 +43,7 @@ ODD = st.lists(
 ).map("".join)
 
 
+@example([("", "con\xa0")])
 @given(st.lists(st.tuples(ODD, ODD), max_size=12))
 def test_names_of_a_server_stay_in_the_folder(files: list[tuple[str, str]]) -> None:
     """Any names of a server: one folder deep, portable, and no two alike."""
