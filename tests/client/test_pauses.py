@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -17,7 +18,6 @@ from swanlab_export.client.retry import Attempts, retry_after_s
 from swanlab_export.errors import UnavailableError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator
 
 GET = Request("GET", "/thing")
@@ -106,17 +106,18 @@ def test_the_first_short_wait_is_kept() -> None:
 
 
 @pytest.fixture
-def pause_begun(caplog: pytest.LogCaptureFixture) -> threading.Event:
+def pause_begun(caplog: pytest.LogCaptureFixture) -> Iterator[threading.Event]:
     """Set when the client logs that a pause has begun: until then, requests may be sent."""
     begun = threading.Event()
 
-    def note(record: logging.LogRecord) -> bool:
-        if record.getMessage().startswith("retrying"):
-            begun.set()
-        return True
+    class Note(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if record.getMessage().startswith("retrying"):
+                begun.set()
+            return True
 
-    caplog.handler.addFilter(note)
-    return begun
+    with caplog.filtering(Note()):
+        yield begun
 
 
 def test_all_workers_keep_a_pause_together(pause_begun: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import threading
 import time
@@ -17,7 +18,6 @@ from swanlab_export.client.deadline import Rate, Watchdog, attach_deadlines
 from swanlab_export.errors import IncompleteError, UnavailableError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
 
 GET = Request("GET", "/thing")
@@ -110,12 +110,12 @@ def test_a_limit_that_passes_as_the_headers_come(caplog: pytest.LogCaptureFixtur
     """A response that comes too late is given up with its connection, which nothing reads."""
     caplog.set_level("DEBUG", "swanlab_export.client")
 
-    def log_slowly(record: logging.LogRecord) -> bool:
-        time.sleep(0.5)  # within the limit of the request
-        return True
+    class Slow(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            time.sleep(0.5)  # within the limit of the request
+            return True
 
-    caplog.handler.addFilter(log_slowly)
-    with RawServer(lambda _: reply(200, bytes(1000))) as server:
+    with caplog.filtering(Slow()), RawServer(lambda _: reply(200, bytes(1000))) as server:
         before = open_sockets()
         with server.client(retries=0, timeout_s=0.1) as client:
             with pytest.raises(UnavailableError, match="in time") as caught:
