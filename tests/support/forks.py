@@ -8,6 +8,7 @@ Not only imported: a process of its own runs ``main``.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -300,7 +301,10 @@ def become(asked: dict[str, Any]) -> None:
     if asked["file_size_max"]:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_size_max"],) * 2)
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_size_max"], most))
+        # Before coverage writes its own file, which it does at the end.
+        atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most))
     sys.argv[1:] = asked["words"]
 
 
