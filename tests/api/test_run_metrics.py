@@ -169,7 +169,8 @@ def test_an_empty_range_is_never_silent(call: Callable[..., Result]) -> None:
         "9999",
     )
     done = call(*words, "--quiet")
-    assert (done.exit_code, done.stdout) == (0, "[]\n")
+    # Of click before 8.2, what is printed comes before what is warned of, in one text.
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "[]")
     assert f"warning: no point is in the range: {_ends('loss')}" in done.stderr
 
 
