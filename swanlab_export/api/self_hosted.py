@@ -11,7 +11,7 @@ from swanlab_export.api.lists import Paging, list_result
 from swanlab_export.api.new_users import read_users
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.resource import F, Resource
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import is_not_told
 from swanlab_export.endpoints import projects, users, workspaces
 from swanlab_export.endpoints import self_hosted as endpoint
 from swanlab_export.errors import (
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
     from swanlab_export.schemas import TableSchema
     from swanlab_export.tables import Table
-
-# Statuses of a server, or a firewall in front of it, that does not tell about the instance.
-_NOT_TOLD = {403, 418}
 
 
 class SelfHosted(Resource[F]):
@@ -408,7 +405,7 @@ class SelfHosted(Resource[F]):
         try:
             payload = endpoint.fetch_instance(client)
         except SwanlabExportError as error:
-            if not (isinstance(error, NotOfferedError) or error.status in _NOT_TOLD):
+            if not is_not_told(error):
                 raise
             report.warn(f"whether you are the root user could not be checked: {error.message}")
             return

@@ -1,6 +1,6 @@
 """Requests to one server: a request is a value, and sending it is one method."""
 
-from swanlab_export.client.capabilities import NotOfferedError
+from swanlab_export.client.capabilities import NOT_TOLD, NotOfferedError, is_not_told
 from swanlab_export.client.client import Client, Login
 from swanlab_export.client.download import Download
 from swanlab_export.client.probe import ProbingClient
@@ -8,6 +8,7 @@ from swanlab_export.client.request import Request
 from swanlab_export.client.response import decode, is_refusal, media_type
 
 __all__ = [
+    "NOT_TOLD",
     "Client",
     "Download",
     "Login",
@@ -15,6 +16,7 @@ __all__ = [
     "ProbingClient",
     "Request",
     "decode",
+    "is_not_told",
     "is_refusal",
     "media_type",
 ]

@@ -5,15 +5,24 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from swanlab_export.errors import ServerError
+from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.limits import GENERATIONS, RELEASES
 
 if TYPE_CHECKING:
     from swanlab_export.client.request import Request
 
 
+# Statuses of a server, or a firewall in front of it, that does not tell what it is asked.
+NOT_TOLD = {403, 418}
+
+
 class NotOfferedError(ServerError):
     """The server lacks an endpoint; another one may lead to the same fact."""
+
+
+def is_not_told(error: SwanlabExportError) -> bool:
+    """Say whether a server lacks an endpoint, or does not let it be asked."""
+    return isinstance(error, NotOfferedError) or error.status in NOT_TOLD
 
 
 class Capabilities:

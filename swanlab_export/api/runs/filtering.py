@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.api.partial import Partial
 from swanlab_export.api.runs.rules import warn_of_states
 from swanlab_export.api.runs.survey import all_runs, check_rules, columns_for, latest_values
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import NotOfferedError, is_not_told
 from swanlab_export.endpoints import runs as endpoint
 from swanlab_export.endpoints.filters import (
     needs_check,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
 
 _FILTERS = "filters of runs"
-# Statuses of a server, or a firewall in front of it, that does not tell what is compared here.
-_NOT_TOLD = {403, 418}
 
 
 def filtered_runs(
@@ -197,7 +195,7 @@ def _without_refusals(
 ) -> list[Mapping[str, Any] | SwanlabExportError | None]:
     """Take runs as the server has chosen them where it does not tell what their metrics are."""
     refused = [found for found in summaries if isinstance(found, SwanlabExportError)]
-    refused = [error for error in refused if _is_not_told(error)]
+    refused = [error for error in refused if is_not_told(error)]
     if refused:
         named = ", ".join(dict.fromkeys(rule.column for rule in rules if rule.kind == "SCALAR"))
         report.warn(
@@ -206,10 +204,6 @@ def _without_refusals(
             f"may be among them ({refused[0].message})"
         )
     return [
-        None if isinstance(found, SwanlabExportError) and _is_not_told(found) else found
+        None if isinstance(found, SwanlabExportError) and is_not_told(found) else found
         for found in summaries
     ]
-
-
-def _is_not_told(error: SwanlabExportError) -> bool:
-    return isinstance(error, NotOfferedError) or error.status in _NOT_TOLD

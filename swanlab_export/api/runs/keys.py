@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from swanlab_export.api.partial import Partial, batch_error
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import NOT_TOLD, NotOfferedError, is_not_told
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.endpoints import runs as run_endpoint
 from swanlab_export.errors import NotFoundError, SwanlabExportError
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.client import Client
     from swanlab_export.endpoints.runs import RunSource
-
-# Statuses of a server, or a firewall in front of it, that does not tell which run has which key.
-_NOT_TOLD = {403, 418}
 
 
 def match_keys(
@@ -87,7 +84,7 @@ def find_having(
     try:
         _fill_by_availability(client, sources, metric_type, having, partial)
     except SwanlabExportError as error:
-        if not (isinstance(error, NotOfferedError) or error.status in _NOT_TOLD):
+        if not is_not_told(error):
             raise
         _fill_by_run(client, sources, metric_type, having, set() if unsure is None else unsure)
     for key in keys:
@@ -242,12 +239,12 @@ def _fetch_keys_of_run(client: Client, source: RunSource, metric_type: str) -> s
     try:
         return set(endpoint.read_latest(endpoint.fetch_latest(client, source), metric_type))
     except SwanlabExportError as error:
-        if not (isinstance(error, NotFoundError) or error.status in _NOT_TOLD):
+        if not (isinstance(error, NotFoundError) or error.status in NOT_TOLD):
             raise
     try:
         return set(_column_keys(client, source, metric_type))
     except SwanlabExportError as error:
-        if not (isinstance(error, NotFoundError) or error.status in _NOT_TOLD):
+        if not (isinstance(error, NotFoundError) or error.status in NOT_TOLD):
             raise
         return None
 
