@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
@@ -160,11 +160,10 @@ class RunColumns(Resource[F]):
         def or_keys(pages: Pages) -> Iterator[Any]:
             # A page behind the last one is empty.
             is_sure = not paging.all and paging.page > 1
-            parts = self._or_keys(
+            columns, are_keys = self._or_keys(
                 pages, run, report, search, column_class, column_type, is_sure=is_sure
             )
-            for columns, are_keys in parts:
-                yield from _part_of(columns, paging) if are_keys else columns
+            yield from _part_of(list(columns), paging) if are_keys else columns
 
         result = list_result(
             self._context,
@@ -227,8 +226,8 @@ class RunColumns(Resource[F]):
                 progress=self._context.progress,
                 report=report,
             )
-            parts = self._or_keys(pages, run, report, search, column_class, column_type)
-            return [column for columns, _ in parts for column in columns]
+            columns, _ = self._or_keys(pages, run, report, search, column_class, column_type)
+            return list(columns)
 
         found = read(key)
         exact = _of_key(found, key) or _of_key(read(None), key)
@@ -259,8 +258,8 @@ class RunColumns(Resource[F]):
         column_type: str | None,
         *,
         is_sure: bool = False,
-    ) -> Iterator[tuple[list[Any], bool]]:
-        """Yield columns, or keys in their place, with whether they are keys.
+    ) -> tuple[Iterable[Any], bool]:
+        """Columns, or keys in their place, and whether they are keys.
 
         A server may have no columns at all, or none of this project; it then responds with an error,
         or with an empty list, unless ``is_sure`` says that this one means what it says.
@@ -283,17 +282,14 @@ class RunColumns(Resource[F]):
                 f"the server lists no columns of {run.ref}: these are its keys, without types"
                 + ("" if error.status == 404 else f" ({error.message})")
             )
-            yield keys, True
-            return
+            return keys, True
         if not (first or is_sure or search or column_type):
             if keys := self._keys(run, search, column_class):
                 report.warn(
                     f"the list of columns of {run.ref} is empty: these are its keys, without types"
                 )
-            yield keys, True
-            return
-        yield first, False
-        yield from (([column], False) for column in columns)
+            return keys, True
+        return chain(first, columns), False
 
     def _keys(
         self, run: FoundRun, search: str | None, column_class: str | None
