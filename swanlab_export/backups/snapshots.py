@@ -139,8 +139,9 @@ def readable_manifests(destination: Destination) -> Iterator[Manifest]:
 
 def remove_unfinished(destination: Destination) -> None:
     """Remove what a backup wrote that ended before its manifest; only who holds the lock may."""
-    ended = set(list_snapshots(destination))
-    if any(path.split("/")[-2] not in ended for path in find_unnamed(destination, ())):
+    paths = [entry.path for entry in destination.list(SNAPSHOTS)]
+    ended = {path.split("/")[-2] for path in paths if path.endswith(f"/{_MANIFEST}")}
+    if any(path.split("/")[-2] not in ended for path in paths):
         # The manifest of its own may be lost, and those of later snapshots still name it.
         named = {str(manifest.runs) for manifest in readable_manifests(destination)}
         for path in find_unnamed(destination, named):
