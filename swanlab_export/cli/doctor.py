@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from swanlab_export.cli.commands import Command
-from swanlab_export.cli.options import Shared, shared_options
+from swanlab_export.cli.options import Shared, one_by_one_options
 from swanlab_export.cli.output import connected
 
 
 @click.command(cls=Command, example="doctor ada-lab/digits/mlp-adam --host sandbox --format table")
 @click.argument("path")
-@shared_options
+@one_by_one_options
 def doctor(path: str, shared: Shared) -> None:
     """What a server offers, without any of your data: one row per endpoint.
 

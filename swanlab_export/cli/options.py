@@ -77,31 +77,21 @@ def command_line(program: str) -> Interface:
     return Interface(option_name, f"`{program} api {{}}`".format, program)
 
 
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command; they reach it as one ``shared`` argument."""
+def _with_options(names: Sequence[str]) -> Callable[..., Any]:
+    """Add some of the shared options; of the others the defaults reach the command."""
 
-    @functools.wraps(command)
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        given = {field.name: kwargs.pop(field.name) for field in fields(Shared)}
-        return command(*args, shared=Shared(**given), **kwargs)
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def gathered(*args: Any, **kwargs: Any) -> Any:
+            given = {name: kwargs.pop(name) for name in names}
+            return command(*args, shared=replace(_DEFAULTS, **given), **kwargs)
 
-    for option in reversed(_OPTIONS):
-        gathered = option(gathered)
-    return gathered
+        for each, option in reversed(list(zip(fields(Shared), _OPTIONS, strict=True))):
+            if each.name in names:
+                gathered = option(gathered)
+        return gathered
 
-
-def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options that are about output; of the others the defaults reach the command."""
-
-    @functools.wraps(command)
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        given = {name: kwargs.pop(name) for name in _OF_OUTPUT}
-        return command(*args, shared=replace(_DEFAULTS, **given), **kwargs)
-
-    for each, option in reversed(list(zip(fields(Shared), _OPTIONS, strict=True))):
-        if each.name in _OF_OUTPUT:
-            gathered = option(gathered)
-    return gathered
+    return add
 
 
 def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -330,7 +320,6 @@ _OPTIONS = (
     _shared("-q", "--quiet", is_flag=True, help="No progress bars and no hints."),
     _shared("--debug", is_flag=True, help="Show requests, and the trace of an error."),
 )
-_OF_OUTPUT = ("save", "store_option", "csv_bom", "output_format", "fields", "quiet", "debug")
 _DEFAULTS = Shared(
     host=None,
     api_key=None,
@@ -347,3 +336,13 @@ _DEFAULTS = Shared(
     quiet=False,
     debug=False,
 )
+_NAMES = [each.name for each in fields(Shared)]
+
+# The shared options reach a command as one ``shared`` argument.
+shared_options = _with_options(_NAMES)
+# Without those about requests, for what needs no server.
+output_options = _with_options(
+    ["save", "store_option", "csv_bom", "output_format", "fields", "quiet", "debug"]
+)
+# For what sends each request once, and one at a time.
+one_by_one_options = _with_options([name for name in _NAMES if name not in {"jobs", "retries"}])

@@ -399,3 +399,14 @@ def test_a_response_beyond_the_limit() -> None:
     with Sandbox() as sandbox:
         row = rows_of(run_on(sandbox, "--max-response", "0.001"))["GET /project/{workspace}"]
     assert (row["result"], row["differences"]) == ("failed", "no response")
+
+
+@pytest.mark.parametrize("words", [["--retries", "3"], ["--jobs", "2"]], ids=["retries", "jobs"])
+def test_options_that_would_have_no_effect(words: list[str]) -> None:
+    """Each endpoint is asked once, one after the other: options about that are not there."""
+    done = CliRunner().invoke(
+        root, ["doctor", "ada-lab/digits/linear", "--host", "sandbox", *words]
+    )
+    assert done.exit_code == 2
+    assert "No such option" in done.output
+    assert words[0] in done.output
