@@ -1,44 +1,38 @@
 """Who does the units of a backup: threads, processes, a Dask cluster, or an executor of the caller.
 
 Units in other processes connect with the key of their own environment, and write into the
-destination themselves. Before anything starts, each worker writes a probe that this process reads.
+destination themselves. Before anything starts, each worker writes a probe that this process reads;
+who joins later shows before its first unit what it can do (``workers.py``).
 """
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
-import platform
 import queue
 import re
-import secrets
-import socket
+import time
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from swanlab_export._version import __title__, __version__
-from swanlab_export.backups.destination import open_destination, write_object
+from swanlab_export.backups.destination import write_object
 from swanlab_export.backups.layout import TEMPORARY
-from swanlab_export.errors import (
-    AuthenticationError,
-    OutputError,
-    SwanlabExportError,
-    UnavailableError,
-    UsageError,
-)
+from swanlab_export.backups.workers import Place, Probe, elsewhere, write_probe
+from swanlab_export.errors import OutputError, UnavailableError, UsageError
+from swanlab_export.files.stores import interruptible
+from swanlab_export.limits import TIMEOUT_S
 from swanlab_export.messages import argument, printable, quote
-from swanlab_export.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from swanlab_export.backups.destination import Destination
 
@@ -46,39 +40,24 @@ T = TypeVar("T")
 # A unit that ends its process so often is left out.
 _ATTEMPTS = 3
 _PROCESSES_MAX = 256
-_CONNECT_S = 20
+_CLOSE_S = 20
+# What a probe may take where the destination is slow.
+_PROBE_S = 120
+# How often one looks whether a cluster still has workers, while nothing comes from it.
+LOOK_EVERY_S = 2.0
 _ON = re.compile(r"processes:(?P<count>\d{1,4})|dask:(?P<address>[a-z]+://\S+)")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where units write, and which server they ask: what every worker has to reach.
-
-    The key is not here: a worker finds it in its own environment or login file.
-    """
-
-    host: str
-    destination: str
-    store_options: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a worker could do; ``error`` is "" where it could do everything."""
-
-    worker: str
-    path: str
-    python: str
-    version: str
-    error: str
-
-
 @contextmanager
-def open_executor(on: str) -> Iterator[Executor]:
+def open_executor(on: str, timeout_s: float = TIMEOUT_S) -> Iterator[Executor]:
     """Open what ``--on`` names, and close it at the end.
 
+    Args:
+        on: ``processes:N`` or ``dask:tcp://host:port``.
+        timeout_s: How long to wait for the scheduler of a cluster, in seconds.
+
     Raises:
-        UsageError: It is neither ``processes:N`` nor ``dask:tcp://host:port``, or Dask is missing.
+        UsageError: It is neither, or Dask is missing.
         UnavailableError: The scheduler of the cluster cannot be reached.
     """
     found = _ON.fullmatch(on.strip())
@@ -87,7 +66,7 @@ def open_executor(on: str) -> Iterator[Executor]:
             f"{argument('on')} is processes:N or dask:tcp://HOST:PORT, not {quote(on)}"
         )
     if found["address"]:
-        with _open_dask(found["address"]) as executor:
+        with _open_dask(found["address"], timeout_s) as executor:
             yield executor
         return
     count = int(found["count"])
@@ -98,7 +77,7 @@ def open_executor(on: str) -> Iterator[Executor]:
 
 
 @contextmanager
-def _open_dask(address: str) -> Iterator[Executor]:
+def _open_dask(address: str, timeout_s: float) -> Iterator[Executor]:
     if find_spec("distributed") is None:
         raise UsageError(f"{argument('on')} dask:… needs another library: pip install distributed")
     # Only for those who have a cluster: it takes a while to import.
@@ -109,7 +88,7 @@ def _open_dask(address: str) -> Iterator[Executor]:
         with warnings.catch_warnings():
             # Of versions that differ: the probe checks those which matter.
             warnings.simplefilter("ignore")
-            client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
+            client = distributed.Client(address, timeout=timeout_s, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UnavailableError(
             f"{argument('on')}: the Dask scheduler {quote(address)} cannot be reached: {error}"
@@ -117,7 +96,81 @@ def _open_dask(address: str) -> Iterator[Executor]:
     try:
         yield client.get_executor(pure=False, retries=_ATTEMPTS)
     finally:
-        client.close(timeout=_CONNECT_S)
+        client.close(timeout=_CLOSE_S)
+
+
+class Cluster(Executor):
+    """The workers of a Dask cluster, but those which have shown that they cannot do units.
+
+    Args:
+        executor: Of the library, as ``distributed.Client.get_executor`` gives it.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._client: Any = getattr(executor, "_client", None)
+        self._left_out: set[str] = set()
+        self._chosen: WeakKeyDictionary[Future[Any], set[str]] = WeakKeyDictionary()
+
+    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Have a worker do something."""
+        if not self._left_out:
+            return self._executor.submit(work, *args, **kwargs)
+        chosen = self.workers()
+        future = self._executor.submit(work, *args, workers=sorted(chosen), **kwargs)
+        self._chosen[future] = chosen
+        return future
+
+    @property
+    def is_restricted(self) -> bool:
+        """Some of its workers were left out."""
+        return bool(self._left_out)
+
+    def run(self, work: Callable[..., T], /, *args: Any, timeout_s: float) -> dict[str, Any]:
+        """Have each worker do something; returns by address what it returned, or its error.
+
+        Raises:
+            TimeoutError: One did not do it in time.
+        """
+        return interruptible(
+            lambda: self._client.run(work, *args, on_error="return"), within_s=timeout_s
+        )
+
+    def workers(self) -> set[str]:
+        """The addresses of the workers that may do units."""
+        return {*self._client.nthreads()} - self._left_out
+
+    def leave_out(self, worker: str) -> None:
+        """Have a worker do nothing of what is submitted from now on."""
+        self._left_out.add(worker)
+
+    def stranded(self, futures: Iterable[Future[T]]) -> list[Future[T]]:
+        """Those of ``futures`` that wait for workers which are all gone: others may have come."""
+        workers = self.workers()
+        return [each for each in futures if workers.isdisjoint(self._chosen.get(each, workers))]
+
+    def wait_for_worker(self, timeout_s: float, announce: Callable[[str, float], None]) -> None:
+        """Return as soon as there is a worker, which is announced where it takes a while.
+
+        Args:
+            timeout_s: How long to wait, in seconds.
+            announce: Says what is waited for, and for how many seconds.
+
+        Raises:
+            UnavailableError: There is none in time.
+        """
+        until: float | None = None
+        but = " but those that were left out" if self._left_out else ""
+        while not self.workers():
+            if until is None:
+                until = time.monotonic() + timeout_s
+                announce(f"the cluster has no worker{but}: waiting for one", timeout_s)
+            elif time.monotonic() >= until:
+                raise UnavailableError(
+                    f"the cluster had no worker{but} for {timeout_s:.0f} s: start one, and try "
+                    f"again, or wait longer with {argument('timeout')}"
+                )
+            time.sleep(min(LOOK_EVERY_S, timeout_s))
 
 
 class LostUnitError(BrokenProcessPool):
@@ -171,40 +224,67 @@ def is_remote(executor: Executor | None) -> bool:
     return executor is not None and not isinstance(executor, ThreadPoolExecutor)
 
 
-def check_workers(executor: Executor, place: Place, destination: Destination) -> None:
+def adopt(executor: Executor | None) -> Executor | None:
+    """The executor that a caller gave; of one of Dask, it is known which workers there are."""
+    is_cluster = hasattr(executor, "_client") and not isinstance(executor, Cluster)
+    return Cluster(executor) if executor is not None and is_cluster else executor
+
+
+def check_workers(
+    executor: Executor,
+    place: Place,
+    destination: Destination,
+    timeout_s: float,
+    announce: Callable[[str, float], None],
+) -> None:
     """Have each worker write a probe into the destination, and read it here.
+
+    Args:
+        executor: Has the workers: all of a cluster are asked, one of any other executor.
+        place: What they have to reach.
+        destination: The place as this process reaches it.
+        timeout_s: How long to wait for the first worker of a cluster, in seconds.
+        announce: Says what is waited for, and for how many seconds.
 
     Raises:
         OutputError: A worker has no key, another version, or another destination; names it.
         UnavailableError: A cluster has no worker.
     """
-    token = secrets.token_hex(8)
+    write_object(destination, place.probe, place.token.encode())
     try:
-        for probe in _run_probes(executor, place, token):
-            _check(probe, token, destination)
+        for probe in _run_probes(executor, place, timeout_s, announce):
+            _check(probe, place, destination)
     finally:
         for entry in list(destination.list(TEMPORARY)):
-            if entry.path.startswith(f"{TEMPORARY}/{token}-"):
+            if entry.path.startswith(f"{place.probe}-"):
                 destination.remove(entry.path)
 
 
-def _run_probes(executor: Executor, place: Place, token: str) -> list[Probe]:
+def _run_probes(
+    executor: Executor,
+    place: Place,
+    timeout_s: float,
+    announce: Callable[[str, float], None],
+) -> list[Probe]:
     """Run the probe on each worker of a cluster, else once.
 
     Raises:
         UnavailableError: There is no worker.
     """
-    client = getattr(executor, "_client", None)
     try:
-        if client is None:
-            return [executor.submit(write_probe, place, token).result()]
-        found: dict[str, Any] = client.run(write_probe, place, token, on_error="return")
-        if not found:  # a cluster may start workers once there is work
-            return [executor.submit(write_probe, place, token).result(_CONNECT_S)]
+        if not isinstance(executor, Cluster):
+            return [executor.submit(write_probe, place).result()]
+        if not executor.workers():  # a cluster may start workers once there is work
+            future = executor.submit(write_probe, place)
+            executor.wait_for_worker(timeout_s, announce)
+            return [future.result(timeout_s + _PROBE_S)]
+        found = executor.run(write_probe, place, timeout_s=timeout_s + _PROBE_S)
     except TimeoutError:
         raise UnavailableError(
-            f"the cluster had no worker for {_CONNECT_S} s: start one, and try again"
+            f"a worker of the cluster did nothing for {timeout_s + _PROBE_S:.0f} s"
         ) from None
+    except UnavailableError:
+        raise
     except Exception as error:  # noqa: BLE001  each engine has its own
         raise OutputError(_unfit("a worker", error)) from None
     for worker, probe in found.items():
@@ -221,43 +301,15 @@ def _unfit(worker: str, error: Exception) -> str:
     )
 
 
-def write_probe(place: Place, token: str) -> Probe:
-    """Write a probe into the destination; runs on a worker."""
-    worker = f"{socket.gethostname()} (process {os.getpid()})"
-    path = f"{TEMPORARY}/{token}-{secrets.token_hex(8)}"
-    error = ""
-    try:
-        load_settings(place.host, None, environ=os.environ, cwd=Path.cwd())
-        destination = open_destination(place.destination, dict(place.store_options))
-        write_object(destination, path, token.encode())
-    except AuthenticationError:
-        error = f"there is no API key for {place.host}: set SWANLAB_API_KEY there, or log in there"
-    except SwanlabExportError as refused:
-        error = refused.message
-    return Probe(worker, path, platform.python_version(), __version__, error)
-
-
-def _check(probe: Probe, token: str, destination: Destination) -> None:
-    where = f"the worker on {probe.worker}"
+def _check(probe: Probe, place: Place, destination: Destination) -> None:
     if probe.error:
-        raise OutputError(f"{where}: {probe.error}")
-    if probe.version != __version__:
-        raise OutputError(
-            f"{where} has {__title__} {probe.version}, and this is {__version__}: install the same "
-            "version there"
-        )
-    here, there = (text.rpartition(".")[0] for text in (platform.python_version(), probe.python))
-    if here != there:
-        raise OutputError(f"{where} runs Python {there}, and this is {here}: use the same there")
+        raise OutputError(probe.error)
     try:
         content = destination.read(probe.path)
     except FileNotFoundError:
         content = b""
-    if content != token.encode():
-        raise OutputError(
-            f"{where} writes to another place than {quote(str(destination))} of this machine: the "
-            "destination must be a folder that all share, or an object store"
-        )
+    if content != place.token.encode():
+        raise OutputError(f"{probe.worker}{elsewhere(str(destination))}")
 
 
 def absolute(destination: str) -> str:

@@ -34,9 +34,11 @@ from swanlab_export.backups.destination import (
     write_object,
 )
 from swanlab_export.backups.executors import (
+    LOOK_EVERY_S,
+    Cluster,
     LostUnitError,
-    Place,
     absolute,
+    adopt,
     check_workers,
     is_remote,
 )
@@ -67,6 +69,7 @@ from swanlab_export.backups.unit import (
     run_unit,
     shared_context,
 )
+from swanlab_export.backups.workers import Place
 from swanlab_export.errors import (
     AuthenticationError,
     IncompleteError,
@@ -79,6 +82,7 @@ from swanlab_export.messages import argument, quote
 from swanlab_export.normalizers.rows import build_table
 from swanlab_export.pagination import in_batches
 from swanlab_export.refs import RunRef, parse_run
+from swanlab_export.report import NAMED_MAX, name_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,6 +96,7 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
 
 F = TypeVar("F")
+_Said = TypeVar("_Said")
 RECHECK = "7d"
 # More units than permits are under way: while some write, others are fetched.
 _UNITS_AHEAD = 2
@@ -265,7 +270,7 @@ class Backup:
         self._context = context
         self._destination = destination
         self._wish = wish
-        self._executor = executor
+        self._executor = adopt(executor)
         self._report = report
         self._on_project = on_project or (lambda _: None)
         self._forced = forced
@@ -278,6 +283,8 @@ class Backup:
         self._is_reached = self._is_marked = False
         self._rows = self._bytes = 0
         self._limited_until = 0.0
+        self._works: list[_Work] = []
+        self._are_all_planned = False
         self._lost: list[tuple[_Work, Task]] = []
         self._reserved: dict[Future[Outcome], ExitStack] = {}
         client = context.client
@@ -286,8 +293,12 @@ class Backup:
         self._token_of_others = secrets.token_hex(8)
         self._template = Task(
             token=self._token,
-            host=client.settings.host,
-            destination=absolute(str(destination)),
+            place=Place(
+                client.settings.host,
+                absolute(str(destination)),
+                tuple((store_options or {}).items()),
+                secrets.token_hex(8) if is_remote(self._executor) else "",
+            ),
             permits=1,
             project=ProjectPlace("", "", "", ""),
             run_id="",
@@ -301,7 +312,6 @@ class Backup:
             listed=None,
             receipt="",
             reuses_files=not wish.rules.is_full,
-            store_options=tuple((store_options or {}).items()),
         )
 
     def rows(self) -> Iterator[Row]:
@@ -317,9 +327,14 @@ class Backup:
 
     def _check_workers(self) -> None:
         if self._executor is not None and is_remote(self._executor):
-            each = self._template
-            place = Place(each.host, each.destination, each.store_options)
-            check_workers(self._executor, place, self._destination)
+            client = self._context.client
+            check_workers(
+                self._executor,
+                self._template.place,
+                self._destination,
+                client.timeout_s,
+                client.announce_wait,
+            )
 
     def _back_up(self, bar: Bar) -> Iterator[Row]:
         self._previous = snapshots.last_manifest(self._destination)
@@ -389,7 +404,7 @@ class Backup:
     def _do_all(self, plans: Iterable[ProjectPlan], bar: Bar) -> Iterator[Row]:
         """Do the units of all projects, many at a time, and fold each project when it is done."""
         under_way: dict[Future[Outcome], tuple[_Work, Task]] = {}
-        works: list[_Work] = []
+        works = self._works
         jobs = self._context.client.jobs
         has_own_permits = is_remote(self._executor)
         window = jobs if has_own_permits else jobs + _UNITS_AHEAD
@@ -401,7 +416,7 @@ class Backup:
                 works.append(work)
                 for number, planned in enumerate(plan.tasks):
                     while sum(each.permits for _, each in under_way.values()) >= window:
-                        yield from self._collect(under_way, bar)
+                        yield from self._collect(under_way, submit, bar)
                     if self._away >= _AWAY_AFTER:
                         break
                     if has_own_permits:
@@ -417,17 +432,22 @@ class Backup:
                 yield from self._finish_done(works)
                 if self._away >= _AWAY_AFTER:
                     break
+            self._are_all_planned = True
             while under_way:
-                yield from self._collect(under_way, bar)
+                yield from self._collect(under_way, submit, bar)
                 yield from self._finish_done(works)
-            for work, lost in self._lost if self._away < _AWAY_AFTER else ():
-                # Alone: with a worker, whatever else it was doing was lost.
-                task = replace(lost, permits=jobs)
-                under_way[submit(task)] = (work, task)
-                yield from self._collect(under_way, bar, is_repeated=True)
-                yield from self._finish_done(works)
+            yield from self._repeat_lost(submit, bar)
             for work in works:  # of a server that is away: what was fetched
                 yield from self._finish(work)
+
+    def _repeat_lost(self, submit: Callable[[Task], Future[Outcome]], bar: Bar) -> Iterator[Row]:
+        """Do the units again that were lost, each alone: with a worker, all that it did was lost."""
+        for work, lost in self._lost if self._away < _AWAY_AFTER else ():
+            task = replace(lost, permits=self._context.client.jobs)
+            under_way = {submit(task): (work, task)}
+            while under_way:
+                yield from self._collect(under_way, submit, bar, is_repeated=True)
+            yield from self._finish_done(self._works)
 
     def _mark_unfinished(self) -> None:
         """Write once, before the first run, what the next backup finds if this one is interrupted."""
@@ -445,6 +465,7 @@ class Backup:
             finally:
                 for future, permits in self._reserved.items():
                     if not future.done():  # else they were given back
+                        future.cancel()
                         permits.close()
                 close_kept(self._token_of_others)  # of an executor in this process
             return
@@ -457,10 +478,13 @@ class Backup:
 
     def _submit(self, executor: Executor, task: Task) -> Future[Outcome]:
         if not is_remote(executor):
-            return _submit_to(executor, task)
+            return self._ask(lambda: executor.submit(run_unit, task))
+        if isinstance(executor, Cluster) and executor.is_restricted:
+            self._wait_for_worker()
         # What the unit asks counts with what this process asks meanwhile, to plan further projects.
         with self._context.client.reserve(task.permits) as reserved:
-            future = _submit_to(executor, replace(task, token=self._token_of_others))
+            sent = replace(task, token=self._token_of_others)
+            future = self._ask(lambda: executor.submit(run_unit, sent))
             permits = reserved.pop_all()
         self._reserved[future] = permits
         future.add_done_callback(lambda _: permits.close())
@@ -475,17 +499,20 @@ class Backup:
     def _collect(
         self,
         under_way: dict[Future[Outcome], tuple[_Work, Task]],
+        submit: Callable[[Task], Future[Outcome]],
         bar: Bar,
         *,
         is_repeated: bool = False,
     ) -> Iterator[Row]:
         """Wait for units, and take what they return; those that were lost are for later."""
-        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in self._wait_for_units(under_way, submit):
             work, task = under_way.pop(future)
             self._reserved.pop(future, None)
             outcome = self._result(future, task)
-            if outcome.ends == "worker" and not is_repeated:
+            if outcome.ends == "unfit" and self._leave_out(outcome):
+                under_way[submit(task)] = (work, task)
+                continue
+            if outcome.ends in {"worker", "unfit"} and not is_repeated:
                 self._lost.append((work, task))
                 continue
             work.left -= 1
@@ -496,6 +523,72 @@ class Backup:
             self._bytes += outcome.bytes
             bar.describe(f"{self._rows:,} rows, {self._bytes / 1e6:,.1f} MB")
 
+    def _wait_for_units(
+        self,
+        under_way: dict[Future[Outcome], tuple[_Work, Task]],
+        submit: Callable[[Task], Future[Outcome]],
+    ) -> set[Future[Outcome]]:
+        """Wait until units have ended; a cluster that has lost its workers is not waited for long.
+
+        Raises:
+            UnavailableError: It has none, and gets none in time.
+        """
+        cluster = self._executor if isinstance(self._executor, Cluster) else None
+        while True:
+            within_s = None if cluster is None else LOOK_EVERY_S
+            done = wait(under_way, within_s, FIRST_COMPLETED).done
+            if done or cluster is None:
+                return done
+            self._wait_for_worker()
+            for future in self._ask(lambda: cluster.stranded(under_way)):
+                future.cancel()
+                work, task = under_way.pop(future)
+                self._reserved.pop(future, None)
+                under_way[submit(task)] = (work, task)
+
+    def _wait_for_worker(self) -> None:
+        """Return once a cluster has a worker that may do units.
+
+        Raises:
+            UnavailableError: It has none for as long as a response may take.
+        """
+        cluster, client = self._executor, self._context.client
+        if isinstance(cluster, Cluster):
+            self._ask(lambda: cluster.wait_for_worker(client.timeout_s, client.announce_wait))
+
+    def _leave_out(self, outcome: Outcome) -> bool:
+        """Give a worker that cannot do units none any more, where one can choose."""
+        if not isinstance(self._executor, Cluster) or not outcome.worker:
+            return False
+        self._report.warn(f"{outcome.error}; it gets no units")
+        self._executor.leave_out(outcome.worker)
+        return True
+
+    def _ask(self, executor: Callable[[], _Said]) -> _Said:
+        """What an executor says.
+
+        Raises:
+            UnavailableError: It has ended, or nobody does its units; names what is left.
+        """
+        try:
+            return executor()
+        except UnavailableError as error:
+            words = error.message
+        except Exception as error:  # noqa: BLE001  each engine has its own
+            words = _describe_end(error)
+        raise UnavailableError(f"{words}; {self._describe_left()}")
+
+    def _describe_left(self) -> str:
+        """What an executor that has ended leaves to the next backup."""
+        fetched = self._changes["fetched"]
+        left = [f"{work.plan.place} ({_runs(work.left)})" for work in self._works if work.left]
+        if not self._are_all_planned:
+            left.append("projects that had not begun")
+        return (
+            f"{_runs(fetched)} {'was' if fetched == 1 else 'were'} fetched; left to the next backup, "
+            f"which goes on from there: {name_first(left, NAMED_MAX)}"
+        )
+
     def _result(self, future: Future[Outcome], task: Task) -> Outcome:
         """What a unit returned, or how it was lost.
 
@@ -505,7 +598,8 @@ class Backup:
         try:
             return future.result()
         except CancelledError as error:
-            raise _ended(error) from None
+            words = f"{_describe_end(error)}; {self._describe_left()}"
+            raise UnavailableError(words) from None
         except LostUnitError as error:
             return replace(lost_unit(task, error), ends="")
         except Exception as error:  # noqa: BLE001  each engine has its own for a worker that died
@@ -710,19 +804,12 @@ class Backup:
         return f"{work.plan.place}: {shown}{written}"
 
 
-def _submit_to(executor: Executor, task: Task) -> Future[Outcome]:
-    try:
-        return executor.submit(run_unit, task)
-    except Exception as error:  # noqa: BLE001  each engine has its own
-        raise _ended(error) from None
+def _describe_end(error: BaseException) -> str:
+    return f"what does the units has ended: {type(error).__name__}: {error}".rstrip(": ")
 
 
-def _ended(error: BaseException) -> UnavailableError:
-    words = f"{type(error).__name__}: {error}".rstrip(": ")
-    return UnavailableError(
-        f"what does the units has ended: {words}; what was fetched is kept, and the next backup "
-        "goes on from there"
-    )
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"
 
 
 def _report_row(place: ProjectPlace, run_id: str, action: str, reason: str, **numbers: Any) -> Row:

@@ -24,6 +24,7 @@ from swanlab_export.backups.destination import open_destination, write_object
 from swanlab_export.backups.layout import RUN_TABLES, kept_folder, payload_path, run_object
 from swanlab_export.backups.media import write_medias
 from swanlab_export.backups.receipts import Receipt, Stored
+from swanlab_export.backups.workers import find_unfit, worker_address
 from swanlab_export.client import NotOfferedError
 from swanlab_export.errors import (
     AuthenticationError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from swanlab_export.api.runs.find import FoundRun
     from swanlab_export.backups.destination import Destination
     from swanlab_export.backups.receipts import Asked, Row
+    from swanlab_export.backups.workers import Place
 
 _Part = TypeVar("_Part")
 
@@ -78,12 +80,10 @@ class Task:
         listed: The run as the list had it.
         accepts_smaller: A version with fewer points may replace the one that is there.
         reuses_files: Files of media that are in the backup are not fetched again.
-        store_options: Options of the object store; its keys are those of the environment.
     """
 
     token: str
-    host: str
-    destination: str
+    place: Place
     permits: int
     project: ProjectPlace
     run_id: str
@@ -98,7 +98,6 @@ class Task:
     receipt: str
     accepts_smaller: bool = False
     reuses_files: bool = True
-    store_options: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:
@@ -114,8 +113,9 @@ class Outcome:
         action: What was done; empty where nothing had to be.
         error: What went wrong; "" where nothing did.
         ends: What it means for the whole backup: ``server`` (it is away), ``key``,
-            ``destination``, or ``worker`` (lost, perhaps by another unit); "" where the next unit
-            may go on.
+            ``destination``, ``worker`` (lost, perhaps by another unit), or ``unfit`` (the worker
+            cannot do units, others may); "" where the next unit may go on.
+        worker: The address of an unfit worker in its cluster.
         limited_until: Until when the server wants no request, in Unix seconds.
         warnings: What the reader of the data must know, such as values of odd types.
         lacks: What of it the server does not offer.
@@ -129,6 +129,7 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     ends: str = ""
+    worker: str = ""
     limited_until: float = 0.0
     warnings: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
@@ -156,8 +157,12 @@ def run_unit(task: Task) -> Outcome:
     began = time.monotonic()
     paused_s = 0.0
     try:
+        is_shared = (os.getpid(), task.token) in _contexts
+        if not is_shared and (unfit := find_unfit(task.place)):
+            return _outcome(task, "failed", error=unfit, ends="unfit", worker=worker_address())
         with _context(task) as context:
-            destination = open_destination(task.destination, dict(task.store_options))
+            place = task.place
+            destination = open_destination(place.destination, dict(place.store_options))
             try:
                 done = _Unit(context, destination, task).run()
             finally:
@@ -191,7 +196,7 @@ def _context(task: Task) -> Iterator[Context]:
         stack, context = _kept.get(own, []).pop()
     except IndexError:
         stack = ExitStack()
-        opened = open_context(task.host, None, progress=Progress(), jobs=task.permits)
+        opened = open_context(task.place.host, None, progress=Progress(), jobs=task.permits)
         context = stack.enter_context(opened)
     with stack:  # closed where the unit fails: the key may be another one by now
         yield context

@@ -70,7 +70,8 @@ _destination = click.argument("dest", shell_complete=complete_folder)
     "--on",
     metavar="WHERE",
     help="Where it runs: processes:N of this machine, or dask:tcp://HOST:PORT. They read the key from "
-    "their own environment or login file.  [default: threads]",
+    "their own environment or login file. A cluster without workers is waited for as long as --timeout "
+    "says, at the start and later.  [default: threads]",
 )
 @shared_options
 def run(
@@ -95,7 +96,7 @@ def run(
         from swanlab_export.backups.run import backup as run_backup
 
         where = list(options.pop("where"))
-        with nullcontext() if on is None else open_executor(on) as executor:
+        with nullcontext() if on is None else open_executor(on, shared.timeout) as executor:
             run_backup(
                 api,
                 paths=paths,

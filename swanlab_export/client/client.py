@@ -257,11 +257,14 @@ class Client:
         Raises:
             ClosedError: The client was closed meanwhile.
         """
-        said = f"asking again in {seconds:.0f} s: {why}"
+        self.announce_wait(f"asking again in {seconds:.0f} s: {why}", seconds)
+        self._wait(seconds)
+
+    def announce_wait(self, said: str, seconds: float) -> None:
+        """Log what is waited for, and for how long, and have it shown if that is long."""
         _log.warning("%s", said)
         if self._on_wait is not None and seconds > _QUIET_WAIT_S:
             self._on_wait(said)
-        self._wait(seconds)
 
     def download(
         self, find_url: Callable[[], str], what: str, *, needs_length: bool = True
@@ -350,10 +353,7 @@ class Client:
                     status=status,
                 )
         wait_s = attempts.wait_s(status, asked_s)
-        said = attempts.describe(status, wait_s, why)
-        _log.warning("%s", said)
-        if self._on_wait is not None and wait_s > _QUIET_WAIT_S:
-            self._on_wait(said)
+        self.announce_wait(attempts.describe(status, wait_s, why), wait_s)
         if status == 429:
             self._pause.extend(wait_s)
         else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
 import shutil
+import signal
+import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +25,7 @@ from object_stores import BUCKET, KEY, SECRET, Store, use_store
 
 import swanlab_export as se
 from swanlab_export.backups.executors import Processes, open_executor
+from swanlab_export.backups.unit import Task
 from swanlab_export.cli.main import root
 from swanlab_export.errors import OutputError, UnavailableError, UsageError
 from swanlab_export.sandbox import Sandbox, parse_faults
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PROJECT = "vision-team/segmentation"
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+# A scheduler that has a unit done again whose worker has died, as it does by default.
+PATIENT = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +257,7 @@ def test_a_worker_with_another_version(
     connected: se.Api[pa.Table], backed_up: Sandbox, cluster: Cluster, tmp_path: Path
 ) -> None:
     """A worker on which another version of this package is installed is named, with both versions."""
-    installed = tmp_path / "site" / "swanlab_export"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(se.__file__).parent, installed, ignore=ignored)
-    version = '__title__ = "swanlab-export"\n__version__ = "0.0.9"\n'
-    (installed / "_version.py").write_text(version, encoding="utf-8")
-    environ = {"SWANLAB_API_KEY": backed_up.api_key, "PYTHONPATH": str(installed.parent)}
+    environ = {"SWANLAB_API_KEY": backed_up.api_key} | other_version(tmp_path)
     with (
         join(cluster, environ) as process,
         open_executor(f"dask:{cluster.address}") as executor,
@@ -270,44 +273,235 @@ def test_a_worker_with_another_python(connected: se.Api[pa.Table], tmp_path: Pat
     """A worker with another version of Python is named: what it is sent may not be readable there."""
 
     class Old(Executor):
-        """As if its worker had an old Python."""
+        """As if this were an old Python."""
 
         def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             done: Future[Any] = Future()
-            done.set_result(replace(work(*args, **kwargs), python="3.9.18"))
+            done.set_result(work(replace(args[0], python="3.9.18"), *args[1:], **kwargs))
             return done
 
-    with pytest.raises(OutputError, match=r"the worker on .* runs Python 3\.9, and this is 3"):
+    with pytest.raises(
+        OutputError, match=r"the worker on .* runs Python 3\.\d+, and this is 3\.9:"
+    ):
         se.backup(connected, to=tmp_path, paths=PROJECT, executor=Old())
 
 
-def test_a_cluster_without_workers(connected: se.Api[pa.Table], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: Any) -> Iterator[Cluster]:
+    """A cluster that has only those workers which join it."""
+    with run_cluster(tmp_path_factory.mktemp("scheduler"), workers=0, environ=PATIENT) as running:
+        yield running
+
+
+def other_version(folder: Path) -> dict[str, str]:
+    """The environment of a worker on which another version of this package is installed."""
+    installed = folder / "site" / "swanlab_export"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(se.__file__).parent, installed, ignore=ignored)
+    version = '__title__ = "swanlab-export"\n__version__ = "0.0.9"\n'
+    (installed / "_version.py").write_text(version, encoding="utf-8")
+    return {"PYTHONPATH": str(installed.parent)}
+
+
+def no_key(folder: Path) -> dict[str, str]:
+    """The environment of a worker that finds no key."""
+    return {"SWANLAB_API_KEY": "", "HOME": str(folder), "USERPROFILE": str(folder)}
+
+
+@contextmanager
+def watched_cluster(
+    cluster: Cluster, watch: Callable[[int, list[str]], object]
+) -> Iterator[Executor]:
+    """An executor on a cluster, as a caller may pass one.
+
+    ``watch`` is called for each unit that was submitted, with how many there were, and with the
+    workers that it is only for.
+    """
+    from distributed import Client  # takes a while to import
+
+    class Watched(Executor):
+        count = 0
+
+        def __init__(self) -> None:
+            self._client = client
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = executor.submit(work, *args, **kwargs)
+            if isinstance(args[0], Task):
+                self.count += 1
+                watch(self.count, kwargs.get("workers", []))
+            return future
+
+    with (
+        Client(cluster.address, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        client.get_executor(pure=False) as executor,
+    ):
+        yield Watched()
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        (no_key, "there is no API key for .*: set SWANLAB_API_KEY there"),
+        (other_version, f"has swanlab-export 0.0.9, and this is {se.__version__}"),
+    ],
+)
+def test_a_worker_that_joins_during_a_backup(
+    connected: se.Api[pa.Table],
+    backed_up: Sandbox,
+    scheduler: Cluster,
+    environ: Callable[[Path], dict[str, str]],
+    words: str,
+    tmp_path: Path,
+) -> None:
+    """One that is unfit is named and gets no units; others do them, even if all of them are new."""
+    joined: list[int] = []
+    chosen: list[list[str]] = []
+
+    def watch(count: int, workers: list[str]) -> None:
+        """Have an unfit worker join, and then another one instead of the first."""
+        if count == 2:
+            joined.append(stack.enter_context(join(scheduler, environ(tmp_path))))
+        if workers:
+            chosen.append(workers)
+        if len(chosen) == 2 and len(joined) == 2:
+            os.kill(joined[0], KILL)
+            joined.append(stack.enter_context(join(scheduler, {})))
+
+    paths = [PROJECT, "ada-lab/digits"]
+    with (
+        ExitStack() as stack,
+        se.connect(host=backed_up.url, frame="arrow", jobs=2) as api,
+        watched_cluster(scheduler, watch) as executor,
+    ):
+        joined.append(stack.enter_context(join(scheduler, {})))
+        with pytest.warns(se.SwanlabExportWarning) as warned:
+            report: Any = se.backup(api, to=tmp_path / "x", paths=paths, executor=executor)
+    said = [str(each.message) for each in warned if "it gets no units" in str(each.message)]
+    assert len(said) == 1, said
+    assert re.match(rf"the worker on \S+ \(process {joined[1]}\):? {words}", said[0]), said
+    assert len(joined) == 3
+    assert chosen[0] != chosen[-1]
+    in_threads: Any = se.backup(connected, to=tmp_path / "y", paths=paths)
+    assert report["error"].null_count == len(report) == len(in_threads)
+    assert metrics(tmp_path / "x") == metrics(tmp_path / "y") != {}
+
+
+def test_units_on_another_disk(connected: se.Api[pa.Table], tmp_path: Path) -> None:
+    """A process that sees another disk fails its units, writes nothing there, and is named."""
+    here, there = tmp_path / "here", tmp_path / "there"
+
+    class Elsewhere(Executor):
+        """As if the probe ran on one machine and all units on another one."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if isinstance(args[0], Task):
+                place = replace(args[0].place, destination=str(there))
+                args = (replace(args[0], place=place),)
+            return processes.submit(work, *args, **kwargs)
+
+    with Processes(1) as processes, pytest.warns(se.SwanlabExportWarning, match="another place"):
+        report: Any = se.backup(connected, to=here, paths=PROJECT, executor=Elsewhere())
+    words = r"the worker on \S+ \(process \d+\) writes to another place than '.*there'"
+    assert len(report) == 5
+    assert all(re.match(words, error) for error in report["error"].to_pylist())
+    assert not there.exists()
+
+
+def lose_workers(api: se.Api[pa.Table], scheduler: Cluster, to: Path) -> pa.Table:
+    """Back up on a cluster whose only worker dies early."""
+
+    def watch(count: int, _: list[str]) -> None:
+        if count == 4:
+            os.kill(process, KILL)
+
+    with join(scheduler, {}) as process, watched_cluster(scheduler, watch) as executor:
+        return se.backup(api, to=to, paths="ada-lab/digits", executor=executor)
+
+
+def test_a_cluster_that_loses_all_workers(
+    backed_up: Sandbox, scheduler: Cluster, connected: se.Api[pa.Table], tmp_path: Path
+) -> None:
+    """Where no worker comes back, the backup ends, and says what is left; the next one goes on."""
+    with (
+        se.connect(host=backed_up.url, frame="arrow", jobs=2, timeout=3) as api,
+        pytest.raises(UnavailableError) as caught,
+    ):
+        lose_workers(api, scheduler, tmp_path)
+    assert re.fullmatch(
+        r"the cluster had no worker for 3 s: start one, and try again, or wait longer with timeout=; "
+        r"\d runs? (was|were) fetched; left to the next backup, which goes on from there: "
+        r"ada-lab/digits \(1\d runs\)(; projects that had not begun)?",
+        caught.value.message,
+    ), caught.value.message
+    assert not list((tmp_path / "state" / "tmp").iterdir())
+    report: Any = se.backup(connected, to=tmp_path, paths="ada-lab/digits")
+    assert report["error"].null_count == len(report) >= 10
+
+
+def test_a_worker_that_comes_back(
+    connected: se.Api[pa.Table],
+    scheduler: Cluster,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """A cluster without workers is waited for, which is said; the backup goes on with the next one."""
+    is_said, is_over = threading.Event(), threading.Event()
+
+    class Waits(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "the cluster has no worker: waiting for one" in record.getMessage():
+                is_said.set()
+
+    def come_back() -> None:
+        if is_said.wait(60):
+            with join(scheduler, {}):
+                is_over.wait(60)
+
+    handler = Waits()
+    logger = logging.getLogger("swanlab_export")
+    logger.addHandler(handler)
+    another = threading.Thread(target=come_back)
+    another.start()
+    try:
+        report: Any = lose_workers(connected, scheduler, tmp_path)
+    finally:
+        logger.removeHandler(handler)
+        is_said.set()
+        is_over.set()
+        another.join()
+    assert report["error"].null_count == len(report) == 16
+
+
+def test_a_cluster_without_workers(
+    connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path
+) -> None:
     """A cluster in which nothing runs is an error; one that starts workers for work is none."""
 
-    class NoWorker(Future[Any]):
-        def result(self, timeout: float | None = None) -> Any:
-            assert timeout is not None
-            raise TimeoutError
-
     class Cluster(Executor):
-        """As that of Dask, of which it is known that it has no workers."""
+        """As that of Dask, of which it is known which workers it has."""
 
         def __init__(self, *, starts: bool) -> None:
             self._client = self
             self._starts = starts
+            self._has_work = False
 
-        def run(self, *_: Any, **__: Any) -> dict[str, Any]:
-            return {}
+        def nthreads(self) -> dict[str, int]:
+            return {"tcp://127.0.0.1:1": 1} if self._has_work and self._starts else {}
 
         def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self._has_work = True
             if not self._starts:
-                return NoWorker()
+                return Future()
             done: Future[Any] = Future()
             done.set_result(work(*args, **kwargs))
             return done
 
-    with pytest.raises(UnavailableError, match=r"the cluster had no worker for \d+ s"):
-        se.backup(connected, to=tmp_path, paths=PROJECT, executor=Cluster(starts=False))
+    with (
+        se.connect(host=backed_up.url, frame="arrow", timeout=1) as impatient,
+        pytest.raises(UnavailableError, match=r"the cluster had no worker for 1 s: .* timeout="),
+    ):
+        se.backup(impatient, to=tmp_path, paths=PROJECT, executor=Cluster(starts=False))
     report: Any = se.backup(connected, to=tmp_path, paths=PROJECT, executor=Cluster(starts=True))
     assert report["error"].null_count == len(report) == 5
 
