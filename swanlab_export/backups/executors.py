@@ -164,7 +164,8 @@ class Cluster(Executor):
         while not self.workers():
             if until is None:
                 until = time.monotonic() + timeout_s
-                announce(f"the cluster has no worker{but}: waiting for one", timeout_s)
+                said = f"the cluster has no worker{but}: waiting {timeout_s:.0f} s for one"
+                announce(said, timeout_s)
             elif time.monotonic() >= until:
                 raise UnavailableError(
                     f"the cluster had no worker{but} for {timeout_s:.0f} s: start one, and try "

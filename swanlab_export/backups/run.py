@@ -284,7 +284,7 @@ class Backup:
         self._rows = self._bytes = 0
         self._limited_until = 0.0
         self._works: list[_Work] = []
-        self._are_all_planned = False
+        self._not_begun = 0
         self._lost: list[tuple[_Work, Task]] = []
         self._reserved: dict[Future[Outcome], ExitStack] = {}
         client = context.client
@@ -358,6 +358,7 @@ class Backup:
         ]
         if not self._wish.is_dry_run:
             self._begin(account, began_at)
+        self._not_begun = len(places)
         plans = self._context.client.map(lambda each: self._plan(planner, *each), places)
         if self._wish.is_dry_run:
             for plan in plans:
@@ -414,6 +415,7 @@ class Backup:
                 bar.expect(len(plan.tasks) + plan.unchanged)
                 bar.add(plan.unchanged)
                 works.append(work)
+                self._not_begun -= 1
                 for number, planned in enumerate(plan.tasks):
                     while sum(each.permits for _, each in under_way.values()) >= window:
                         yield from self._collect(under_way, submit, bar)
@@ -432,7 +434,6 @@ class Backup:
                 yield from self._finish_done(works)
                 if self._away >= _AWAY_AFTER:
                     break
-            self._are_all_planned = True
             while under_way:
                 yield from self._collect(under_way, submit, bar)
                 yield from self._finish_done(works)
@@ -582,8 +583,8 @@ class Backup:
         """What an executor that has ended leaves to the next backup."""
         fetched = self._changes["fetched"]
         left = [f"{work.plan.place} ({_runs(work.left)})" for work in self._works if work.left]
-        if not self._are_all_planned:
-            left.append("projects that had not begun")
+        if self._not_begun:
+            left.append(f"projects that had not begun: {self._not_begun}")
         return (
             f"{_runs(fetched)} {'was' if fetched == 1 else 'were'} fetched; left to the next backup, "
             f"which goes on from there: {name_first(left, NAMED_MAX)}"

@@ -456,10 +456,7 @@ def _command_line_words() -> Iterator[None]:
 
 @contextmanager
 def _log_on_stderr(*, is_wanted: bool) -> Iterator[None]:
-    """Show what the package logs: every request, retry and wait."""
-    if not is_wanted:
-        yield
-        return
+    """Show what the package logs: every request, retry and wait; or nothing of it."""
     import logging
 
     class Handler(logging.Handler):
@@ -467,10 +464,13 @@ def _log_on_stderr(*, is_wanted: bool) -> Iterator[None]:
             """Print a record as one line."""
             say(f"{record.levelname.lower()}: {record.getMessage()}")
 
-    logger, handler = logging.getLogger("swanlab_export"), Handler()
+    # With no handler at all, Python itself would print warnings.
+    handler = Handler() if is_wanted else logging.NullHandler()
+    logger = logging.getLogger("swanlab_export")
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    if is_wanted:
+        logger.setLevel(logging.DEBUG)
     try:
         yield
     finally:

@@ -7,9 +7,12 @@ import gzip
 import io
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,10 +24,9 @@ from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from forks import Forks
 
+BIN = Path(sys.executable).parent
 RUN = "ada-lab/digits/linear"
 LIST = ["run", "list", "ada-lab/digits", "--all"]
 
@@ -235,6 +237,19 @@ def test_patterns_reach_the_command_on_windows(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert ",val/loss," in done.stdout
+
+
+def test_what_is_logged_is_not_printed() -> None:
+    """Without --debug, Python prints no warning of the log, such as that of a short retry."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        host = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        words = ["api", "workspace", "list", "--api-key", "x", "--retries", "1", "--host", host]
+        done = subprocess.run(
+            [BIN / "swanlab-export", *words], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 6
+    assert re.fullmatch(r"error: POST /login/api_key: .* cannot be reached: [^\n]*\n", done.stderr)
 
 
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]], ids=["shown", "quiet"])
