@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+import weakref
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from swanlab_export.client import Call, current_call
 from swanlab_export.errors import ClosedError, SwanlabExportWarning, UsageError
 from swanlab_export.files import PICTURES, parse_target, write_chunks, write_table
 from swanlab_export.frames import check_frame, to_frame
@@ -17,7 +19,9 @@ from swanlab_export.plot import PlotOptions, check_plottable, draw_picture
 from swanlab_export.report import Report, count_items, name_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
+
+    import pyarrow as pa
 
     from swanlab_export.api.context import Result
     from swanlab_export.files import Saved
@@ -71,7 +75,12 @@ class FrameOutput:
             lambda table: to_frame(table, self._kind, result.source, report), report
         )
         if self._kind == "batches":
-            return _then_show(frame, report, os.getpid())
+            call = current_call() or Call()
+            call.keep()
+            batches = _then_show(frame, report, os.getpid(), call)
+            # Also where the caller takes none of them.
+            weakref.finalize(batches, call.end).atexit = False
+            return batches
         show_report(report)
         return frame
 
@@ -140,23 +149,30 @@ def refuse_store_options(store_options: Mapping[str, str] | None) -> None:
         raise UsageError(f"{argument('store_options')} is for {argument('save')} with a URL")
 
 
-def _then_show(batches: Any, report: Report, process: int) -> Any:
-    """Yield batches, and show the report when the last one has been read.
+def _then_show(
+    batches: Any, report: Report, process: int, call: Call
+) -> Generator[pa.RecordBatch, None, None]:
+    """Yield batches, and show the report when the last one has been read; the call ends then.
 
     Raises:
         ClosedError: This process was forked from the one that made the call: threads that fetch are
             not there, and files are shared.
     """
     iterator = iter(batches)
-    while True:
-        if os.getpid() != process:
-            raise ClosedError(
-                "these batches belong to the process that this one was forked from: call again here"
-            )
-        batch = next(iterator, None)
-        if batch is None:
-            break
-        yield batch
+    try:
+        while True:
+            if os.getpid() != process:
+                raise ClosedError(
+                    "these batches belong to the process that this one was forked from: "
+                    "call again here"
+                )
+            with call.resumed():
+                batch = next(iterator, None)
+            if batch is None:
+                break
+            yield batch
+    finally:
+        call.end()
     show_report(report)
 
 

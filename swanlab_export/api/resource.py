@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NoReturn, Protocol, TypeVar
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
+from swanlab_export.client import Call
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from swanlab_export.api.context import Context, Result
     from swanlab_export.report import Report
@@ -56,6 +59,13 @@ class Output(Protocol[F_co]):
 class Resource(Generic[F]):
     """The calls of one resource; what they return is decided by the output."""
 
+    def __init_subclass__(cls) -> None:
+        """Have each call of a resource close what it opens, however it ends."""
+        super().__init_subclass__()
+        for name, found in list(vars(cls).items()):
+            if inspect.isfunction(found) and not name.startswith("_"):
+                setattr(cls, name, _as_call(found))
+
     def __init__(self, context: Context, output: Output[F]) -> None:
         self._context = context
         self._output = output
@@ -66,6 +76,15 @@ class Resource(Generic[F]):
     def __reduce__(self) -> NoReturn:
         # A copy would need the key, which must not get into files or other processes.
         raise TypeError("a connection cannot be pickled: connect again where it is needed")
+
+
+def _as_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with Call():
+            return method(*args, **kwargs)
+
+    return called
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:

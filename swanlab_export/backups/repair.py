@@ -21,7 +21,7 @@ from swanlab_export.backups.layout import (
 from swanlab_export.backups.receipts import Asked
 from swanlab_export.backups.run import Backup, Wish
 from swanlab_export.backups.scope import Account, Scope
-from swanlab_export.client import decode
+from swanlab_export.client import Call, decode
 from swanlab_export.refs import ProjectRef, parse_project
 
 if TYPE_CHECKING:
@@ -102,8 +102,10 @@ class Repair:
                 forced.setdefault(each["project_id"], set())
         scope = Scope(projects=tuple(_refs(account, forced)))
         wish = Wish(scope, (), Rules(_last_asked(destination), is_full=True), frozenset(), False)
-        for _ in Backup(self._context, destination, wish, None, self._report, forced=forced).rows():
-            pass
+        backup = Backup(self._context, destination, wish, None, self._report, forced=forced)
+        with Call():
+            for _ in backup.rows():
+                pass
 
     def _make_room(self, problem: Problem) -> None:
         """Remove what is wrong, so that it is made again; of a receipt the index may have the text."""

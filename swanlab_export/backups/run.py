@@ -70,6 +70,7 @@ from swanlab_export.backups.unit import (
     shared_context,
 )
 from swanlab_export.backups.workers import Place
+from swanlab_export.client import Call
 from swanlab_export.errors import (
     AuthenticationError,
     IncompleteError,
@@ -197,7 +198,8 @@ def backup(
         lambda: list(run.rows()),
         api.context.source("backup run", wish.scope, to=str(destination), dry_run=dry_run),
     )
-    return api.output.deliver(result, report)
+    with Call():
+        return api.output.deliver(result, report)
 
 
 def _parse_asked(

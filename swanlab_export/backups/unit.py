@@ -25,7 +25,7 @@ from swanlab_export.backups.layout import RUN_TABLES, kept_folder, payload_path,
 from swanlab_export.backups.media import write_medias
 from swanlab_export.backups.receipts import Receipt, Stored
 from swanlab_export.backups.workers import find_unfit, worker_address
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import Call, NotOfferedError
 from swanlab_export.errors import (
     AuthenticationError,
     ClosedError,
@@ -160,7 +160,7 @@ def run_unit(task: Task) -> Outcome:
         is_shared = (os.getpid(), task.token) in _contexts
         if not is_shared and (unfit := find_unfit(task.place)):
             return _outcome(task, "failed", error=unfit, ends="unfit", worker=worker_address())
-        with _context(task) as context:
+        with _context(task) as context, Call():
             place = task.place
             destination = open_destination(place.destination, dict(place.store_options))
             try:

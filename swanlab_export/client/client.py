@@ -18,6 +18,7 @@ import orjson
 import requests
 
 from swanlab_export.client import concurrency, retry
+from swanlab_export.client.calls import check_call
 from swanlab_export.client.capabilities import Capabilities
 from swanlab_export.client.deadline import Watchdog
 from swanlab_export.client.download import REDIRECTS_MAX, Download
@@ -70,6 +71,8 @@ _RESPONSE_TIMEOUTS = 10
 _READ_TIMEOUTS = 3
 # A shorter wait is not worth a message.
 _QUIET_WAIT_S = 2.0
+# How often a longer wait looks whether the call has ended.
+_GLANCE_S = 0.2
 # A new session can end, too, before the request that needs it arrives.
 _SESSIONS_MAX = 3
 # How a server refuses fields that it does not know.
@@ -382,13 +385,21 @@ class Client:
             self._pause.extend(asked_s)
 
     def _wait(self, seconds: float) -> None:
-        (self._given_sleep or self._closed.wait)(seconds)
+        """Wait, unless the client is closed or the call ends meanwhile."""
+        if self._given_sleep is not None:
+            self._given_sleep(seconds)
+        else:
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0 and not self._closed.is_set():
+                check_call()
+                self._closed.wait(min(left, _GLANCE_S))
         self.check_open()
 
     def check_open(self) -> None:
-        """Raise ClosedError if the client is closed."""
+        """Raise ClosedError if the client is closed, or the call has ended."""
         if self._closed.is_set():
             raise ClosedError(f"the connection to {self.settings.name} is closed")
+        check_call()
 
     def _log_in(self) -> None:
         """Log in; the caller holds the lock."""

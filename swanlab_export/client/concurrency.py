@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from swanlab_export._version import __title__
+from swanlab_export.client.calls import hold_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,18 +100,18 @@ class Permit:
 
     @contextmanager
     def unused(self) -> Iterator[None]:
-        """Allow it to be lent within the block."""
+        """Allow it to be lent within the block; who gives up there need not have it again."""
         self._permits.pause(self)
-        try:
-            yield
-        finally:
-            self._permits.resume(self)
+        yield
+        self._permits.resume(self)
 
 
 def map_concurrently(
     work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int
 ) -> Iterator[_Result]:
     """Yield the results of ``work`` in the order of the items; the first error ends it.
+
+    Its threads end with the iteration, or with the call where that is left in its middle.
 
     At most two items for each job are taken ahead, so that the results of an endless list never
     pile up; and fewer where responses are large, so that together they hold about
@@ -128,7 +129,7 @@ def map_concurrently(
         return result
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix=__title__)
-    try:
+    with hold_open(lambda: pool.shutdown(wait=False, cancel_futures=True)):
         for item in items:
             # A context cannot be entered by two threads: each item has its own copy.
             context = contextvars.copy_context()
@@ -139,8 +140,6 @@ def map_concurrently(
                 most = 2 * jobs
         while pending:
             yield next_result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def received(size_bytes: int) -> None:

@@ -7,13 +7,15 @@ import os
 import re
 import time
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 import requests
 import urllib3
 
+from swanlab_export.client.calls import hold_open
 from swanlab_export.client.deadline import LEAST_BYTES_PER_S, Rate
 from swanlab_export.client.redact import Redactor, bare_url
 from swanlab_export.client.response import (
@@ -28,7 +30,7 @@ from swanlab_export.errors import IncompleteError, NotFoundError, ServerError, U
 from swanlab_export.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from swanlab_export.client.concurrency import Permit
@@ -111,8 +113,11 @@ class Download:
         attempts = Attempts(self._client.retries)
         while True:
             before, self._waited_s = self._received, 0.0
+            attempt = self._attempt()
             try:
-                yield from self._attempt()
+                with hold_open(partial(_close_unless_read, attempt)):
+                    yield from attempt
+                    self._client.check_open()
             except _BrokenError as broken:
                 if self._received - before > self._waited_s * LEAST_BYTES_PER_S:
                     attempts.restart()
@@ -123,11 +128,12 @@ class Download:
             else:
                 return
 
-    def _attempt(self) -> Iterator[bytes]:
+    def _attempt(self) -> Generator[bytes, None, None]:
         """Read what is still missing."""
         url = self._find_url()
         with self._client.permit() as permit, closing(self._open(url)) as part:
             while not part.is_over:
+                self._client.check_open()
                 data = b"".join(part.read())
                 self._waited_s += part.waited_s
                 self._received += len(data)
@@ -136,7 +142,6 @@ class Download:
                     # The caller may have to send another request before it reads on.
                     with permit.unused():
                         yield data
-                    self._client.check_open()
                 if part.failure is not None:
                     raise part.failure
             self._check_end(part)
@@ -427,6 +432,12 @@ class _Headers:
     def is_page(self) -> bool:
         """Say whether it is a page for a browser, which is what a proxy or a login responds with."""
         return self.media_type in {"text/html", "application/xhtml+xml"}
+
+
+def _close_unless_read(attempt: Generator[bytes, None, None]) -> None:
+    """Close an attempt that waits to be read on; what another thread reads now ends by itself."""
+    with suppress(ValueError):
+        attempt.close()
 
 
 def _first_bytes(response: requests.Response) -> bytes:

@@ -119,7 +119,24 @@ class Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """Connections, directly or through a proxy, that deadlines can end."""
 
+    _is_closed = False
+
+    def close(self) -> None:
+        """Close idle connections now, and each other one as soon as its response has been read.
+
+        urllib3 would only forget them, and they would stay open as long as anything knows them.
+        """
+        self._is_closed = True
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  they cannot be iterated over
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        if self._is_closed:
+            raise requests.ConnectionError("closed")
         pool = super().get_connection_with_tls_context(*args, **options)
         attach_deadlines(pool)
         return pool
