@@ -215,7 +215,9 @@ _ARRANGING = (
 
 
 def complete_host(_: object, __: object, incomplete: str) -> list[CompletionItem]:
-    """Offer what is served here to the shell, which knows no other server."""
+    """Offer what is served here to the shell, which knows no other server, and the folders of backups."""
+    if incomplete.startswith(f"{BACKUP}:"):
+        return [CompletionItem(incomplete, type="dir")]
     names = (SANDBOX, f"{BACKUP}:")
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
