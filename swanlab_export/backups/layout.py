@@ -138,16 +138,19 @@ def check_format(destination: Destination, host: str | None) -> dict[str, Any] |
         UsageError: It holds something else, a newer format, or a backup of another server.
     """
     where = quote(str(destination))
-    if destination.find(FORMAT_FILE) is None:
+    try:
+        # It is not looked for first: how stores refuse to look says less about what is wrong.
+        content = destination.read(FORMAT_FILE)
+    except (FileNotFoundError, NotADirectoryError):
         if host is None:
-            raise UsageError(f"{where} holds no backup: {FORMAT_FILE} is missing")
+            raise UsageError(f"{where} holds no backup: {FORMAT_FILE} is missing") from None
         if not destination.is_empty():
             raise UsageError(
                 f"{where} is not empty and holds no backup: give an empty folder, or a new one"
-            )
+            ) from None
         return None
     try:
-        found = orjson.loads(destination.read(FORMAT_FILE))
+        found = orjson.loads(content)
         number = int(found["format"])
     except (ValueError, TypeError, KeyError):
         raise UsageError(f"{where}: {FORMAT_FILE} cannot be read: {_verify(where)}") from None

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -134,6 +135,7 @@ _REFUSED = (
 )
 # How OSS and COS refuse a bucket that is in the path and not in the name of the host.
 _WANT_HOST = ("PathStyleDomainForbidden", "SecondLevelDomainForbidden")
+_NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")
 # How the library says that a request failed: the server, and why.
 _FAILED = re.compile(
     r"Error performing \w+ (https?://[^/\s?]+)\S* in .*? - (?:Server returned non-2xx status code: )?(.*)",
@@ -454,16 +456,16 @@ def store_errors(
     Args:
         does: What is asked of the store, for the log.
         shown: How messages name the object.
-        passing: What the caller expects.
+        passing: What the caller expects; that there is no bucket, nobody expects.
     """
     from obstore.exceptions import BaseError
 
     began = time.monotonic()
     try:
         yield
-    except passing:
-        raise
     except (BaseError, OSError) as error:
+        if isinstance(error, passing) and not _NO_BUCKET.search(str(error)):
+            raise
         code, words = _words(error)
         if _MACHINE.search(str(error)):
             keys = _KEYS[shown.partition(":")[0]]
@@ -475,9 +477,11 @@ def store_errors(
                 f"the store wants the bucket in the name of the host: {argument('store_options')} "
                 f"virtual_hosted_style_request=true, and endpoint=https://BUCKET.…: {words}"
             )
+        elif code == "AuthorizationHeaderMalformed" and "region" in words:
+            words = f"{argument('store_options')} region is not that of the bucket: {words}"
         elif code in _REFUSED or isinstance(error, _refusals()):
             words = f"the store refused the key of the environment: {words}"
-        elif code in {"NoSuchBucket", "ContainerNotFound"}:
+        elif _NO_BUCKET.search(str(error)):
             words = f"the store has no such bucket: {words}"
         elif isinstance(error, FileNotFoundError):
             words = f"the store has no such object, or did not keep it: {words}"
@@ -504,11 +508,12 @@ def _words(error: Exception) -> tuple[str, str]:
     code = re.search(r"<Code>([^<]*)</Code>", text)
     message = re.search(r"<Message>([^<]*)</Message>", text)
     if code is not None:
-        text = f"{code[1]}: {message[1]}" if message else code[1]
+        text = unescape(f"{code[1]}: {message[1]}" if message else code[1])
     elif (failed := _FAILED.search(text)) is not None:
         host, reason = failed.groups()
         is_lost = reason.startswith("HTTP error")
-        text = _lost_connection(host, details) if is_lost else f"{host}: {reason}"
+        # A response without a body ends in a colon.
+        text = _lost_connection(host, details) if is_lost else f"{host}: {reason}".rstrip(": ")
     return code[1] if code else "", printable(Redactor(secrets)(" ".join(text.split())))
 
 

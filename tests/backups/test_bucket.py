@@ -457,6 +457,55 @@ def test_destinations_are_named_as_the_help_does(command: str) -> None:
     assert result.stderr.startswith("error: DEST 's3:///night' has no bucket"), result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["backup", "status", "s3://nowhere/night"],
+        ["backup", "diff", "s3://nowhere/night"],
+        ["backup", "verify", "s3://nowhere/night"],
+        ["api", "run", "list", PROJECT, "--host", "backup:s3://nowhere/night"],
+    ],
+    ids=["status", "diff", "verify", "host"],
+)
+def test_a_bucket_that_is_missing(open_store: Store, words: list[str]) -> None:
+    """That there is no such bucket is said, and not that it holds no backup."""
+    result = CliRunner().invoke(root, words)
+    assert result.exit_code == 1
+    assert "the store has no such bucket: NoSuchBucket: " in result.output, result.output
+    assert "error: 's3://nowhere/night/" in result.output
+
+
+def test_a_refusal_says_why(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong key is named with the words of the store, when a backup is only looked at."""
+    if store.name == "moto":
+        pytest.skip("it looks at no key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+    result = CliRunner().invoke(root, ["backup", "status", URL])
+    assert result.exit_code == 1
+    words = r"error: 's3://lab/night/swanlab-backup.json': the store refused the key of the environment: "
+    assert re.fullmatch(rf"{words}SignatureDoesNotMatch: [^\n]*\n", result.output), result.output
+    assert "another-secret" not in result.output
+
+
+def test_a_refusal_without_words(open_store: Store) -> None:
+    """Where a store says a status alone, no colon is left behind it."""
+    with RawServer(lambda _: reply(403)) as server, pytest.raises(OutputError) as caught:
+        open_destination(URL, {"endpoint": server.url}).find("x")
+    assert caught.value.message.endswith(": 403 Forbidden"), caught.value.message
+
+
+def test_another_region(open_store: Store) -> None:
+    """A bucket of another region names the option for it, and which region that is."""
+    text = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; the region is wrong; expecting &#39;eu-north-1&#39;.</Message></Error>"
+    response = reply(400, text.encode(), {"content-type": "application/xml"})
+    with RawServer(lambda _: response) as server:
+        words = ["backup", "status", URL, "--store-option", f"endpoint={server.url}"]
+        result = CliRunner().invoke(root, words)
+    assert result.exit_code == 1
+    assert "--store-option region is not that of the bucket: " in result.output, result.output
+    assert result.output.endswith("expecting 'eu-north-1'.\n")
+
+
 def test_ranges_and_objects(store: Store) -> None:
     """Any range of an object can be read, and what is missing is no error until it is read."""
     destination = open_destination(f"s3://{BUCKET}")
