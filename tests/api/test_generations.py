@@ -200,18 +200,30 @@ class Servers:
             self._newest[name], _ = self.ask(SAME[name], "3.1")
         return self._newest[name]
 
+    def reset(self) -> None:
+        """Forget what requests changed, and what was asked."""
+        for sandbox in self.sandboxes.values():
+            sandbox.reset()
+
     def stop(self) -> None:
         """Stop all of them."""
         for sandbox in self.sandboxes.values():
             sandbox.stop()
 
 
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """The sandboxes of all generations."""
+@pytest.fixture(scope="module")
+def running_servers() -> Iterator[Servers]:
+    """The sandboxes of all generations, for all tests of this module."""
     found = Servers()
     yield found
     found.stop()
+
+
+@pytest.fixture
+def servers(running_servers: Servers) -> Servers:
+    """The same, without faults, recorded requests or anything that another test created."""
+    running_servers.reset()
+    return running_servers
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -256,10 +268,10 @@ PLACES = ("url", "file")
 
 
 @pytest.fixture(scope="module")
-def connected(servers: Servers) -> Iterator[dict[str, se.Api[pa.Table]]]:
+def connected(running_servers: Servers) -> Iterator[dict[str, se.Api[pa.Table]]]:
     """One connection to each generation, for many calls."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(servers.connect(name)) for name in GENERATIONS}
+        yield {name: stack.enter_context(running_servers.connect(name)) for name in GENERATIONS}
 
 
 def outcome(api: se.Api[pa.Table], name: str, args: Any, options: Any) -> tuple[Any, list[str]]:
