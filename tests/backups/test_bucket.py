@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from living import LivingData
 from object_stores import BUCKET, KEY, SECRET, Proxy, Store
 from raw_server import RawServer, reply
 
@@ -27,18 +28,41 @@ import swanlab_export as se
 from swanlab_export.backups.destination import open_destination, write_object
 from swanlab_export.cli.main import root
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
+from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from forks import Forks
-    from living import LivingData
     from raw_server import Asked
 
-    from swanlab_export.sandbox import Sandbox
-
 URL = f"s3://{BUCKET}/night"
-PROJECT = "vision-team/segmentation"
+PROJECT = "lab/digits"
+
+
+@pytest.fixture(scope="module")
+def five_runs() -> Iterator[Sandbox]:
+    """A server with a project of five small runs: each object takes a store a while."""
+    data = LivingData()
+    data.add_project("digits")
+    for number in range(5):
+        run_id = f"run{number}"
+        data.start(run_id)
+        data.log_many(run_id, 20, "loss", "acc")
+        data.print_line(run_id, "epoch 1")
+        data.show(run_id, "image", 1, b"\x89PNG" + run_id.encode())
+        data.finish(run_id)
+    data.wait(days=40)
+    with Sandbox(data) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def server(five_runs: Sandbox) -> Sandbox:
+    """The same, without faults or recorded requests."""
+    five_runs.reset()
+    return five_runs
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -107,7 +131,7 @@ def test_a_backup_in_a_store_is_served(store: Store, api: se.Api[pa.Table]) -> N
                 expected.drop(["url"] if "url" in expected.column_names else [])
             )
     status = CliRunner().invoke(root, ["backup", "status", URL, "--format", "jsonl"])
-    assert (status.exit_code, '"path":"vision-team/segmentation"' in status.stdout) == (0, True)
+    assert (status.exit_code, f'"path":"{PROJECT}"' in status.stdout) == (0, True)
     verified = CliRunner().invoke(root, ["backup", "verify", URL, "--read", "all"])
     assert (verified.exit_code, verified.stdout) == (0, "[]\n"), verified.stderr
 

@@ -201,7 +201,7 @@ def test_waiting_for_a_permit_keeps_the_pause_too(
 
 def test_a_server_with_a_limit_rarely_refuses() -> None:
     """A server that accepts some requests in a window refuses each worker at most once in it."""
-    per_window, window_s, workers, wanted = 6, 0.3, 8, 48
+    per_window, window_s, workers, wanted = 6, 0.3, 8, 24
     lock = threading.Lock()
     windows: dict[int, int] = {}
     refused = 0

@@ -140,6 +140,8 @@ class RawServer:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
+            # As real servers do: else what is sent in pieces may wait for 40 ms.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.accepted += 1
             number = self.accepted
             threading.Thread(target=self._talk, args=(connection, number), daemon=True).start()
