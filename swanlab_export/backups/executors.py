@@ -82,8 +82,11 @@ def _open_dask(address: str, timeout_s: float) -> Iterator[Executor]:
         raise UsageError(f"{argument('on')} dask:… needs another library: pip install distributed")
     # Only for those who have a cluster: it takes a while to import.
     distributed: Any = import_module("distributed")
-    # It logs a traceback where a scheduler goes away; what we say of it is one line.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # It logs a traceback where a scheduler goes away; what we say of it is one line. Some of its
+    # loggers have a level of their own.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"distributed", "tornado"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             # Of versions that differ: the probe checks those which matter.

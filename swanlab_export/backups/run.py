@@ -421,6 +421,7 @@ class Backup:
                 for number, planned in enumerate(plan.tasks):
                     while sum(each.permits for _, each in under_way.values()) >= window:
                         yield from self._collect(under_way, submit, bar)
+                        yield from self._finish_done(works)
                     if self._away >= _AWAY_AFTER:
                         break
                     if has_own_permits:
@@ -601,8 +602,10 @@ class Backup:
         try:
             return future.result()
         except CancelledError as error:
-            words = f"{_describe_end(error)}; {self._describe_left()}"
-            raise UnavailableError(words) from None
+            words = _describe_end(error)
+            if isinstance(self._executor, Cluster):
+                words = "the scheduler of the cluster has ended, or cannot be reached"
+            raise UnavailableError(f"{words}; {self._describe_left()}") from None
         except LostUnitError as error:
             return replace(lost_unit(task, error), ends="")
         except Exception as error:  # noqa: BLE001  each engine has its own for a worker that died

@@ -8,6 +8,8 @@ import pickle
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -608,26 +610,29 @@ def test_an_executor_that_breaks(connected: se.Api[pa.Table], tmp_path: Path) ->
 def test_a_scheduler_that_goes_away(
     connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path
 ) -> None:
-    """Where the scheduler of a cluster is killed, the backup ends, and the next one goes on."""
+    """Where the scheduler of a cluster is killed, the backup ends with one line; the next goes on."""
     folder = tmp_path / "cluster"
     folder.mkdir()
-
-    def kill(line: str) -> None:
-        running.process.kill()
-
     home = {"HOME": str(folder), "SWANLAB_API_KEY": backed_up.api_key}
-    with (
-        run_cluster(folder, workers=1, environ=home) as running,
-        open_executor(f"dask:{running.address}") as executor,
-        pytest.raises(UnavailableError, match="has ended"),
-    ):
-        se.backup(
-            connected,
-            to=tmp_path / "x",
-            paths=[PROJECT, "ada-lab/digits"],
-            executor=executor,
-            on_project=kill,
-        )
+    words = ["backup", "run", "vision-team/secret", PROJECT, "--to", str(tmp_path / "x")]
+    with run_cluster(folder, workers=1, environ=home) as running:
+        on = ["--on", f"dask:{running.address}", "--host", backed_up.url, "--jobs", "1"]
+        with subprocess.Popen(
+            [Path(sys.executable).parent / "swanlab-export", *words, *on],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("vision-team/secret: 2 fetched; ")
+            running.process.kill()
+            said = process.stderr.read()
+    assert process.returncode == 6
+    assert re.fullmatch(
+        r"error: the scheduler of the cluster has ended, or cannot be reached; \d runs were fetched; "
+        rf"left to the next backup, which goes on from there: {PROJECT} \(\d runs?\)\n",
+        said,
+    ), said
     se.backup(connected, to=tmp_path / "x", paths=PROJECT)
     se.backup(connected, to=tmp_path / "y", paths=PROJECT)
     assert metrics(tmp_path / "y").items() <= metrics(tmp_path / "x").items()
