@@ -667,3 +667,31 @@ def test_pages_that_fail_can_be_left_out(bad: int, kept: int, left_out: str) -> 
     )
     assert len(list(pages)) == kept
     assert [each["item"] for each in report.left_out()] == [f"runs {left_out} of the list"]
+
+
+@pytest.mark.parametrize(
+    ("total", "reads", "warnings"),
+    [
+        (35, 1, []),
+        (36, 2, ["announces 36 in total, but two complete reads gave the same 25"]),
+    ],
+    ids=["nothing else is missing", "one is missing"],
+)
+def test_what_was_left_out_counts_as_read(total: int, reads: int, warnings: list[str]) -> None:
+    """A list is whole without the ten items of a part that failed, but not without one more."""
+    report = Report()
+
+    def respond(request: Request) -> Any:
+        page, size = (int(value) for _, value in request.params)
+        found = range((page - 1) * size, min(page * size, 35))
+        if 13 in found:
+            raise ServerError("refused", status=400)
+        return {"list": [{"cuid": str(i)} for i in found], "total": total, "pages": 1}
+
+    server = Server(respond)
+    found = list(pages(server, report=report, partial=Partial(report, is_wanted=True)))
+    assert len(found) == 25
+    assert server.asked.count({"page": 1, "size": 100}) == reads
+    assert [each["item"] for each in report.left_out()] == ["runs 11 to 20 of the list"]
+    assert len(report.warnings) == len(warnings)
+    assert all(map(str.endswith, report.warnings, warnings))

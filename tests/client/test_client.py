@@ -468,6 +468,31 @@ def test_concurrent_work_keeps_its_order_and_its_bound(client: Client) -> None:
     assert client.submit(lambda: 5)() == 5
 
 
+def test_work_that_has_not_begun_when_nobody_wants_its_result() -> None:
+    """Of results that are not taken any more, only those come that were already worked on."""
+    begun: list[int] = []
+    threads: set[threading.Thread] = set()
+    has_begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        threads.add(threading.current_thread())
+        if number > 1:
+            has_begun.release()
+            may_end.wait()
+
+    with Client(Settings(HOST, HOST, KEY), jobs=2) as client:
+        results = client.map(work, range(100))
+        assert [next(results), next(results)] == [None, None]
+        for _ in range(2):
+            has_begun.acquire()
+        results.close()  # type: ignore[attr-defined]
+        may_end.set()
+        for thread in threads:
+            thread.join()
+    assert sorted(begun) == [0, 1, 2, 3]
+
+
 def test_a_request_shows_no_body() -> None:
     """The body may hold a password, and is in no repr."""
     request = Request("POST", "/users", body={"password": "hidden"})
