@@ -108,6 +108,18 @@ def test_every_link_of_the_readmes_leads_somewhere() -> None:
         assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_user_of_the_image_may_write_the_backup_on_kubernetes() -> None:
+    """The recipe gives the volume to the group of the user that the Dockerfile makes."""
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    dockerfile = (ROOT / ".github" / "Dockerfile").read_text(encoding="utf-8")
+    (user,) = re.findall(r"^USER (\d+)$", dockerfile, re.MULTILINE)
+    assert f"useradd --uid {user} " in dockerfile
+    assert re.findall(r"runAsNonRoot: (\w+), fsGroup: (\d+)", recipe) == [("true", user)]
+    # What is tried again is what may succeed then; see the table of exit codes.
+    (final,) = re.findall(r"onExitCodes: \{operator: In, values: \[([\d, ]+)\]", recipe)
+    assert final.split(", ") == ["1", "2", "3", "4"]
+
+
 def test_the_printed_table_is_what_pandas_prints(tmp_path: Path) -> None:
     """The block with the saved file holds what the command says and pandas shows."""
     (block,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
