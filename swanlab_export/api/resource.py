@@ -81,8 +81,10 @@ class Resource(Generic[F]):
 def _as_call(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def called(*args: Any, **kwargs: Any) -> Any:
+        given, named = [args], [kwargs]
+        del args, kwargs  # one may be a password, and traces show the variables of this function
         with Call():
-            return method(*args, **kwargs)
+            return method(*given.pop(), **named.pop())
 
     return called
 

@@ -287,11 +287,12 @@ class CommandOutput:
             table = list_columns(table)
         elif self._shared.fields:
             table = table.select(self._shared.fields)
-        table = table.with_rows(table.schema, _Watched(table, report))
+        rows = _Watched(table, report)
+        table = table.with_rows(table.schema, rows)
         if self._target is not None:
             self._save(table, self._target, source, report)
         else:
-            self._print(table)
+            self._print(table, rows)
 
     def _save(
         self, table: Table, target: Target, source: Mapping[str, Any], report: Report
@@ -307,7 +308,7 @@ class CommandOutput:
             saved = files.write_chunks([picture], target, source, report)
         self._say_saved(_describe(saved))
 
-    def _print(self, table: Table) -> None:
+    def _print(self, table: Table, rows: _Watched) -> None:
         if self._format == "table":
             from swanlab_export.render.terminal import write_terminal
 
@@ -345,7 +346,7 @@ class CommandOutput:
             else:
                 write_text(table, sys.stdout.buffer, self._format)
             is_wide_list = len(table.schema) > _COLUMNS_EASY_TO_READ and not table.is_single
-            if sys.stdout.isatty() and is_wide_list:
+            if sys.stdout.isatty() and is_wide_list and not rows.are_none:
                 self.report.hint(f"{argument('format', 'table')} is easier to read")
 
     def _write_raw(self, result: Result, report: Report) -> None:
@@ -373,21 +374,21 @@ class CommandOutput:
             say(f"saved {text}")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Watched:
     """The rows of a table; where there are none and nothing else says why, a hint does."""
 
     table: Table
     report: Report
+    are_none: bool = True
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        is_empty = True
         for batch in self.table:
-            is_empty = False
+            self.are_none = False
             yield batch
         report = self.report
         is_said = report.hints or report.failures or report.all_warnings()
-        if is_empty and not is_said and self.table.name not in _REPORTS:
+        if self.are_none and not is_said and self.table.name not in _REPORTS:
             report.hint("no rows: the server has none of what was asked for")
 
 

@@ -164,3 +164,23 @@ def test_a_wait_after_a_bar_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
         late.__enter__()
     late.__exit__(None, None, None)
     assert lines == ["still working"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hints"),
+    [
+        (["run", "list", "ada-lab/digits"], 1),
+        (["run", "list", "ada-lab/digits", "--quiet"], 0),
+        (["run", "list", "ada-lab/digits", "--fields", "name,state"], 0),
+        (["run", "list", "ada-lab/digits", "--format", "table"], 0),
+        (["run", "list", "ada-lab/empty"], 0),
+        (["run", "info", "ada-lab/digits/linear"], 0),
+    ],
+    ids=["wide", "quiet", "narrow", "table", "empty", "single"],
+)
+def test_a_wide_list_is_followed_by_a_hint(
+    words: list[str], hints: int, forks: Forks, server: Sandbox, tmp_path: Path
+) -> None:
+    """In a terminal, where a table would be easier to read than what is printed."""
+    shown = screen_of(forks, server, tmp_path, "api", *words, prints_there=True)
+    assert shown.count("hint: --format table is easier to read") == hints
