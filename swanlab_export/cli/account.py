@@ -67,8 +67,11 @@ def login(
         if api_key:
             settings = settings_for(api_key)
         else:
-            key, source = _read_key(settings_for("unknown").key_page)
-            settings = replace(settings_for(key), key_source=source if key else "")
+            page = settings_for("unknown").key_page
+            key, source = _read_key(page)
+            if not key:
+                raise AuthenticationError(f"no API key came from {source}; it is shown at {page}")
+            settings = replace(settings_for(key), key_source=source)
         with Client(settings) as client:
             username = client.login().username
         path.parent.mkdir(parents=True, exist_ok=True)

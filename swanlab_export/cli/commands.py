@@ -66,6 +66,10 @@ class Command(click.Command):
                 raise click.UsageError(
                     f"No such option: {error.option_name}. See {ours}.", ctx
                 ) from None
+            if others := _others_with(ctx, error.option_name):
+                raise click.UsageError(
+                    f"No such option: {error.option_name}. It is one of {others}.", ctx
+                ) from None
             raise
         except click.BadOptionUsage as error:
             is_host = error.option_name in {"-h", "--host"}
@@ -110,6 +114,20 @@ class Command(click.Command):
             with formatter.section("Example"):
                 # In one piece, to be copied; a terminal breaks it where it must.
                 formatter.write(f"  {line.replace('{program}', program_name(ctx))}\n")
+
+
+def _others_with(ctx: click.Context, name: str) -> str:
+    """The commands of the same group that have an option."""
+    group = ctx.parent and ctx.parent.command
+    if not isinstance(group, click.Group):
+        return ""
+    commands = (group.get_command(ctx, each) for each in group.list_commands(ctx))
+    found = [
+        f"`{group.name} {command.name}`"
+        for command in commands
+        if command is not None and any(name in param.opts for param in command.params)
+    ]
+    return ", ".join(found)
 
 
 def _without_aliases(names: Sequence[str]) -> list[str]:

@@ -408,12 +408,14 @@ class Client:
         host = self.settings.host
         if response.status == 401:
             source = self.settings.key_source
-            remedy = (
-                f"the sandbox needs no key: leave {argument('api_key')} out"
-                if self.settings.local
-                else f"the key is shown at {self.settings.key_page}, and "
-                f"{shell_command('login --relogin')} saves it"
-            )
+            remedy = f"the key is shown at {self.settings.key_page}"
+            if self.settings.local:
+                remedy = f"the sandbox needs no key: leave {argument('api_key')} out"
+            elif source not in {
+                argument("api_key"),
+                "SWANLAB_API_KEY",
+            }:  # a login counts after these
+                remedy += f", and {shell_command('login --relogin')} saves it"
             raise AuthenticationError(
                 f"{host} refuses the API key{f' from {source}' if source else ''}: "
                 f"{quote_words(response, self._redact)}; {remedy}",

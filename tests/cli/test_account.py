@@ -112,6 +112,16 @@ def test_a_wrong_key_of_the_environment_is_named(
     done = CliRunner().invoke(root, ["api", "user", "info", "--host", server.url])
     assert done.exit_code == 3
     assert "the API key from SWANLAB_API_KEY: " in done.stderr
+    # It would come before what a login saves.
+    assert done.stderr.endswith(f"; the key is shown at {server.url}/space/~/settings\n")
+
+
+def test_a_login_without_a_key_does_not_send_to_itself(server: Sandbox) -> None:
+    """Where nothing is typed or piped in, it says where a key is found."""
+    done = CliRunner().invoke(root, ["login", "--host", server.url], input="")
+    page = f"{server.url}/space/~/settings"
+    said = f"error: no API key came from standard input; it is shown at {page}\n"
+    assert (done.exit_code, done.stderr) == (3, said)
 
 
 def test_a_wrong_key_for_the_sandbox_says_that_none_is_needed() -> None:

@@ -201,6 +201,14 @@ def test_h_alone_is_explained_where_it_is_the_host(words: tuple[str, ...]) -> No
         (["api", "run", "list", "--json"], "--format json"),
         (["api", "run", "list", "--output", "x.csv"], "--save NAME"),
         (["login", "--force"], "--relogin"),
+        (
+            ["api", "run", "list", "-f", "x=1"],
+            "-f. It is one of `run filter`, `run metrics`, `run ",
+        ),
+        (
+            ["api", "run", "logs", "--varying"],
+            "--varying. It is one of `run columns`, `run filter`, ",
+        ),
         (["api", "user", "info", "--host", "sandbx"], "did you mean sandbox"),
         (["api", "user", "info", "--host", "SANDBOX"], "did you mean sandbox"),
         (["login", "--host", "sandbox"], "needs no login"),
