@@ -102,6 +102,11 @@ class Report:
             count, first = self._odd_values.get(column, (0, shown))
             self._odd_values[column] = (count + 1, first)
 
+    @property
+    def has_odd_values(self) -> bool:
+        """Whether a value was not of its type."""
+        return bool(self._odd_values)
+
     def forget_odd_values(self) -> None:
         """Count odd values from the start, for a table that is read again."""
         with self._lock:

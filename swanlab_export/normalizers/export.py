@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # The first block is small so that the first rows of a long file are seen at once; the largest is
 # big enough that parsing, not bookkeeping, takes the time.
 _FIRST_BLOCK_BYTES = 64_000
-_BLOCK_BYTES = 2_000_000
+BLOCK_BYTES = 2_000_000
 _LINE_BYTES_MAX = 1_000_000
 _ROW = re.compile(r"\bRow #(\d+)")
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -55,6 +55,7 @@ def read_export(
     *,
     must_end_line: Callable[[], bool],
     has_text: bool = False,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[pa.RecordBatch]:
     """Read an export as blocks with the columns step, v0, t0, v1, t1, … in the order of ``keys``.
 
@@ -71,13 +72,14 @@ def read_export(
         must_end_line: Asked at the end whether to insist on a final newline: for a body with
             neither a length nor chunks, nothing else tells a whole last line from a cut one.
         has_text: Values that are no numbers are wanted as text, and so are not odd.
+        block_bytes: How many bytes are parsed at once; in memory they take several times as many.
 
     Raises:
         LackingError: The file lacks a column of ``keys``.
         IncompleteError: The file is empty, or its last line is cut.
         ServerError: The file has no header, or a row has too few or too many cells.
     """
-    blocks = _whole_lines(iter(chunks), must_end_line=must_end_line)
+    blocks = _whole_lines(iter(chunks), block_bytes, must_end_line=must_end_line)
     header, rest = _split_header(blocks)
     parse = _Parser(header, prefix, keys, report, has_text=has_text)
     order = StepOrder()
@@ -233,7 +235,9 @@ def _text(cells: pa.Array) -> pa.Array:
         return pa.array(texts, pa.string())
 
 
-def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) -> Iterator[bytes]:
+def _whole_lines(
+    chunks: Iterator[bytes], block_bytes: int, *, must_end_line: Callable[[], bool]
+) -> Iterator[bytes]:
     """Cut the bytes anew, into growing blocks that end where a line ends."""
     wanted = _FIRST_BLOCK_BYTES
     held: list[bytes] = []
@@ -251,7 +255,7 @@ def _whole_lines(chunks: Iterator[bytes], *, must_end_line: Callable[[], bool]) 
         if end:
             text = text[:end]  # nothing else of it is kept meanwhile
             yield text
-            wanted = min(2 * wanted, _BLOCK_BYTES)
+            wanted = min(2 * wanted, block_bytes)
     text = b"".join(held)
     if text and must_end_line() and not text.endswith(b"\n"):
         raise IncompleteError("the download ended in the middle of a line")

@@ -39,7 +39,7 @@ from swanlab_export.normalizers.values import (
     read_as,
 )
 from swanlab_export.report import Report
-from swanlab_export.spool import BatchSpool
+from swanlab_export.spool import IN_MEMORY_BYTES, BatchSpool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -299,12 +299,18 @@ def split_keys(block: pa.RecordBatch, count: int) -> Iterator[tuple[int, pa.Reco
         yield i, points
 
 
-def spool_keys(blocks: Iterable[pa.RecordBatch], count: int, *, tail: int | None) -> BatchSpool:
+def spool_keys(
+    blocks: Iterable[pa.RecordBatch],
+    count: int,
+    *,
+    tail: int | None,
+    in_memory_bytes: int = IN_MEMORY_BYTES,
+) -> BatchSpool:
     """Gather the points of each key, in step order, into a queue of its own.
 
     With ``tail`` only the last points of each key, in the order of the file.
     """
-    spool, order = BatchSpool(count), StepOrder()
+    spool, order = BatchSpool(count, in_memory_bytes=in_memory_bytes), StepOrder()
     for block in blocks:
         order.add(block["step"])
         for i, points in split_keys(block, count):
@@ -313,7 +319,7 @@ def spool_keys(blocks: Iterable[pa.RecordBatch], count: int, *, tail: int | None
                 spool.keep_last(i, tail)
     if order.is_in_order:
         return spool
-    in_order = BatchSpool(count)
+    in_order = BatchSpool(count, in_memory_bytes=in_memory_bytes)
     for i in range(count):
         for points in sort_queue(spool, i):
             in_order.put(i, points)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from swanlab_export.normalizers.values import INT64_MAX
-from swanlab_export.spool import BatchSpool
+from swanlab_export.spool import IN_MEMORY_BYTES, BatchSpool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,9 +71,11 @@ def rises(steps: pa.Array) -> bool:
     return bool(pc.all(pairs, min_count=0).as_py())
 
 
-def in_step_order(blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def in_step_order(
+    blocks: Iterable[pa.RecordBatch], *, in_memory_bytes: int = IN_MEMORY_BYTES
+) -> Iterator[pa.RecordBatch]:
     """Yield the blocks of one file in step order, after the last of them has come."""
-    spool, order = BatchSpool(1), StepOrder()
+    spool, order = BatchSpool(1, in_memory_bytes=in_memory_bytes), StepOrder()
     for block in blocks:
         order.add(block["step"])
         spool.put(0, block)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,3 +148,51 @@ def test_large_responses_are_not_held_together(
     with RawServer(serve_runs) as server:
         few, many = (peak_mb(server, *command.format(name).split()) for name in ("small", project))
     assert many < few + most_mb
+
+
+_KEYS = [f"k{number}" for number in range(16)]
+_STEPS = 250_000
+_POINT = ",0.123456789,1767225600000"
+
+
+@cache
+def _lines(keys: int) -> bytes:
+    """The lines of a file of so many keys."""
+    return "".join(f"{step}{_POINT * keys}\n" for step in range(_STEPS)).encode()
+
+
+def reply_file(keys: list[str]) -> bytes:
+    """The response with an exported file of some keys."""
+    header = ",".join(f"r-{key}_step,r-{key}_timestamp" for key in keys)
+    return reply(200, f"step,{header}\n".encode() + _lines(len(keys)))
+
+
+def serve_exports(asked: Asked) -> bytes | None:
+    """Respond with one file of all keys, or with a file of each, as older servers do."""
+    if (login := reply_login(asked)) is not None:
+        return login
+    if asked.path.startswith("/files/"):
+        name = asked.path.removeprefix("/files/")
+        return reply_file(_KEYS if name == "all" else [name])
+    if asked.path.startswith("/api/experiment/"):
+        return reply_json({"url": f"/files/{asked.target.partition('=')[2]}"})
+    if asked.path == "/api/files/presigned/get":
+        return reply_json({"urls": ["/files/all"]})
+    if asked.path.startswith("/api/house/metrics/summaries/"):
+        return reply_json({"scalar": [{"key": key, "step": _STEPS - 1} for key in _KEYS]})
+    if asked.path.startswith("/api/project/"):
+        name = asked.path.split("/")[3]
+        return reply_json({"cuid": name if asked.path.count("/") == 4 else "r", "createdAt": None})
+    if asked.path == "/api/house/metrics/scalar/export" and b'"new"' in asked.body:
+        return reply_json({"cosKey": "all"})
+    return reply_json({"message": "missing"}, 404)
+
+
+def test_a_file_per_key_takes_no_more_memory_than_one_of_all(peak_mb: Measure) -> None:
+    """The exports that older servers write are read concurrently, and share what one may hold."""
+    words = ["--keys", ",".join(_KEYS), "--all", "--save", "x.parquet"]
+    with RawServer(serve_exports) as server:
+        one, files = (
+            peak_mb(server, "run", "metrics", f"{name}/p/r", *words) for name in ("new", "old")
+        )
+    assert files < one + 40

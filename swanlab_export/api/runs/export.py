@@ -20,13 +20,14 @@ from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX
 from swanlab_export.messages import quote
 from swanlab_export.normalizers import metrics as normalizer
-from swanlab_export.normalizers.export import LackingError, read_export
+from swanlab_export.normalizers.export import BLOCK_BYTES, LackingError, read_export
 from swanlab_export.normalizers.metrics import ExportFilter
 from swanlab_export.normalizers.ordering import StepOrder, in_step_order
 from swanlab_export.normalizers.sampling import sample_evenly
 from swanlab_export.normalizers.selection import Reach, Selection
 from swanlab_export.pagination import in_batches
 from swanlab_export.report import Report
+from swanlab_export.spool import IN_MEMORY_BYTES
 from swanlab_export.tables import RestartError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 _Read = TypeVar("_Read")
 # Statuses of a server, or a firewall in front of it, that does not tell a thing at all.
 _NOT_TOLD = {400, 403, 404, 418}
+# Smaller blocks take more time to parse than they save memory.
+_BLOCK_BYTES_LEAST = 400_000
 # How long to wait before an export is requested again that lacks what was announced.
 _PAUSES_S = (0.5, 3.0)
 
@@ -84,7 +87,13 @@ class _Exports:
     files of its keys.
     """
 
-    def __init__(self, plan: Plan, selection: Selection, tasks: Sequence[_Task], bar: Bar) -> None:
+    def __init__(
+        self, plan: Plan, selection: Selection, tasks: Sequence[_Task], bar: Bar, jobs: int
+    ) -> None:
+        # Exports that wait for one before them share the memory that a single one may take, and so
+        # do those that are parsed concurrently.
+        self._in_memory_bytes = IN_MEMORY_BYTES // max(1, min(len(tasks), 2 * jobs))
+        self._block_bytes = max(BLOCK_BYTES // max(1, min(len(tasks), jobs)), _BLOCK_BYTES_LEAST)
         self._selection = selection
         self._bar = bar
         self._is_single = _is_single(tasks)
@@ -128,7 +137,12 @@ class _Exports:
     def spool_by_key(self, task: _Task, downloads: Sequence[Download]) -> BatchSpool:
         """Download an export, and sort its points into one queue per key."""
         tail = self._selection.tail
-        return normalizer.spool_keys(self.blocks(task, downloads), len(task.keys), tail=tail)
+        return normalizer.spool_keys(
+            self.blocks(task, downloads),
+            len(task.keys),
+            tail=tail,
+            in_memory_bytes=self._in_memory_bytes,
+        )
 
     def _read(
         self, task: _Task, downloads: Sequence[Download], kept: list[bytes] | None
@@ -143,12 +157,16 @@ class _Exports:
                 self._report,
                 must_end_line=lambda: not download.has_length,
                 has_text=self._has_text,
+                block_bytes=self._block_bytes,
             )
 
         if len(downloads) == 1:
             return read(downloads[0], task.columns)
         files = zip(downloads, task.columns, strict=True)
-        in_order = [in_step_order(read(download, [column])) for download, column in files]
+        in_order = [
+            in_step_order(read(download, [column]), in_memory_bytes=self._in_memory_bytes)
+            for download, column in files
+        ]
         # A file per column: those of a key and of its x axis.
         return normalizer.join_axis(*in_order)
 
@@ -194,9 +212,9 @@ def announced_steps(
     steps: Steps = {}
     named = ((run.run_id, run.source) for run in runs)
     # Of its own: a run that cannot be checked is not left out.
-    checks = Partial(Report(), is_wanted=True)
+    checks, told = Partial(Report(), is_wanted=True), Report()
     try:
-        found |= join_summaries(client, named, lambda _: keys, Report(), checks)
+        found |= join_summaries(client, named, lambda _: keys, told, checks)
     except NotOfferedError as error:
         found = dict.fromkeys((run.run_id for run in runs), error)
     refused = [error for error in found.values() if isinstance(error, SwanlabExportError)]
@@ -219,6 +237,11 @@ def announced_steps(
         report.warn(
             f"the exports of {len(missing) + len(odd)} of {len(runs)} runs could not be checked "
             f"against the latest step, which the server does not tell: {why}"
+        )
+    if told.has_odd_values:
+        report.warn(
+            "the exports of some runs could not be checked against the latest step, because "
+            "their summaries are no objects"
         )
     return steps
 
@@ -244,7 +267,7 @@ def fetch_raw_exports(context: Context, plan: Plan) -> list[dict[str, Any]]:
 
     def use(tasks: list[_Task]) -> Iterator[dict[str, Any]]:
         with _bar(context, tasks) as bar:
-            exports = _Exports(plan, Selection(), tasks, bar)
+            exports = _Exports(plan, Selection(), tasks, bar, context.client.jobs)
 
             def read(task: _Task, downloads: Sequence[Download]) -> dict[str, Any]:
                 kept: list[bytes] = []
@@ -271,7 +294,7 @@ def exported_batches(
     def use(tasks: list[_Task]) -> Iterator[pa.RecordBatch]:
         with _bar(context, tasks) as bar:
             bar.describe("the server writes the export")
-            exports = _Exports(plan, plan.query.selection, tasks, bar)
+            exports = _Exports(plan, plan.query.selection, tasks, bar, context.client.jobs)
             if _is_streamable(plan, tasks):
                 yield from _stream_export(context.client, plan, tasks[0], exports, can_restart)
             else:
@@ -296,7 +319,7 @@ def exported_samples(
     def use(tasks: list[_Task]) -> Iterator[tuple[FoundRun, dict[str, pa.RecordBatch]]]:
         left_out = 0
         with _bar(context, tasks) as bar:
-            exports = _Exports(plan, Selection(), tasks, bar)
+            exports = _Exports(plan, Selection(), tasks, bar, context.client.jobs)
 
             def read(
                 task: _Task, downloads: Sequence[Download]
