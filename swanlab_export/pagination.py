@@ -11,6 +11,7 @@ Two complete reads with the same items are the whole list, whatever its total sa
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -38,6 +39,8 @@ _READS_CONCURRENT = 2
 _PAGES_MAX = 100_000
 _CURSORS_MAX = 10_000
 _SHARDS_MAX = 100_000
+# A count that does not fit 64 bits is none.
+_COUNT_MAX = 2**63 - 1
 # A total may count items that the caller may not see, so that the last pages are empty.
 _EMPTY_PAGES_MAX = 100
 _CURSORS_WITHOUT_NEW_MAX = 10
@@ -69,8 +72,27 @@ class Tolerance(Protocol):
 
 # The payload of a shard, its lines, and how many there are.
 _Shard = tuple[dict[str, Any], list[Any], int]
-# Numbers of the smallest pages, and what is on them (items, total, number of full pages).
-_Part = tuple[list[int], tuple[list[Any], int, int] | SwanlabExportError]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        items: What is on it, without nulls.
+        total: How many items the list has, None if that is not told.
+        pages: How many pages the list has.
+        least: How many items the list has at least: all, or those of all pages but the last one.
+    """
+
+    items: list[Any]
+    total: int | None
+    pages: int
+    least: int
+
+
+# Numbers of the smallest pages, and what is on them.
+_Part = tuple[list[int], Page | SwanlabExportError]
 
 
 class Pages:
@@ -123,15 +145,15 @@ class Pages:
             yield from self._all()
             return
         request = self._build(self._page, self._size)
-        items, self.total, _ = read_page(request, self._sender.send(request))
-        expected = min(self._size, max(0, self.total - (self._page - 1) * self._size))
-        if len(items) < expected:
+        page = read_page(request, self._sender.send(request), self._size)
+        self.total, count = page.total, len(page.items)
+        expected = min(self._size, max(0, page.least - (self._page - 1) * self._size))
+        if count < expected:
             self._lack(
-                f"{request}: {expected} {self._title} were announced for the page, "
-                f"{len(items)} came",
-                expected - len(items),
+                f"{request}: {expected} {self._title} were announced for the page, {count} came",
+                expected - count,
             )
-        yield from items
+        yield from page.items
 
     def _all(self) -> Iterator[Any]:
         seen: set[Any] = set()
@@ -152,7 +174,7 @@ class Pages:
         total = least if least == most else f"{least} to {most}"
         self._lack(
             f"the list of {self._title} kept changing while it was read: "
-            f"total is {total}, {len(seen)} came in {_READS_MAX} reads",
+            f"total is {self._at_least}{total}, {len(seen)} came in {_READS_MAX} reads",
             most - len(seen) - read.left_out,
         )
 
@@ -184,20 +206,25 @@ class Pages:
     def _warn(self, read: _Read, count: int) -> None:
         if self._report is not None:
             self._report.warn(
-                f"the list of {self._title} announces {read.totals[-1]} in total, but two complete "
-                f"reads gave the same {count}"
+                f"the list of {self._title} announces {self._at_least}{read.totals[-1]} in total, "
+                f"but two complete reads gave the same {count}"
             )
+
+    @property
+    def _at_least(self) -> str:
+        """What to say before a number of items, where only the number of pages is told."""
+        return "at least " if self.total is None else ""
 
     def _read_once(self, read: _Read, seen: set[Any]) -> Iterator[Any]:
         """Yield every item that is not ``seen``; the first page says how many pages there are."""
         first = self._fetch(1)
-        self.total, pages = next(
-            (page[1:] for _, page in first if not isinstance(page, SwanlabExportError)), (0, 0)
-        )
+        told = next(page for _, page in first if isinstance(page, Page))
+        self.total = told.total
         with self._progress.bar(self._title, total=self.total, unit=self._title) as bar:
             yield from self._take(first, read, seen, bar)
-            fetch_all = map if read.is_in_order else self._sender.map
-            for page in fetch_all(self._fetch, self._further(pages, read)):
+            # Without a total, a page says whether another one follows.
+            fetch_all = map if read.is_in_order or self.total is None else self._sender.map
+            for page in fetch_all(self._fetch, self._further(told.pages, read)):
                 yield from self._take(page, read, seen, bar)
                 if read.has_ended:
                     # Further pages that bring nothing new would not end.
@@ -210,11 +237,11 @@ class Pages:
             if isinstance(page, SwanlabExportError):
                 self._leave_out(numbers, page, read)
                 continue
-            items, total, _ = page
-            count, before = len(items), len(read.found) + read.left_out
-            read.totals.append(total)
+            count, before = len(page.items), len(read.found) + read.left_out
+            read.totals.append(page.least)
+            read.is_full = count >= len(numbers) * _LEAST_SIZE
             bar.add(count)
-            yield from self._new(items, read, seen)
+            yield from self._new(page.items, read, seen)
             read.empty_pages += not count
             has_new = len(read.found) + read.left_out > before
             read.has_ended = read.empty_pages > _EMPTY_PAGES_MAX or not (has_new or not count)
@@ -225,7 +252,8 @@ class Pages:
         if not self._partial.is_wanted:
             self._partial.fail(numbers, error, self._title)
         first, last = (numbers[0] - 1) * _LEAST_SIZE + 1, numbers[-1] * _LEAST_SIZE
-        last = min(last, max(first, self.total or 0))
+        if self.total is not None:
+            last = min(last, max(first, self.total))
         read.left_out += last - first + 1
         self._partial.fail([f"{self._title} {first} to {last} of the list"], error, self._title)
 
@@ -245,9 +273,15 @@ class Pages:
         """Yield the numbers of the pages after the first; in order, as many as the list then needs."""
         page = 2
         totals = read.totals
+        has_total = self.total is not None
         # A total that grows faster than the list is read would never be reached.
         most = min(_PAGES_MAX, 2 * max(pages, totals[0] // _FULL_SIZE) + 10)
-        while page <= pages or (read.is_in_order and (page - 1) * _FULL_SIZE < totals[-1]):
+        most = most if has_total else _PAGES_MAX
+        while (
+            page <= pages
+            or (read.is_in_order and (page - 1) * _FULL_SIZE < totals[-1])
+            or (not has_total and read.is_full)
+        ):
             if page > most:
                 raise IncompleteError(
                     f"the list of {self._title} does not end: {len(read.found)} came on "
@@ -267,17 +301,17 @@ class Pages:
             raise errors[0]  # it is the list that is not there
         return parts
 
-    def _fetch_some(self, numbers: list[int]) -> tuple[list[Any], int, int]:
-        """Fetch some of the smallest pages together: items, total, and number of full pages."""
-        count = len(numbers)
-        if count * _LEAST_SIZE in _SIZES:
-            requests = [self._build((numbers[0] - 1) // count + 1, count * _LEAST_SIZE)]
+    def _fetch_some(self, numbers: list[int]) -> Page:
+        """Fetch some of the smallest pages together, as one page of a list of full pages."""
+        size = len(numbers) * _LEAST_SIZE
+        if size in _SIZES:
+            requests = [self._build((numbers[0] - 1) * _LEAST_SIZE // size + 1, size)]
         else:
-            requests = [self._build(number, _LEAST_SIZE) for number in numbers]
-        found = [read_page(request, self._sender.send(request)) for request in requests]
-        items = [item for page in found for item in page[0]]
-        _, total, pages = found[-1]
-        return items, total, pages if count == _PARTS else -(-total // _FULL_SIZE)
+            size = _LEAST_SIZE
+            requests = [self._build(number, size) for number in numbers]
+        found = [read_page(request, self._sender.send(request), size) for request in requests]
+        items = [item for page in found for item in page.items]
+        return replace(found[-1], items=items, pages=-(-found[-1].pages * size // _FULL_SIZE))
 
 
 class _Read:
@@ -287,6 +321,7 @@ class _Read:
         is_in_order: Page after page, not concurrently.
         totals: The total that each page announced.
         found: The identities of its items.
+        is_full: The last page has as many items as fit.
         empty_pages: How many pages were empty.
         left_out: How many items are on pages that failed.
         has_ended: The last page brought nothing new.
@@ -297,6 +332,7 @@ class _Read:
         self.is_in_order = is_in_order
         self.totals: list[int] = []
         self.found = found
+        self.is_full = False
         self.empty_pages = 0
         self.left_out = 0
         self.has_ended = False
@@ -307,24 +343,32 @@ class _Read:
         return self.is_complete and other.is_complete and self.found == other.found
 
 
-def read_page(request: Request, payload: Any) -> tuple[list[Any], int, int]:
-    """Read a page: its items, the total, and the number of pages.
+def read_page(request: Request, payload: Any, size: int) -> Page:
+    """Read a page of at most ``size`` items.
+
+    Of the number of items and the number of pages, one is enough.
 
     Raises:
-        ServerError: The payload is not a page; the message names the missing field.
+        ServerError: The payload is not a page; the message names what it lacks.
     """
     if not isinstance(payload, dict):
         raise ServerError(f"{request}: the response is {_kind(payload)}, not a page")
-    numbers = []
-    for name in ("total", "pages"):
-        number = payload.get(name)
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise ServerError(f"{request}: the page's {name} is {_kind(number)}, not a count")
-        numbers.append(number)
+    total, pages = (_read_count(payload.get(name)) for name in ("total", "pages"))
+    if total is None and pages is None:
+        kinds = " and ".join(_kind(payload.get(name)) for name in ("total", "pages"))
+        raise ServerError(f"{request}: the page's total and pages are {kinds}, not counts")
     items = payload.get("list")
     if items is not None and not isinstance(items, list):
         raise ServerError(f"{request}: the page's list is {_kind(items)}")
-    return [item for item in items or [] if item is not None], numbers[0], numbers[1]
+    if pages is None:
+        pages = -(-(total or 0) // size)
+    least = max(0, pages - 1) * size if total is None else total
+    return Page([item for item in items or [] if item is not None], total, pages, least)
+
+
+def _read_count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _COUNT_MAX
+    return value if is_count else None
 
 
 def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator[dict[str, Any]]:

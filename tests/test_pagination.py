@@ -202,11 +202,11 @@ def test_items_without_identity_are_kept() -> None:
     [
         (None, ": the response is null, not a page"),
         ([], ": the response is a list, not a page"),
-        ({"list": []}, ": the page's total is null, not a count"),
-        ({"list": [], "total": "3", "pages": 1}, ": the page's total is a str, not a count"),
-        ({"list": [], "total": True, "pages": 1}, ": the page's total is a bool, not a count"),
-        ({"list": [], "total": -1, "pages": 1}, ": the page's total is a int, not a count"),
-        ({"list": [], "total": 1, "pages": None}, ": the page's pages is null, not a count"),
+        ({"list": []}, ": the page's total and pages are null and null, not counts"),
+        (
+            {"list": [], "total": True, "pages": -1},
+            ": the page's total and pages are a bool and a int, not counts",
+        ),
         ({"list": {}, "total": 1, "pages": 1}, ": the page's list is a dict"),
     ],
 )
@@ -216,6 +216,48 @@ def test_what_is_not_a_page_is_named(payload: Any, said: str) -> None:
     for reads_all, payloads in ((False, [payload]), (True, [payload]), (True, [good, payload])):
         with pytest.raises(ServerError, match=f"^GET /list{said}$"):
             list(pages(Server(in_turn(payloads)), all=reads_all))
+
+
+NO_COUNTS: list[Any] = [None, "", "3", "soon", True, -1, 2.5, [], {}, 10**30]
+
+
+@pytest.mark.parametrize("odd", NO_COUNTS, ids=map(str, range(len(NO_COUNTS))))
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
+@pytest.mark.parametrize("name", ["total", "pages"])
+def test_one_odd_count_of_a_page_is_no_error(name: str, count: int, odd: Any) -> None:
+    """The other one tells where the list ends; without a total, a page that is not full does, too."""
+    serve = listing(lambda: runs(range(count)))
+    server = Server(lambda request: serve(request) | {name: odd})
+    found = pages(server)
+    assert list(found) == runs(range(count))
+    assert found.total == (None if name == "total" else count)
+    is_asked_once_more = name == "total" and count == 100
+    assert len(server.asked) == max(1, -(-count // 100)) + is_asked_once_more
+    some = pages(server, all=False, page=2, size=50)
+    assert list(some) == runs(range(50, min(count, 100)))
+
+
+@pytest.mark.parametrize("others", [{"total": 250}, {"pages": 3}], ids=["total", "pages"])
+def test_a_list_with_an_odd_count_is_checked(others: dict[str, int]) -> None:
+    """What the other count announces must come: all items, or all of each page but the last."""
+    numbers = iter(range(1000))
+
+    def respond(request: Request) -> dict[str, Any]:
+        page = int(request.params[0][1])
+        # Another one each time, so that no two reads agree.
+        first = [*runs(range(98)), {"cuid": f"new {next(numbers)}"}]
+        found = {1: first, 2: runs(range(100, 190))}.get(page, [])
+        return {"list": found, "total": "x", "pages": "x", **others}
+
+    with pytest.raises(IncompleteError, match="kept changing"):
+        list(pages(Server(respond)))
+
+
+def test_a_list_without_a_total_goes_on_to_a_page_that_is_not_full() -> None:
+    """Even if there are more pages than announced."""
+    serve = listing(lambda: runs(range(250)))
+    server = Server(lambda request: serve(request) | {"total": None, "pages": 1})
+    assert list(pages(server)) == runs(range(250))
 
 
 @pytest.mark.parametrize("total", [101, 150, 1000])

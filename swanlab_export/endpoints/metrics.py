@@ -11,12 +11,21 @@ from swanlab_export.endpoints.releases import fixed
 from swanlab_export.endpoints.runs import bounded
 from swanlab_export.errors import ServerError, SwanlabExportError
 from swanlab_export.messages import quote
-from swanlab_export.normalizers.values import as_float, as_int, as_list, as_object, refuse_error
+from swanlab_export.normalizers.values import (
+    as_fields,
+    as_float,
+    as_int,
+    as_list,
+    as_object,
+    read_as,
+    refuse_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from swanlab_export.endpoints.runs import RunSource
+    from swanlab_export.report import Report
 
 _KEYS_PER_PAGE = 2000
 _SUMMARIES = "/house/metrics/summaries"
@@ -132,19 +141,19 @@ def fetch_summaries(
 
 
 def read_summaries(
-    payload: Any, sources: Sequence[RunSource], keys: Sequence[str] | None
+    payload: Any, sources: Sequence[RunSource], keys: Sequence[str] | None, report: Report
 ) -> dict[str, Mapping[str, Any]]:
     """Read the summary of each run by its id; a run that the server left out is not in it.
 
-    Only ``keys`` are read, in their order; None means all. A null is a run without data.
+    Only ``keys`` are read, in their order; None means all. A null is a run without data; what is no
+    object is odd, and counts as one.
     """
     by_id = {} if payload is None else as_object(payload, "summaries by run")
     refuse_error(by_id, "summaries by run")
     found: dict[str, Mapping[str, Any]] = {}
     for source in sources:
         if source.run_id in by_id:
-            payload = by_id[source.run_id]
-            summary = {} if payload is None else as_object(payload, "the summary of a run")
+            summary = read_as(as_fields, "summary", by_id[source.run_id], report) or {}
             wanted = summary if keys is None else [key for key in keys if key in summary]
             found[source.run_id] = {key: summary[key] for key in wanted}
     return found

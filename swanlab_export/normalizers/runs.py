@@ -19,11 +19,12 @@ from swanlab_export.normalizers.stored import profile_json
 from swanlab_export.normalizers.values import (
     JsonText,
     as_entity,
+    as_fields,
     as_json,
     as_list,
-    as_object,
     as_text,
     as_time_ms,
+    read_as,
     read_each,
     read_value,
     refuse_error,
@@ -151,9 +152,10 @@ def _latest_values(
     summary: Mapping[str, Any] | None, report: Report
 ) -> Iterator[tuple[str, float | None]]:
     """Each key of a run's summary with its latest value."""
-    for key, item in _items(summary):
+    for key, item in _items(summary, report):
         column = f"summary.{key}"
-        yield column, read_value(column, schemas.FLOAT, item.get("value"), report)
+        known = read_as(as_fields, column, item, report) or {}
+        yield column, read_value(column, schemas.FLOAT, known.get("value"), report)
 
 
 def normalize_summaries(
@@ -172,15 +174,14 @@ def normalize_summaries(
     rows = (
         {**_summary_row(run_id, key, item, report), "run_name": names.get(run_id)}
         for run_id, summary in pairs
-        for key, item in _items(summary)
+        for key, item in _items(summary, report)
     )
     return build_table(schemas.SUMMARY, rows, report)
 
 
-def _items(summary: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _items(summary: Any, report: Report) -> Iterator[tuple[str, Any]]:
     """The keys of one run's summary, each with what is known of it."""
-    for key, item in as_object({} if summary is None else summary, "summaries").items():
-        yield key, as_object({} if item is None else item, "a summary")
+    yield from (read_as(as_fields, "summary", summary, report) or {}).items()
 
 
 def _run_row(payload: Mapping[str, Any], project: ProjectRef, web_host: str, report: Report) -> Row:
@@ -236,8 +237,8 @@ def _duration_s(created: Any, finished: Any) -> float | None:
     return duration_s if duration_s >= 0 else None
 
 
-def _summary_row(run_id: str, key: str, item: Mapping[str, Any], report: Report) -> Row:
-    rest = dict(item)
+def _summary_row(run_id: str, key: str, item: Any, report: Report) -> Row:
+    rest = dict(read_as(as_fields, "summary", item, report) or {})
     row: Row = {"run_id": run_id, "key": key}
     for name in ("min", "max"):
         extreme = rest.pop(name, None)

@@ -265,6 +265,13 @@ def check_calendar(time_ms: int) -> int:
     return time_ms
 
 
+def as_fields(value: Any) -> Mapping[str, Any]:
+    """Read an object."""
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
+
 def as_texts(value: Any) -> list[str | None]:
     """Read a list of names."""
     if not isinstance(value, list):

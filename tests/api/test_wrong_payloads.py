@@ -95,10 +95,9 @@ def test_good_payloads_are_tables(call: Callable[[Any], Any], rows: int, api: An
 
 
 WRONG: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
-    (lambda a: a.run.summary(project="a/p"), "/house/metrics/summaries", [[], "x", 5, {"r0": []}]),
-    (lambda a: a.run.list("a/p", summary=True), "/house/metrics/summaries", [[1], "x", {"r0": 1}]),
-    (full, "/house/metrics/summaries", [[], "x", {"r0": {"loss": [1]}}]),
-    (full, "/house/metrics/summaries", [{"r0": {"loss": {"step": "soon"}}}]),
+    (lambda a: a.run.summary(project="a/p"), "/house/metrics/summaries", [[], "x", 5]),
+    (lambda a: a.run.list("a/p", summary=True), "/house/metrics/summaries", [[1], "x"]),
+    (full, "/house/metrics/summaries", [[], "x"]),
     (full, "/house/metrics/scalar/availability", [5, [{}], {"loss": "r0"}, {"loss": [[1]]}]),
     (patterns, "/house/metrics/scalar/keys", [5, {}, {"keys": "loss"}, {"keys": [["loss"]]}]),
     (metrics, "/house/metrics/scalar", [{"key": "loss"}, [5], [{"metrics": []}]]),
@@ -142,6 +141,64 @@ def test_no_summaries_are_a_warning(api: Any, server: responses.RequestsMock) ->
     with pytest.warns(se.SwanlabExportWarning, match="3 of 3 runs have no summary"):
         assert api.run.summary(project="a/p").num_rows == 0
     assert media(api).num_rows == 1
+
+
+@pytest.mark.parametrize("odd", [7, [1], "soon", True])
+def test_a_summary_that_is_no_object_is_null(
+    odd: Any, api: Any, server: responses.RequestsMock
+) -> None:
+    """Of a key: it has no values; of a run: no keys; and a warning counts and quotes it."""
+    path = f"{HOST}/api/house/metrics/summaries"
+    item = {"step": 1, "value": 2}
+    sent = {
+        "r0": {"loss": odd, "acc": item},
+        "r1": {"loss": odd, "acc": None},
+        "r2": {"loss": item},
+    }
+    server.replace("POST", path, json=sent)
+    shown = str(odd).lower() if odd is True else str(odd)
+    with pytest.warns(se.SwanlabExportWarning) as said:
+        found = api.run.summary(project="a/p").select(["run_id", "key", "step", "value"])
+    assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("r0", "loss", None, None),
+        ("r0", "acc", 1, 2.0),
+        ("r1", "loss", None, None),
+        ("r1", "acc", None, None),
+        ("r2", "loss", 1, 2.0),
+    ]
+    (text,) = [str(each.message) for each in said]
+    assert text.startswith("2 values of summary are not of its type")
+    assert text.endswith(f"'{shown}'")
+    with pytest.warns(se.SwanlabExportWarning, match=r"2 values of summary\.loss are not"):
+        listed = api.run.list("a/p", summary=True)
+    assert listed["summary.loss"].to_pylist() == [None, None, 2.0]
+    assert listed["summary.acc"].to_pylist() == [2.0, None, None]
+    server.replace("POST", path, json={"r0": odd, "r1": {"loss": item}})
+    with pytest.warns(se.SwanlabExportWarning) as said:
+        found = api.run.summary(project="a/p")
+    assert found["run_id"].to_pylist() == ["r1"]
+    texts = [str(each.message) for each in said]
+    assert texts[0].startswith("1 of 3 runs have no summary")
+    assert texts[1].startswith("1 value of summary is not of its type")
+
+
+@pytest.mark.parametrize("odd", [7, {"loss": [1]}, {"loss": {"step": "soon"}}])
+def test_a_latest_step_that_cannot_be_read_is_not_checked(
+    odd: Any, api: Any, server: responses.RequestsMock
+) -> None:
+    """The points come, with a warning that nothing could be checked."""
+    server.add("POST", f"{HOST}/api/house/metrics/scalar/export", json={"cosKey": "k"})
+    files = {"urls": ["https://files.test/x"]}
+    server.add("POST", f"{HOST}/api/files/presigned/get", json=files)
+    body = "step,r0-loss_step,r0-loss_timestamp\n1,0.5,1767225600000\n"
+    length = {"content-length": str(len(body))}
+    server.add("GET", "https://files.test/x", body=body, headers=length)
+    server.replace("POST", f"{HOST}/api/house/metrics/summaries", json={"r0": odd})
+    with pytest.warns(
+        se.SwanlabExportWarning, match="could not be checked against the latest step"
+    ):
+        found = api.run.metrics("a/p/r0", keys="loss", all=True)
+    assert found["value"].to_pylist() == [0.5]
 
 
 def test_null_instead_of_media_is_no_row(api: Any, server: responses.RequestsMock) -> None:

@@ -139,8 +139,8 @@ def test_two_values_of_one_name_are_warned_of(
 def test_what_is_no_object_is_refused(
     name: str, what: str, least: dict[str, Any], normalize: Normalize, payload: Any, kind: str
 ) -> None:
-    """The error says what was expected and what came; a key without a summary is a null."""
-    if name == "summary" and payload is None:
+    """The error says what was expected and what came; what is no summary of a key is null."""
+    if name == "summary":
         assert normalize([payload], Report()).to_arrow().num_rows == 1
         return
     with pytest.raises(ServerError, match=f"^the server sent {kind} where {what} was expected$"):
@@ -193,15 +193,24 @@ def test_media_that_are_none_are_refused(payload: Any, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("summary", "what"), [({"loss": "x"}, "a summary"), ("x", "summaries")], ids=["key", "run"]
+    ("summary", "keys", "columns"),
+    [({"loss": "x"}, ["loss"], ["summary.loss", "summary"]), ("x", [], ["summary", "summary"])],
+    ids=["key", "run"],
 )
-def test_summaries_that_are_none_are_refused(summary: Any, what: str) -> None:
-    """A summary beside a run, or a table of them, must be made of objects."""
-    said = f"^the server sent text where {what} was expected$"
-    with pytest.raises(ServerError, match=said):
-        runs.normalize_runs([({"cuid": "1"}, summary)], Report(), PROJECT, None, "")
-    with pytest.raises(ServerError, match=said):
-        runs.normalize_summaries([("1", summary)], Report())
+def test_summaries_that_are_none_are_null(
+    summary: Any, keys: list[str], columns: list[str]
+) -> None:
+    """Beside a run, and in a table of them: there is no value, and a warning quotes what came."""
+    beside, alone = Report(), Report()
+    of_run = runs.normalize_runs([({"cuid": "1"}, summary)], beside, PROJECT, None, "").to_arrow()
+    assert [of_run[f"summary.{key}"].to_pylist() for key in keys] == [[None]] * len(keys)
+    found = runs.normalize_summaries([("1", summary)], alone).to_arrow()
+    assert found["key"].to_pylist() == keys
+    assert found["value"].null_count == len(keys)
+    assert [report.all_warnings() for report in (beside, alone)] == [
+        [f"1 value of {column} is not of its type, and null in the table, such as 'x'"]
+        for column in columns
+    ]
 
 
 def test_latest_values_that_are_no_numbers() -> None:

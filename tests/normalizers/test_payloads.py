@@ -32,9 +32,9 @@ def payload(name: str) -> Any:
 
 def items(name: str) -> list[Any]:
     """The items of one page, all of which were announced."""
-    found, total, pages = read_page(Request("GET", "/page"), payload(name))
-    assert (len(found), pages) == (total, 1)
-    return found
+    page = read_page(Request("GET", "/page"), payload(name), 20)
+    assert (len(page.items), page.pages) == (page.total, 1)
+    return page.items
 
 
 def test_every_payload_is_read() -> None:
@@ -102,7 +102,7 @@ def test_summaries() -> None:
     report = Report()
     found = payload("summaries.json")
     sources = [read_source(run, "p1") for run in items("runs_page.json")]
-    by_id = metrics.read_summaries(found, sources, None)
+    by_id = metrics.read_summaries(found, sources, None, report)
     assert [bool(by_id.get(source.run_id)) for source in sources] == [True, False, False]
     assert by_id.keys() == found.keys()
     assert metrics.read_latest_steps(by_id[RUN_ID])["train/loss"] == 19_999

@@ -34,7 +34,8 @@ def join_summaries(
         client: The server.
         runs: Whatever stands for a run, and how data requests name it.
         choose_keys: The keys that are wanted of some runs; None means all.
-        report: Gets a warning that counts the runs that the server left out.
+        report: Gets a warning that counts the runs that the server left out, and counts those whose
+            summary is no object.
         partial: Decides what it means that runs fail: without it, a batch has one error.
     """
 
@@ -55,7 +56,7 @@ def join_summaries(
         if keys is not None and not keys:
             return [(run, {}) for run, _ in some]
         payload = endpoint.fetch_summaries(client, sources, keys)
-        by_id = endpoint.read_summaries(payload, sources, keys)
+        by_id = endpoint.read_summaries(payload, sources, keys, report)
         return [(run, by_id.get(source.run_id)) for run, source in some]
 
     count = missing = 0
