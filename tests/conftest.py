@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import ExitStack
 from functools import cache
@@ -19,7 +20,7 @@ from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -31,6 +32,21 @@ settings.register_profile(
     "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("tests")
+# What is imported and collected stays: to look through it for garbage took a third of that time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage in what the tests make alone."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One process more than there are processors: many tests wait, for a time or for a process."""
+    found = yield
+    return found + 1
 
 
 def pytest_terminal_summary(
