@@ -60,6 +60,14 @@ main()
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interrupts() -> Iterator[None]:
+    """What is started hears Ctrl-C, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def server() -> Iterator[Sandbox]:
     """A server of its own, that takes its time, so that there is something to interrupt."""
