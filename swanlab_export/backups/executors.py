@@ -91,8 +91,19 @@ def _open_dask(address: str, timeout_s: float) -> Iterator[Executor]:
         with warnings.catch_warnings():
             # Of versions that differ: the probe checks those which matter.
             warnings.simplefilter("ignore")
-            client = distributed.Client(address, timeout=timeout_s, set_as_default=False)
-    except (OSError, ValueError) as error:
+            # What listens there may be no scheduler, and never respond as one.
+            client = interruptible(
+                lambda: distributed.Client(address, timeout=timeout_s, set_as_default=False),
+                within_s=2 * timeout_s,
+            )
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{argument('on')} {quote(address)}: {printable(str(error))}") from None
+    except TimeoutError:
+        raise UnavailableError(
+            f"{argument('on')}: what listens at {quote(address)} does not respond as a Dask "
+            "scheduler: is it the port of its pages?"
+        ) from None
+    except OSError as error:
         raise UnavailableError(
             f"{argument('on')}: the Dask scheduler {quote(address)} cannot be reached: {error}"
         ) from None

@@ -158,6 +158,7 @@ def backup(
         dry_run: Only say what would be fetched, and why.
         executor: Does the units, one per run; threads by default. Where it is no
             ``ThreadPoolExecutor``, units connect with the key of the environment that they run in.
+            A cluster of Dask without workers is waited for as long as ``timeout=`` of the connection.
         store_options: Options of the object store, such as ``{"endpoint": "https://…"}``; its keys
             are read from the environment.
         on_project: Called with a line about each project that is done.
@@ -165,7 +166,8 @@ def backup(
     Raises:
         UsageError: An argument cannot be right, or the folder holds another backup.
         IncompleteError: Another backup writes to the folder.
-        UnavailableError: The server is away; what was fetched until then is kept.
+        UnavailableError: The server is away, or what does the units has ended; what was fetched
+            until then is kept.
         OutputError: The folder cannot be written.
 
     >>> import tempfile, swanlab_export as se

@@ -207,7 +207,7 @@ def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
     from distributed import Client  # takes a while to import
 
     with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=300)
         worker = min(client.scheduler_info()["workers"])
         client.run(change, workers=[worker])
         return str(client.run(os.getpid, workers=[worker])[worker])
@@ -644,11 +644,22 @@ def test_a_scheduler_that_goes_away(
         ("processes:0", "N is 1 to 256"),
         ("processes", "processes:N or dask:tcp://HOST:PORT"),
         ("dask:somewhere", "processes:N or dask:tcp://HOST:PORT"),
+        ("dask:tcp://127.0.0.1", "'tcp://127.0.0.1': missing port"),
+        ("dask:http://127.0.0.1:8787", "'http://127.0.0.1:8787': unknown address scheme"),
+        ("dask:tls://127.0.0.1:8786", "'tls://127.0.0.1:8786': TLS expects"),
     ],
 )
 def test_what_does_the_units_must_exist(on: str, words: str) -> None:
     """What ``--on`` names must be something that can do units."""
     with pytest.raises(UsageError, match=re.escape(words)), open_executor(on):
+        pass
+
+
+def test_what_is_no_scheduler(backed_up: Sandbox) -> None:
+    """What listens and is no scheduler, such as the server of its pages, is not waited for long."""
+    address = backed_up.url.replace("http:", "tcp:")
+    words = f"what listens at '{address}' does not respond as a Dask scheduler"
+    with pytest.raises(UnavailableError, match=words), open_executor(f"dask:{address}", 0.5):
         pass
 
 

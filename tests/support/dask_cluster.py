@@ -22,8 +22,12 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# The scheduler gives a unit up with the first worker that it loses.
-_CONFIG = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+_CONFIG = {
+    # The scheduler gives a unit up with the first worker that it loses.
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+    # On a busy machine a worker that is started anew takes a while to connect, and is not tried twice.
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "300s",
+}
 _START_S = 60
 
 
