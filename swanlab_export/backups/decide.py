@@ -13,7 +13,7 @@ from swanlab_export.normalizers.values import as_time_ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from swanlab_export.backups.receipts import Asked, Receipt
+    from swanlab_export.backups.receipts import Asked, Noted
 
 _UNFINISHED = ("RUNNING", "OFFLINE")
 # Points and lines may still come after a run has ended.
@@ -59,7 +59,7 @@ class Rules:
         self,
         run_id: str,
         facts: Mapping[str, Any],
-        before: Receipt | None,
+        before: Noted | None,
         noted_at: str,
         last_at: str | None,
         is_offered: Callable[[str], bool],
@@ -69,7 +69,7 @@ class Rules:
         Args:
             run_id: The run.
             facts: What the server says of it, with its ``summary``.
-            before: Its receipt.
+            before: What its receipt says.
             noted_at: When the server said so.
             last_at: When the project was last compared; None where that is not known.
             is_offered: Says whether the server has a table, of one that was not fetched before.
@@ -82,25 +82,27 @@ class Rules:
         self,
         run_id: str,
         facts: Mapping[str, Any],
-        before: Receipt,
+        before: Noted,
         noted_at: str,
         last_at: str | None,
         is_offered: Callable[[str], bool],
     ) -> Decision | None:
-        asked = self.asked.joined(before.asked)
+        parts: tuple[str, ...] = ()
         if reason := self._why_whole(facts, before):
-            return Decision("whole", reason, asked)
-        if parts := tuple(filter(is_offered, self.asked.missing(before.asked))):
-            return Decision("part", f"not fetched before: {', '.join(parts)}", asked, parts)
-        if changed := [name for name in _NAMES if _differs(name, facts, before.facts)]:
-            return Decision("row", f"changed: {', '.join(changed)}", asked)
-        if before.gone_at is not None:
-            return Decision("row", "it is there again", asked)
-        if self._is_due(run_id, before, noted_at, last_at):
-            return Decision("check", "checked now and then", asked)
-        return None
+            action = "whole"
+        elif parts := tuple(filter(is_offered, self.asked.missing(before.asked))):
+            action, reason = "part", f"not fetched before: {', '.join(parts)}"
+        elif changed := [name for name in _NAMES if _differs(name, facts, before.facts)]:
+            action, reason = "row", f"changed: {', '.join(changed)}"
+        elif before.gone_at is not None:
+            action, reason = "row", "it is there again"
+        elif self._is_due(run_id, before, noted_at, last_at):
+            action, reason = "check", "checked now and then"
+        else:
+            return None
+        return Decision(action, reason, self.asked.joined(before.asked), parts)
 
-    def _why_whole(self, facts: Mapping[str, Any], before: Receipt) -> str:
+    def _why_whole(self, facts: Mapping[str, Any], before: Noted) -> str:
         stored = before.facts
         if self.is_full:
             return "everything was asked for anew"
@@ -116,7 +118,7 @@ class Rules:
                 return f"{name} was {stored[name]}, is {facts[name]}"
         return summary_change(stored["summary"], facts["summary"])
 
-    def _is_due(self, run_id: str, before: Receipt, noted_at: str, last_at: str | None) -> bool:
+    def _is_due(self, run_id: str, before: Noted, noted_at: str, last_at: str | None) -> bool:
         """Say whether it is this run's turn, once in each period; turns are spread evenly."""
         ended_ms, now_ms = _time_ms(before.facts["finished_at"]), time_ms(noted_at)
         if not self.recheck_ms or before.logged is None or ended_ms is None:
@@ -140,6 +142,8 @@ def summary_change(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
     Step and value are compared exactly, statistics within what servers let vary.
     """
+    if stored == now:
+        return ""
     for key in sorted(stored.keys() | now.keys()):
         if key not in stored or key not in now:
             return f"key {key!r} is {'new' if key in now else 'gone'}"

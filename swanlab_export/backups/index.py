@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from swanlab_export import schemas
 from swanlab_export.backups.layout import RECEIPTS, index_path, payload_path
-from swanlab_export.backups.receipts import Receipt
+from swanlab_export.backups.receipts import Noted, Receipt
 from swanlab_export.files.store_objects import Entry
 from swanlab_export.limits import JOBS
 from swanlab_export.messages import quote
@@ -127,6 +127,16 @@ class Index:
         except (OSError, ValueError):
             return None
 
+    def noted(self, run_id: str) -> Noted | None:
+        """Read what tells whether a run has changed; None where its receipt cannot be read."""
+        held, row = self._fresh.get(run_id), self._rows.get(run_id)
+        try:
+            if held is not None:
+                return Noted.parse(self._destination.read(held.entry.path))
+            return None if row is None else Noted.parse(self._text(row))
+        except (OSError, ValueError):
+            return None
+
     def path(self, run_id: str) -> str | None:
         """The path of a run's receipt."""
         if (held := self._fresh.get(run_id)) is not None:
@@ -138,7 +148,7 @@ class Index:
         """The text that the index has of a receipt that cannot be read; None where it has none."""
         row = self._spare.get(path)
         try:
-            return None if row is None else self._text(row)
+            return None if row is None else self._text(row).decode()
         except OSError:
             return None
 
@@ -166,8 +176,9 @@ class Index:
         for (_, run_id), row in heapq.merge(rows, fresh):
             entry = self._entry(row) if row >= 0 else self._fresh[run_id].entry
             try:
-                text = self._text(row) if row >= 0 else self._destination.read(entry.path).decode()
-                receipt = Receipt.parse(text)
+                raw = self._text(row) if row >= 0 else self._destination.read(entry.path)
+                text = raw.decode()
+                receipt = Receipt.parse(raw)
             except (OSError, ValueError) as error:
                 self.broken[entry.path] = f"it is no receipt: {quote(str(error))}"
                 continue
@@ -237,13 +248,13 @@ class Index:
         created_ms, run_id = (self._table[name][row].as_py() for name in ("created_at", "run_id"))
         return -(created_ms or 0), run_id
 
-    def _text(self, row: int) -> str:
+    def _text(self, row: int) -> bytes:
         group = bisect_right(self._starts, row) - 1
         try:
             return self._read_group(group)[row - self._starts[group]]
         except OSError:  # its checksum is wrong
             self.is_current = False
-            return self._destination.read(self._entry(row).path).decode()
+            return self._destination.read(self._entry(row).path)
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:
@@ -253,10 +264,10 @@ class Index:
         ):
             yield parquet
 
-    def _read_group_once(self, group: int) -> list[str]:
+    def _read_group_once(self, group: int) -> list[bytes]:
         with self._open() as parquet:
             table = parquet.read_row_group(group, columns=["receipt_json"])
-        found: list[str] = table["receipt_json"].to_pylist()
+        found: list[bytes] = table["receipt_json"].cast(pa.binary()).to_pylist()
         return found
 
 

@@ -176,7 +176,7 @@ class Planner:
         last_at: str | None,
     ) -> None:
         run_id = source.run_id
-        path, before = made.index.path(run_id), made.index.get(run_id)
+        before = made.index.noted(run_id)
         if self.forced is not None and before is not None and run_id not in self.forced:
             return
         facts = endpoint.read_facts(run) | {"summary": summary}
@@ -185,6 +185,7 @@ class Planner:
         if decision is None:
             made.unchanged += 1
             return
+        path = made.index.path(run_id)
         if path is None:
             path = receipt_path(made.place.folder, names().take(run_id))
         refs = {

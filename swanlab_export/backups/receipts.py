@@ -66,6 +66,8 @@ class Asked:
 
     def missing(self, before: Asked) -> tuple[str, ...]:
         """The tables that have to be fetched where ``before`` was asked for last time."""
+        if self == before:
+            return ()
         wanted = [name for name in self.tables if name not in before.tables]
         if "metrics" in self.tables and self.joined(before).keys != before.keys:
             wanted.append("metrics")
@@ -81,6 +83,37 @@ class Stored(NamedTuple):
     rows: int = 0
     bytes: int = 0
     sha256: str | None = None
+
+
+class Noted(NamedTuple):
+    """What of a receipt tells whether its run has changed; see ``Receipt``."""
+
+    facts: dict[str, Any]
+    facts_at: str
+    asked: Asked
+    complete: bool
+    logged: dict[str, dict[str, Any]] | None
+    gone_at: str | None
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Self:
+        """Read it from the text of a receipt, which is checked like a whole one.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            payload = _unseal(raw)
+            return cls(
+                payload["facts"],
+                payload["facts_at"],
+                Asked.parse(payload["asked"]),
+                payload["complete"],
+                payload["logged"],
+                payload["gone_at"],
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -125,17 +158,14 @@ class Receipt:
     format: int = field(default=FORMAT)
 
     @classmethod
-    def parse(cls, text: bytes | str) -> Self:
+    def parse(cls, raw: bytes) -> Self:
         """Read a receipt.
 
         Raises:
             ValueError: It is none.
         """
-        raw = text.encode() if isinstance(text, str) else text
         try:
-            payload = decode(raw)
-            if (sealed := payload.pop("sha256", None)) is not None and raw != _seal(raw, sealed):
-                raise ValueError("it is not as it was written")
+            payload = _unseal(raw)
             objects = payload.pop("objects")
             files = objects.pop("files")
             return cls(
@@ -175,6 +205,18 @@ class Receipt:
         """Every object that it names, files of media too."""
         files = [Stored(file["path"], 0, file["bytes"], file["sha256"]) for file in self.files]
         return [stored for stored in self.objects.values() if stored.path] + files
+
+
+def _unseal(raw: bytes) -> Any:
+    """Read the text of a receipt, which must have the hash that it says.
+
+    Raises:
+        ValueError: It has another one, or is not JSON.
+    """
+    payload = decode(raw)
+    if (sealed := payload.pop("sha256", None)) is not None and raw != _seal(raw, sealed):
+        raise ValueError("it is not as it was written")
+    return payload
 
 
 def _seal_of(text: bytes) -> bytes:
