@@ -68,6 +68,7 @@ class Index:
         is_current: The index file holds exactly these receipts.
         broken: Receipts that cannot be read, with the reason.
         lost: Receipts that the index holds, and that are missing.
+        is_damaged: A part of the index file, or all of it, cannot be read: others may be missing.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Index:
         self._folder = folder
         self._path = index_path(folder)
         self._read_group = lru_cache(maxsize=2)(self._read_group_once)
+        self.is_damaged = False
         self._starts: list[int] = []  # the first row of each row group
         self._table = self._read_light()
         listed = _gather(entries or destination.list(f"{RECEIPTS}/{folder}"))
@@ -192,12 +194,14 @@ class Index:
                 for group in range(parquet.num_row_groups):
                     found = parquet.read_row_group(group, columns=_LIGHT.names)
                     groups.append(found.select(_LIGHT.names).cast(_LIGHT))
+        except FileNotFoundError:
+            pass
         except (OSError, pa.ArrowInvalid, KeyError):
-            pass  # what was not read counts as changed
+            self.is_damaged = True  # what was not read counts as changed
         table = pa.concat_tables([_LIGHT.empty_table(), *groups])
         of_folder = pc.starts_with(table["receipt"], f"{RECEIPTS}/{self._folder}/")
-        if not pc.all(of_folder).as_py():  # it is the index of another project
-            table, groups = _LIGHT.empty_table(), []
+        if pc.any(pc.invert(of_folder)).as_py():  # it is the index of another project
+            table, groups, self.is_damaged = _LIGHT.empty_table(), [], True
         ends = accumulate(group.num_rows for group in groups)
         self._starts = [0, *ends][: len(groups)]
         return table.combine_chunks()

@@ -101,6 +101,18 @@ def project_object(table: str, folder: str) -> str:
     return f"tables/{table}/{folder}.parquet"
 
 
+def run_file(path: str, folder: str) -> str:
+    """What the objects of a run are called in the folder of its project, from the path of one.
+
+    >>> run_file("files/a/b/x.json/1.png", "a/b"), run_file("state/payloads/a/b/x.json.zst", "a/b")
+    ('x.json', 'x')
+    """
+    first, is_folder, _ = path.partition(f"/{folder}/")[2].partition("/")
+    if is_folder:
+        return first
+    return first.removesuffix(".zst").removesuffix(".json").removesuffix(".parquet")
+
+
 def receipt_path(folder: str, file: str) -> str:
     """The path of one run's receipt."""
     return f"{RECEIPTS}/{folder}/{file}.json"

@@ -2,7 +2,9 @@
 
 A unit puts one object after the other in place, and then writes its receipt. Killed in between, it is
 repeated by the next backup, as long as the server has the run. Where it no longer has it, or sends
-fewer points than before, the objects stay: they must have a receipt, or be removed.
+fewer points than before, the objects stay: they must have a receipt, or be removed. Removed is only
+what is known never to have had one; a receipt may also be lost, and then its data may be all that is
+left.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from swanlab_export.backups import snapshots
 from swanlab_export.backups.destination import hash_object, listed_entries, write_object
 from swanlab_export.backups.fetching import read_payload
 from swanlab_export.backups.index import Index
+from swanlab_export.backups.layout import UNFINISHED_FILE, run_file
 from swanlab_export.backups.receipts import Stored
+from swanlab_export.client import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +36,7 @@ INTERRUPTED = "a backup was interrupted while it wrote the run: its tables may b
 
 
 def recover(destination: Destination, account: Account) -> None:
-    """Have each object of a run named by a receipt as it is, and remove those of no run.
+    """Have each object of a run named by a receipt as it is, and remove those of runs without one.
 
     Costs a list of all objects, and reads those that were replaced without a new receipt.
     """
@@ -40,15 +45,34 @@ def recover(destination: Destination, account: Account) -> None:
         index = Index(destination, folder)
         found = {entry.path: entry for entry in listed_entries(destination, folder)}
         named: set[str] = set()
+        files: set[str] = set()
         for entry, _, receipt in list(index.receipts()):
             current = _adopt(destination, receipt, entry, found)
             if current is not receipt:
                 write_object(destination, entry.path, current.dump())
             named |= {str(stored.path) for stored in current.all_objects()}
-        # An object of a run whose receipt cannot be read is not one of no run.
-        if all(index.spare(path) is not None for path in index.broken):
-            for path in found.keys() - named:
-                destination.remove(path)
+            files.add(run_file(entry.path, folder))
+        unnamed = found.keys() - named
+        lost = _lost_files(destination, project["project_id"], index) if unnamed else set()
+        if lost is not None:
+            for path in unnamed:
+                file = run_file(path, folder)
+                if file in files or file not in lost:
+                    destination.remove(path)
+
+
+def _lost_files(destination: Destination, project_id: str, index: Index) -> set[str] | None:
+    """What the objects of runs are called that had a receipt; None where that is not known."""
+    # An object of a run whose receipt cannot be read is not one of no run.
+    if index.is_damaged or any(index.spare(path) is None for path in index.broken):
+        return None
+    try:
+        before = decode(destination.read(UNFINISHED_FILE))["snapshot_before"]
+        if before is not None:
+            snapshots.read_manifest(destination, before)
+        return snapshots.find_held(destination, project_id)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        return None
 
 
 def _adopt(

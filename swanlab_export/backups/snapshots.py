@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from swanlab_export.backups.destination import write_object
-from swanlab_export.backups.layout import FORMAT, SNAPSHOTS, dump_json
+from swanlab_export.backups.layout import FORMAT, SNAPSHOTS, dump_json, marked_name, safe_name
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import closest, quote
 
@@ -153,6 +155,28 @@ def find_unnamed(destination: Destination, named: Container[str]) -> Iterator[st
     for entry in destination.list(SNAPSHOTS):
         if not entry.path.endswith(f"/{_MANIFEST}") and entry.path not in named:
             yield entry.path
+
+
+def find_held(destination: Destination, project_id: str) -> set[str]:
+    """What the objects of all runs of a project are called that any snapshot has.
+
+    Each of these runs had a receipt once.
+
+    Raises:
+        ArrowException, OSError, ValueError: A snapshot cannot be read.
+    """
+    manifests = (read_manifest(destination, name) for name in list_snapshots(destination))
+    held: set[str] = set()
+    for path in sorted({manifest.runs for manifest in manifests if manifest.runs is not None}):
+        with (
+            destination.open(path) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as parquet,
+        ):
+            for batch in parquet.iter_batches(columns=["project_id", "run_id"]):
+                of_project = pc.equal(batch["project_id"], project_id)
+                for run_id in batch["run_id"].filter(of_project).to_pylist():
+                    held |= {safe_name(run_id), marked_name(run_id)}
+    return held
 
 
 def mend_chain(destination: Destination) -> None:

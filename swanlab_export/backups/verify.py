@@ -31,6 +31,7 @@ from swanlab_export.backups.layout import (
     check_format,
     payload_path,
     receipt_path,
+    run_file,
 )
 from swanlab_export.backups.parquet import count_rows
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
@@ -240,6 +241,7 @@ class _Checks:
         self._destination = destination
         self._reads = reads
         self._jobs = jobs
+        self._held: dict[str, set[str] | None] = {}
 
     def run(self) -> list[Problem]:
         """All problems, by the paths of their objects."""
@@ -356,10 +358,23 @@ class _Checks:
             payload = payload_path(folder, owner.run_id)
             if path.startswith("tables/"):
                 # Data of a run whose receipt is lost are not removed: they may be all that is left.
-                stray = owner if payload in sizes else Owner(project_id, folder)
+                is_lost = payload in sizes or self._was_held(project_id, owner.run_id)
+                stray = owner if is_lost else Owner(project_id, folder)
                 yield Problem(path, stray, "no receipt names it")
             elif path == payload and (lost := receipt_path(folder, owner.run_id)) not in unread:
                 yield Problem(lost, owner, "it is missing")
+
+    def _was_held(self, project_id: str, file: str) -> bool:
+        """Say whether a run may have had a receipt, by what its objects are called."""
+        if not project_id:  # no manifest tells which project it is
+            return True
+        if project_id not in self._held:
+            try:
+                self._held[project_id] = snapshots.find_held(self._destination, project_id)
+            except (OSError, ValueError, pa.ArrowException):
+                self._held[project_id] = None
+        held = self._held[project_id]
+        return held is None or file in held
 
     def _compare(
         self, expected: Iterable[Expected], sizes: Mapping[str, int] | None = None
@@ -449,10 +464,4 @@ def _expected(path: str, about: dict[str, Any], owner: Owner) -> Expected:
 
 
 def _owner(project_id: str, path: str, folder: str) -> Owner:
-    return Owner(project_id, folder, _stem(path))
-
-
-def _stem(path: str) -> str:
-    """The name of an object without folder and extension: that of its run."""
-    name = path.rpartition("/")[2].removesuffix(".zst")
-    return name.removesuffix(".json").removesuffix(".parquet")
+    return Owner(project_id, folder, run_file(path, folder))

@@ -77,6 +77,61 @@ def test_a_run_that_was_never_whole_leaves_nothing(world: LivingData, ended: Nig
     assert damage(ended) == []
 
 
+def lose_receipt(ended: Nights, run_id: str) -> None:
+    """Lose a receipt, and the index that has it, too."""
+    (ended.folder / f"state/receipts/lab/digits/{run_id}.json").unlink()
+    index = ended.folder / "state/index/lab/digits.parquet"
+    index.write_bytes(index.read_bytes()[:-9])
+
+
+def interrupt(world: LivingData, ended: Nights, run_id: str) -> None:
+    """Be killed just before the receipt of a new run, which the server then no longer has."""
+    world.start(run_id)
+    world.log_many(run_id, 5, "loss")
+    with (
+        killed_at(ended.folder, match=f"state/receipts/lab/digits/{run_id}"),
+        OneByOne() as executor,
+    ):
+        ended.run(executor=executor)
+    world.delete(run_id)
+
+
+@pytest.mark.filterwarnings("ignore::swanlab_export.SwanlabExportWarning")
+@pytest.mark.parametrize("has_night_between", [False, True])
+def test_what_had_a_receipt_that_is_lost_is_never_removed(
+    world: LivingData, ended: Nights, has_night_between: bool
+) -> None:
+    """The server no longer has the run: its objects are all that is left of it."""
+    world.delete("one")
+    ended.run()
+    before = {path: content for path, content in ended.objects().items() if "/one" in path}
+    lose_receipt(ended, "one")
+    if has_night_between:  # which writes an index without the run
+        ended.run()
+    interrupt(world, ended, "three")
+    ended.run()
+    left = {path: content for path, content in ended.objects().items() if "/one" in path}
+    del before["state/receipts/lab/digits/one.json"]
+    assert left == before
+    interrupt(world, ended, "four")
+    ended.run()
+    # What was never whole is still told from it.
+    assert not [path for path in ended.objects() if "four" in path]
+
+
+@pytest.mark.filterwarnings("ignore::swanlab_export.SwanlabExportWarning")
+def test_nothing_is_removed_where_a_snapshot_cannot_be_read(
+    world: LivingData, ended: Nights
+) -> None:
+    """It may be the one that had the run."""
+    interrupt(world, ended, "three")
+    (manifest,) = ended.folder.glob("state/snapshots/*/manifest.json")
+    content = manifest.read_bytes()
+    manifest.write_bytes(content[:-9])
+    ended.run()
+    assert "tables/metrics/lab/digits/three.parquet" in ended.objects()
+
+
 def test_a_table_that_is_given_up_leaves_nothing(tmp_path: Path, capfd: Any) -> None:
     """No temporary object, and no words of a library that still wants to write its end."""
     schema = pa.schema({"step": pa.int64()})

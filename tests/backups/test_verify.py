@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -255,6 +256,18 @@ def test_a_receipt_that_is_lost_with_the_index_loses_no_data(
     left = found(quiet, read="all")
     assert set(left) == {path for path, (_, cure) in cured.items() if cure != "repaired"}
     assert (len(quiet.values("one")), len(quiet.values("two"))) == (30, 30)
+
+
+def test_data_that_nothing_but_a_snapshot_knows_stay(world: LivingData, quiet: Nights) -> None:
+    """Receipts, payloads and index are lost, and the server has only one of the runs."""
+    world.delete("one")
+    quiet.run()
+    for name in ("receipts", "payloads", "index"):
+        shutil.rmtree(quiet.folder / "state" / name)
+    before = quiet.objects("tables/metrics") | quiet.objects("files")
+    found(quiet, read="all", repair=True, api=quiet.api)
+    assert quiet.objects("tables/metrics") | quiet.objects("files") == before
+    assert {path.rpartition("/")[2] for path in found(quiet)} == {"one.parquet"}
 
 
 def test_a_receipt_is_restored_from_the_index(world: LivingData, quiet: Nights) -> None:
