@@ -84,7 +84,7 @@ class Index:
         self._table = self._read_light()
         listed = _gather(entries or destination.list(f"{RECEIPTS}/{folder}"))
         rows = pc.index_in(listed["path"], value_set=self._table["receipt"])
-        known = self._table.take(rows)
+        known = self._table.select(["run_id", "receipt_size", "receipt_version"]).take(rows)
         is_known = pc.fill_null(
             pc.and_(
                 pc.equal(known["receipt_size"], listed["size"]),
@@ -106,7 +106,8 @@ class Index:
         is_changed = pc.invert(is_known)
         changed = [Entry(**each) for each in listed.filter(is_changed).to_pylist()]
         self._read_changed(changed, rows.filter(is_changed).to_pylist())
-        is_lost = pc.invert(pc.is_in(self._table["receipt"], value_set=listed["path"]))
+        all_rows = pa.array(range(self._table.num_rows), rows.type)
+        is_lost = pc.invert(pc.is_in(all_rows, value_set=rows.drop_null()))
         lost = pc.indices_nonzero(is_lost).to_pylist()
         self.lost = sorted(self._entry(row).path for row in lost)
         for row in lost:
@@ -192,7 +193,7 @@ class Index:
         try:
             with self._open() as parquet:
                 for group in range(parquet.num_row_groups):
-                    found = parquet.read_row_group(group, columns=_LIGHT.names)
+                    found = parquet.read_row_group(group, _LIGHT.names, use_threads=False)
                     groups.append(found.select(_LIGHT.names).cast(_LIGHT))
         except FileNotFoundError:
             pass
@@ -255,10 +256,12 @@ class Index:
     def _text(self, row: int) -> bytes:
         group = bisect_right(self._starts, row) - 1
         try:
-            return self._read_group(group)[row - self._starts[group]]
+            texts = self._read_group(group)
         except OSError:  # its checksum is wrong
             self.is_current = False
             return self._destination.read(self._entry(row).path)
+        found: bytes = texts[row - self._starts[group]].as_py()
+        return found
 
     @contextmanager
     def _open(self) -> Iterator[pq.ParquetFile]:
@@ -268,11 +271,10 @@ class Index:
         ):
             yield parquet
 
-    def _read_group_once(self, group: int) -> list[bytes]:
+    def _read_group_once(self, group: int) -> pa.Array:
         with self._open() as parquet:
-            table = parquet.read_row_group(group, columns=["receipt_json"])
-        found: list[bytes] = table["receipt_json"].cast(pa.binary()).to_pylist()
-        return found
+            table = parquet.read_row_group(group, columns=["receipt_json"], use_threads=False)
+        return table["receipt_json"].cast(pa.binary()).combine_chunks()
 
 
 def _gather(entries: Iterable[Entry]) -> pa.Table:
