@@ -198,10 +198,11 @@ class Folder:
             names = sorted(entry.name for entry in os.scandir(self.root / prefix))
         except FileNotFoundError:
             return
+        root = str(self.root)
         for name in names:
             path = f"{prefix}/{name}"
             try:
-                found = os.stat(f"{self.root}/{path}")  # noqa: PTH116  a Path takes four times as long
+                found = os.stat(f"{root}/{path}")  # noqa: PTH116  a Path takes four times as long
             except FileNotFoundError:
                 continue  # it was removed meanwhile
             if stat.S_ISDIR(found.st_mode):
