@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from swanlab_export.api.suggestions import suggest
-from swanlab_export.client import Download, ProbingClient, decode, is_refusal, media_type
+from swanlab_export.client import Download, ProbingClient, is_refusal, media_type
+from swanlab_export.decoding import decode
 from swanlab_export.endpoints.checks import CHECKS, Check, Facts, learn
 from swanlab_export.endpoints.shapes import differences
 from swanlab_export.errors import NotFoundError, SwanlabExportError

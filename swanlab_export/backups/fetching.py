@@ -17,7 +17,8 @@ from swanlab_export.api.runs.keys import column_pages, fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
 from swanlab_export.backups.parquet import ParquetObject
 from swanlab_export.backups.receipts import Row, Stored, json_float, json_rows
-from swanlab_export.client import NotOfferedError, decode
+from swanlab_export.client import NotOfferedError
+from swanlab_export.decoding import decode
 from swanlab_export.endpoints import logs as log_endpoint
 from swanlab_export.endpoints import medias as media_endpoint
 from swanlab_export.endpoints import metrics as metrics_endpoint

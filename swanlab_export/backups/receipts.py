@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from swanlab_export import schemas
 from swanlab_export.backups.layout import CHOSEN_TABLES, FORMAT
-from swanlab_export.client import decode
+from swanlab_export.decoding import decode
 from swanlab_export.normalizers.values import as_float, exact_json
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from swanlab_export.backups.fetching import read_payload
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import UNFINISHED_FILE, run_file
 from swanlab_export.backups.receipts import Stored
-from swanlab_export.client import decode
+from swanlab_export.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ from swanlab_export.backups.layout import (
 from swanlab_export.backups.receipts import Asked
 from swanlab_export.backups.run import Backup, Wish
 from swanlab_export.backups.scope import Account, Scope
-from swanlab_export.client import Call, decode
+from swanlab_export.client import Call
+from swanlab_export.decoding import decode
 from swanlab_export.refs import ProjectRef, parse_project
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from swanlab_export.api.suggestions import suggest
 from swanlab_export.backups.layout import PROJECTS_FILE, Names
 from swanlab_export.backups.unit import ProjectPlace
-from swanlab_export.client import NotOfferedError, decode
+from swanlab_export.client import NotOfferedError
+from swanlab_export.decoding import decode
 from swanlab_export.endpoints import projects as endpoint
 from swanlab_export.endpoints import self_hosted as instance_endpoint
 from swanlab_export.endpoints import users as user_endpoint

@@ -6,7 +6,7 @@ from swanlab_export.client.client import Client, Login
 from swanlab_export.client.download import Download
 from swanlab_export.client.probe import ProbingClient
 from swanlab_export.client.request import Request
-from swanlab_export.client.response import decode, is_refusal, media_type
+from swanlab_export.client.response import is_refusal, media_type
 
 __all__ = [
     "NOT_TOLD",
@@ -18,7 +18,6 @@ __all__ = [
     "ProbingClient",
     "Request",
     "current_call",
-    "decode",
     "is_not_told",
     "is_refusal",
     "media_type",

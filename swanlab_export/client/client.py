@@ -27,7 +27,6 @@ from swanlab_export.client.request import Request
 from swanlab_export.client.response import (
     Response,
     TooLargeError,
-    decode,
     is_refusal,
     media_type,
     quote_words,
@@ -46,6 +45,7 @@ from swanlab_export.client.session import (
     is_same_server,
     may_lack_tls,
 )
+from swanlab_export.decoding import decode
 from swanlab_export.errors import (
     AuthenticationError,
     ClosedError,

@@ -13,8 +13,8 @@ from raw_server import KEY, Asked, RawServer, reply, reply_json, reply_login
 
 import swanlab_export as se
 from swanlab_export.cli.main import root
-from swanlab_export.client import decode
 from swanlab_export.client.probe import ProbingClient
+from swanlab_export.decoding import decode
 from swanlab_export.endpoints.checks import CHECKS, Facts, learn
 from swanlab_export.endpoints.releases import SINCE
 from swanlab_export.endpoints.shapes import NUMBER, TEXT, TIME, Names, Nullable, differences

@@ -8,7 +8,7 @@ import pytest
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 from swanlab_export.client import Client, Request
-from swanlab_export.client.response import decode
+from swanlab_export.decoding import decode
 from swanlab_export.errors import ServerError, UnavailableError
 from swanlab_export.settings import Settings
 
