@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _BUFFER_BYTES = 1 << 20
+# Windows else reads a file as text.
+_BINARY = getattr(os, "O_BINARY", 0)
 # Objects up to this size are read at once: a buffer for each would take longer than most of them.
 _AT_ONCE_BYTES = 1 << 20
 # Where the byte lies that is locked: behind what the lock file says, which stays readable.
@@ -228,9 +230,14 @@ class Folder:
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """Read a range of an object."""
-        with io.FileIO(f"{self.root}/{path}") as file:  # a Path would take as long as the reading
-            file.seek(start)
-            return file.read(end - start)
+        # A Path would take as long as the reading, and a file object half as long.
+        descriptor = os.open(f"{self.root}/{path}", os.O_RDONLY | _BINARY)
+        try:
+            if start:
+                os.lseek(descriptor, start, os.SEEK_SET)
+            return os.read(descriptor, end - start)
+        finally:
+            os.close(descriptor)
 
     def create(self, path: str) -> _TemporaryObject:
         """Begin an object, under a temporary name."""
