@@ -195,12 +195,12 @@ class Folder:
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield the objects below a folder, by their paths in order."""
+        root = str(self.root)
         try:
             # The names alone: of 100,000 files, what the system says of them takes 100 MB.
-            names = sorted(entry.name for entry in os.scandir(self.root / prefix))
+            names = sorted(entry.name for entry in os.scandir(f"{root}/{prefix}"))
         except FileNotFoundError:
             return
-        root = str(self.root)
         for name in names:
             path = f"{prefix}/{name}"
             try:
