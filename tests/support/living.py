@@ -43,6 +43,8 @@ class LivingRun:
     media: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Of keys of which nothing was logged or lost since they were summarized.
+    summaries: dict[str, Any] = field(default_factory=dict)
 
 
 class _Nothing:
@@ -194,6 +196,7 @@ class LivingData(Data):
         for name, value in values.items():
             key = f"{_SYSTEM}.{name}" if name == "cpu" else name
             run.points.setdefault(key, []).append((step, value, self.now_ms + step))
+            run.summaries.pop(key, None)
             self._note_column(run, key, "FLOAT")
 
     def log_many(self, run_id: str, steps: int, *keys: str) -> None:
@@ -240,6 +243,7 @@ class LivingData(Data):
     def lose_points(self, run_id: str, key: str, count: int) -> None:
         """Lose the last points of a key; none is left where it had no more."""
         points = self._runs[run_id].points
+        self._runs[run_id].summaries.pop(key, None)
         points[key] = points[key][:-count]
         if not points[key]:
             del points[key]
@@ -282,8 +286,11 @@ class LivingData(Data):
 
     def summary(self, run: Run) -> dict[str, Any] | None:
         """The summary of each key, as it is now."""
-        found = {key: self.points(run, key) for key in self.keys(run)}
-        return {key: summarize(points) for key, points in found.items() if points is not None}
+        known = self._runs[run.run_id].summaries
+        for key in self.keys(run):
+            if key not in known and (points := self.points(run, key)) is not None:
+                known[key] = summarize(points)
+        return {key: known[key] for key in self.keys(run)}
 
     def latest(self, run: Run) -> None:
         """Found anew with each request."""
