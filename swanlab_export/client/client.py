@@ -282,9 +282,18 @@ class Client:
         """
         return Download(self, find_url, what, needs_length=needs_length)
 
-    def map(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """Do ``work`` on ``items`` concurrently; results come in order, the first error ends it."""
-        return concurrency.map_concurrently(work, items, self.jobs)
+    def map(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        *,
+        ahead_bytes: int = concurrency.AHEAD_BYTES,
+    ) -> Iterator[_Result]:
+        """Do ``work`` on ``items`` concurrently; results come in order, the first error ends it.
+
+        Fewer are fetched ahead where their responses would have more than ``ahead_bytes`` together.
+        """
+        return concurrency.map_concurrently(work, items, self.jobs, ahead_bytes)
 
     def submit(self, work: Callable[[], _Result]) -> Callable[..., _Result]:
         """Start ``work`` in the background; see ``concurrency.submit``."""

@@ -107,7 +107,10 @@ class Permit:
 
 
 def map_concurrently(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    jobs: int,
+    ahead_bytes: int = AHEAD_BYTES,
 ) -> Iterator[_Result]:
     """Yield the results of ``work`` in the order of the items; the first error ends it.
 
@@ -115,7 +118,7 @@ def map_concurrently(
 
     At most two items for each job are taken ahead, so that the results of an endless list never
     pile up; and fewer where responses are large, so that together they hold about
-    ``AHEAD_BYTES``. How large they are is known from the last ones, at first from the one that the
+    ``ahead_bytes``. How large they are is known from the last ones, at first from the one that the
     caller received: that is the first page of a list.
     """
     pending: deque[tuple[Future[_Result], contextvars.Context]] = deque()
@@ -135,7 +138,7 @@ def map_concurrently(
             context = contextvars.copy_context()
             context.run(_received_bytes.set, 0)
             pending.append((pool.submit(context.run, work, item), context))
-            while len(pending) >= max(1, min(most, AHEAD_BYTES // max(1, *sizes))):
+            while len(pending) >= max(1, min(most, ahead_bytes // max(1, *sizes))):
                 yield next_result()
                 most = 2 * jobs
         while pending:

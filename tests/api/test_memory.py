@@ -131,10 +131,12 @@ def test_more_runs_take_no_more_memory(how: str, peak_mb: Measure) -> None:
     [
         ("run list w/{} --all --save r.parquet", "large", 160),
         ("run list w/{} --all --raw", "large", 160),
-        ("run summary -p w/{} --save s.parquet", "many", 120),
-        ("run summary -p w/{} --raw", "many", 120),
+        ("run summary -p w/{} --save s.parquet", "many", 65),
+        ("run summary -p w/{} --save s.csv", "many", 65),
+        ("run summary -p w/{} --format json", "many", 65),
+        ("run summary -p w/{} --raw", "many", 65),
     ],
-    ids=["large runs", "large runs, raw", "summaries", "summaries, raw"],
+    ids=["large runs", "large runs, raw", "parquet", "csv", "json", "summaries, raw"],
 )
 def test_large_responses_are_not_held_together(
     command: str, project: str, most_mb: int, peak_mb: Measure

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from swanlab_export.report import Report
 
 _Run = TypeVar("_Run")
+# Numbers with their names take six times as much memory as in the response, and its threads keep
+# some of it: with twice as many ahead, the summaries of 2,000 runs with 50 keys took 40 MB more.
+_AHEAD_BYTES = 4 * 1024**2
 
 
 def join_summaries(
@@ -63,7 +66,7 @@ def join_summaries(
     batches = in_batches(runs, RUNS_PER_REQUEST)
     # The first one by itself, for its size says how many may be fetched ahead.
     first = map(fetch_batch, islice(batches, 1))
-    for pairs in chain(first, client.map(fetch_batch, batches)):
+    for pairs in chain(first, client.map(fetch_batch, batches, ahead_bytes=_AHEAD_BYTES)):
         for run, summary in pairs:
             count += 1
             missing += summary is None
