@@ -78,6 +78,8 @@ def parse_run(text: str) -> RunRef:
 
 def _parts(text: str, *, least: int, form: str) -> list[str]:
     """Split a path or URL into names; a URL may name more than was asked for, a path may not."""
+    if not isinstance(text, str):
+        raise UsageError(f"a path is text, {form}, not {quote(repr(text))}")
     is_url = "://" in text
     parts = _url_parts(text) if is_url else text.split("/")
     fits = len(parts) >= least if is_url else len(parts) == least

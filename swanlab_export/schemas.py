@@ -7,6 +7,7 @@ ones, flattened and in alphabetical order (see ``normalizers.rows``).
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def parse_names(names: str | Sequence[str], name: str) -> list[str]:
             rows = []
         found = [each.strip() for row in rows for each in row]
     else:
-        found = list(names)
+        found = list(names) if isinstance(names, Iterable) else []
     if not found or not all(isinstance(each, str) and each.strip() for each in found):
         raise UsageError(
             f"{argument(name)} {quote(str(names))} is empty or has an empty name in it"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import pyarrow as pa
 
 from swanlab_export.analysis import group_rows, limit_rows, sort_rows, varying_columns
+from swanlab_export.api.resource import read_integer
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument
 from swanlab_export.schemas import parse_names
@@ -55,9 +56,10 @@ class Arrangement:
         Raises:
             UsageError: A name is empty, or the limit is none.
         """
-        if limit is not None and limit < 1:
-            raise UsageError(f"{argument('limit')} must be at least 1")
-        limit = None if limit is None else min(limit, sys.maxsize)
+        if limit is not None:
+            limit = min(read_integer("limit", limit), sys.maxsize)
+            if limit < 1:
+                raise UsageError(f"{argument('limit')} must be at least 1")
         keys = [] if sort is None else parse_names(sort, "sort")
         by = [] if group_by is None else parse_names(group_by, "group_by")
         return cls(tuple(_OFFICIAL.get(key, key) for key in keys), limit, varying, tuple(by))

@@ -13,7 +13,7 @@ from swanlab_export.api.context import Context
 from swanlab_export.api.doctor import Doctor
 from swanlab_export.api.outputs import FileOutput, FrameOutput, refuse_store_options, show_warning
 from swanlab_export.api.projects import Projects
-from swanlab_export.api.resource import F, Output
+from swanlab_export.api.resource import F, Output, read_integer, read_number
 from swanlab_export.api.runs import Runs
 from swanlab_export.api.self_hosted import SelfHosted
 from swanlab_export.api.users import Users
@@ -185,6 +185,9 @@ def open_context(
     store_options: Mapping[str, str] | None = None,
 ) -> Iterator[Context]:
     """Open a context on a server; one for the sandbox or for a backup is started here."""
+    jobs, retries = read_integer("jobs", jobs), read_integer("retries", retries)
+    timeout_s = read_number("timeout", timeout_s)
+    max_response_mb = read_number("max_response", max_response_mb)
     if not 1 <= jobs <= JOBS_MAX:
         raise UsageError(f"{argument('jobs')} is 1 to {JOBS_MAX}")
     if not 0 < timeout_s <= TIMEOUT_MAX_S:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swanlab_export.api.arrange import EVERYTHING, Arrangement
 from swanlab_export.api.context import Members, Result
+from swanlab_export.api.resource import read_integer
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import PAGE_SIZE, PAGE_SIZES
 from swanlab_export.messages import argument
@@ -55,6 +56,8 @@ class Paging:
             UsageError: A number is out of range, or arguments exclude each other.
         """
         is_paged = page is not None or page_size is not None
+        page = None if page is None else read_integer("page", page)
+        page_size = None if page_size is None else read_integer("page_size", page_size)
         if page is not None and not 1 <= page <= _PAGE_MAX:
             raise UsageError(f"{argument('page')} is from 1 to {_PAGE_MAX}")
         if page_size is not None and page_size not in PAGE_SIZES:

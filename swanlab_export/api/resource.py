@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+import operator
+from collections.abc import Iterable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    NoReturn,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypeVar,
+)
 
 from swanlab_export.client import Call
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from swanlab_export.api.context import Context, Result
     from swanlab_export.report import Report
@@ -81,12 +92,24 @@ class Resource(Generic[F]):
 def _as_call(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def called(*args: Any, **kwargs: Any) -> Any:
-        given, named = [args], [kwargs]
+        given = [list(map(plain, args))]
+        named = [{name: plain(value) for name, value in kwargs.items()}]
         del args, kwargs  # one may be a password, and traces show the variables of this function
         with Call():
             return method(*given.pop(), **named.pop())
 
     return called
+
+
+def plain(value: Any) -> Any:
+    """A number, time, truth value or column of numpy, pandas, polars or Arrow, as Python has it."""
+    if type(value).__name__ == "datetime64":  # of nanoseconds, it would be an integer
+        value = value.astype("datetime64[us]")
+    for name in ("tolist", "to_list", "to_pylist", "as_py"):
+        if callable(convert := getattr(value, name, None)):
+            found = convert()
+            return value if found is None else found  # a missing value is not an argument left out
+    return value
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
@@ -96,11 +119,52 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
         UsageError: It is none of them.
     """
     for choice in choices:
-        if value.upper() == choice.upper():
+        if str(value).upper() == choice.upper():
             return choice
-    raise UsageError(f"{argument(name)} is one of {', '.join(choices)}, not {quote(value)}")
+    raise UsageError(f"{argument(name)} is one of {', '.join(choices)}, not {quote(str(value))}")
+
+
+def read_integer(name: str, value: Any) -> int:
+    """Accept an integer, also as a float, such as ``8 / 2``.
+
+    Raises:
+        UsageError: It has a fraction, or is a truth value, a text, a time or nothing.
+
+    >>> read_integer("limit", 4.0)
+    4
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise UsageError(f"{argument(name)} is an integer, not {quote(str(value))}")
+    return operator.index(value)
+
+
+def read_number(name: str, value: Any) -> float:
+    """Accept a number; an integer stays one, and is exact.
+
+    Raises:
+        UsageError: It is a truth value, a text, a time or nothing.
+
+    >>> read_number("smooth", 0.5), read_number("range_start", 2**53 + 1)
+    (0.5, 9007199254740993)
+    """
+    try:
+        if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+            return operator.index(value)
+        if isinstance(value, SupportsFloat) and not isinstance(value, bool):
+            return float(value)
+    except TypeError:  # a missing value of numpy
+        pass
+    raise UsageError(f"{argument(name)} is a number, not {quote(str(value))}")
 
 
 def flat(paths: Iterable[str | Iterable[str]]) -> list[str]:
     """Accept paths one by one or in lists, such as a column of a frame."""
-    return [path for each in paths for path in ([each] if isinstance(each, str) else each)]
+    found: list[str] = []
+    for each in paths:
+        if isinstance(each, str) or not isinstance(each, Iterable):
+            found.append(each)
+        else:
+            found += each
+    return found

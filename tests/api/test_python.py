@@ -10,6 +10,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, get_overloads
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -271,6 +272,91 @@ def test_paths_come_one_by_one_or_in_lists(api: Any) -> None:
     one_by_one = api.run.summary(*paths)
     assert api.run.summary(paths).equals(one_by_one)
     assert api.run.summary(list(paths)[:1], *paths[1:]).equals(one_by_one)
+
+
+def test_numbers_of_numpy_are_numbers(api: Any, server: Sandbox) -> None:
+    """Numbers and truth values that come out of frames and arrays do what those of Python do."""
+    one, two, is_wanted = np.int64(1), np.int64(2), np.bool_(True)
+    assert len(api.run.list("ada-lab/digits", limit=two)) == 2
+    with pytest.warns(se.SwanlabExportWarning, match="6 of 16 runs"):
+        assert len(api.run.list("ada-lab/digits", page=two, page_size=np.int32(10))) == 6
+    assert "config.lr" in api.run.list("ada-lab/digits", varying=is_wanted, all=is_wanted)
+    assert len(api.run.summary(RUN, limit=two)) == 2
+    assert len(api.run.metrics(RUN, keys="loss", sample=two)) == 2
+    assert len(api.run.metrics(RUN, keys="loss", range_tail=two)) == 2
+    smoothed = api.run.metrics(RUN, keys="loss", smooth=np.float32(0.5), all=is_wanted)
+    assert smoothed["smoothed"].notna().all()
+    images = api.run.medias(RUN, keys="val/*", all=True)
+    assert set(api.run.medias(RUN, keys="val/*", step=images["step"].iloc[0])["step"]) == {43}
+    assert api.run.logs(RUN, offset=np.int64(0))["line"].is_unique
+    with pytest.warns(se.SwanlabExportWarning, match="the log goes on: start=3"):
+        assert api.run.export_logs(RUN, start=one, rows=two)["start"].tolist() == [1]
+    start = np.datetime64("2026-01-07T10:16:00", "ns")
+    later = api.run.metrics(RUN, keys="loss", range_start=start)
+    assert (later["timestamp"] >= pd.Timestamp(start, tz="UTC")).all()
+    runs = api.run.filter("ada-lab/digits", {"created_at >=": start})
+    assert 0 < len(runs) < 16
+    assert (runs["created_at"] >= pd.Timestamp(start, tz="UTC")).all()
+    options: Any = {"jobs": two, "retries": one, "timeout": np.float64(9), "max_response": two}
+    with se.connect(host=server.url, api_key=server.api_key, **options) as other:
+        assert other.user.info()["username"].tolist() == ["ada"]
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars", "arrow"])
+def test_columns_of_every_frame_are_lists(frame: Any, api: Any) -> None:
+    """A column of whatever a call returns is a list of paths, projects, keys or values."""
+    other = api.using(frame)
+    paths = other.run.list("ada-lab/digits", limit=2)["path"]
+    assert set(api.run.summary(paths, keys="lr")["run_name"]) == {"running", "mlp-clone"}
+    assert set(api.run.summary(paths[0], keys="lr")["run_name"]) == {"running"}
+    projects = other.project.list("ada-lab")["path"]
+    assert len(api.run.list(projects)) == 146
+    keys = other.run.series(RUN, search="val/")["key"]
+    assert {"summary.val/acc", "summary.val/loss"} <= set(
+        api.run.list("ada-lab/digits", summary=keys)
+    )
+    ids = other.run.list("ada-lab/digits", limit=3)["run_id"]
+    assert len(api.run.filter("ada-lab/digits", {"run_id in": ids})) == 3
+
+
+NO_NUMBERS: dict[str, Any] = {
+    "text": "5",
+    "fraction": 2.5,
+    "truth": True,
+    "missing": pd.NA,
+    "time": pd.NaT,
+    "time of numpy": np.datetime64("NaT"),
+    "path": object(),
+}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_is_no_number_is_named(value: Any, api: Any, server: Sandbox) -> None:
+    """An argument that is no number, path or choice is named in an error, and nothing is sent."""
+    calls: dict[str, Any] = {
+        "limit": lambda: api.run.list("ada-lab/digits", limit=value),
+        "page": lambda: api.run.list("ada-lab/digits", page=value),
+        "page_size": lambda: api.project.list("ada-lab", page_size=value),
+        "sample": lambda: api.run.metrics(RUN, keys="loss", sample=value),
+        "range_start": lambda: api.run.metrics(RUN, keys="loss", range_start=value),
+        "range_head": lambda: api.run.metrics(RUN, keys="loss", range_head=value),
+        "range_last": lambda: api.run.metrics(RUN, keys="loss", range_last=value),
+        "smooth": lambda: api.run.metrics(RUN, keys="loss", smooth=value),
+        "step": lambda: api.run.medias(RUN, keys="val/*", step=value),
+        "offset": lambda: api.run.logs(RUN, offset=value),
+        "rows": lambda: api.run.export_logs(RUN, rows=value),
+        "jobs": lambda: se.connect(host=server.url, api_key=server.api_key, jobs=value),
+        "config": lambda: api.run.list("ada-lab/digits", config=value),
+    }
+    sent = len(server.requests)
+    for name, call in calls.items():
+        with pytest.raises(se.UsageError, match=f"^{name}= "):
+            call()
+    if not isinstance(value, str):
+        for call in (api.run.info, api.run.logs, api.project.info, api.run.list):
+            with pytest.raises(se.UsageError, match=r"^a path is text, WORKSPACE/PROJECT"):
+                call(value)
+    assert len(server.requests) == sent
 
 
 def test_places_may_be_paths(api: Any, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from swanlab_export.api.resource import plain
 from swanlab_export.api.runs.rules import settle
 from swanlab_export.endpoints.filters import (
     KINDS,
@@ -141,8 +142,7 @@ def _parse_words(name: str, sign: str, value: Any) -> dict[str, Any]:
     field = _field(name)
     if isinstance(value, str) and operator in {"IN", "NOT IN"}:
         value = [item.strip() for item in value.split(",")]
-    if getattr(value, "ndim", 0) == 1:  # an array or a Series
-        value = value.tolist()
+    value = plain(value)
     is_list = isinstance(value, list | tuple | set)
     if is_list and operator not in {"IN", "NOT IN"}:
         raise UsageError(
@@ -242,16 +242,16 @@ def _check_values(
 
 def _as_word(value: Any) -> str:
     """Write a value as the server compares it: numbers of numpy and times of pandas, too."""
+    value = plain(value)
     if isinstance(value, str):
         return value
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        text = aware.astimezone(UTC).isoformat(timespec="milliseconds")
-        return text.replace("+00:00", "Z")
-    plain = value.item() if hasattr(value, "item") else value
     try:
-        return json.dumps(plain, ensure_ascii=False)
-    except TypeError:
+        if isinstance(value, datetime):
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+            text = aware.astimezone(UTC).isoformat(timespec="milliseconds")
+            return text.replace("+00:00", "Z")
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):  # pandas has a time that is none
         kind = type(value).__name__
         message = f"{argument('where')}: a {kind} is no value to compare with"
         raise UsageError(message) from None

@@ -10,7 +10,7 @@ from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.outputs import refuse_store_options
 from swanlab_export.api.partial import Partial
-from swanlab_export.api.resource import F, Resource, check_choice
+from swanlab_export.api.resource import F, Resource, check_choice, read_integer
 from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.points import columns_of_runs, join_columns, parse_columns
@@ -77,6 +77,7 @@ class RunLogs(Resource[F]):
         ['train']
         """
         ref = self._context.run_ref(path)
+        offset = None if offset is None else read_integer("offset", offset)
         if offset is not None and not 0 <= offset <= _LINES_MAX:
             raise UsageError(f"{argument('offset')} is from 0 to {_LINES_MAX}")
         if all and offset:
@@ -152,6 +153,8 @@ class RunLogs(Resource[F]):
         [500000]
         """
         ref = self._context.run_ref(path)
+        start = read_integer("start", start)
+        rows = None if rows is None else read_integer("rows", rows)
         if not 0 <= start <= _LINES_MAX:
             raise UsageError(f"{argument('start')} is from 0 to {_LINES_MAX}")
         if rows is not None and not 1 <= rows <= _LINES_MAX:

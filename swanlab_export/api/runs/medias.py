@@ -12,7 +12,7 @@ import pyarrow as pa
 from swanlab_export import schemas
 from swanlab_export.api.context import Result
 from swanlab_export.api.partial import Partial
-from swanlab_export.api.resource import F, Resource
+from swanlab_export.api.resource import F, Resource, read_integer
 from swanlab_export.api.runs.find import find_run
 from swanlab_export.api.runs.keys import check_returned, match_keys
 from swanlab_export.api.runs.points import columns_of_runs, join_columns, parse_columns
@@ -80,6 +80,7 @@ class RunMedias(Resource[F]):
         """
         ref = self._context.run_ref(path)
         patterns = schemas.parse_names(keys, "keys")
+        step = None if step is None else read_integer("step", step)
         if step is not None and not 0 <= step < 2**63:
             raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")
         if all and step:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from swanlab_export import schemas
 from swanlab_export.api.partial import GoneError, count_others, is_of_item, refusal
-from swanlab_export.api.resource import check_choice
+from swanlab_export.api.resource import check_choice, read_integer, read_number
 from swanlab_export.api.runs.keys import find_having, match_keys, warn_of_missing
 from swanlab_export.api.runs.ranges import check_x_axis
 from swanlab_export.endpoints import runs as run_endpoint
@@ -97,8 +97,10 @@ class Query:
             )
         if group_by and has_text:
             raise UsageError(f"{argument('text')} is for points of runs, not of groups")
+        smooth = None if smooth is None else read_number("smooth", smooth)
         if smooth is not None and not 0 <= smooth < 1:
             raise UsageError(f"{argument('smooth')} is from 0 to below 1, not {smooth:g}")
+        sample = read_integer("sample", sample)
         if sample < 1:
             raise UsageError(f"{argument('sample')} must be at least 1")
         selection = Selection() if bounds is None else bounds.select(x_axis, now_ms)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from swanlab_export.api.resource import check_choice
+from swanlab_export.api.resource import check_choice, read_integer, read_number
 from swanlab_export.errors import UsageError
 from swanlab_export.limits import RANGE_TYPES, X_AXES
 from swanlab_export.messages import argument, quote
@@ -54,7 +54,13 @@ class Range:
                 if axis != "timestamp":
                     needed = argument("range_type", "timestamp")
                     raise UsageError(f"{argument(name)} is a time, which needs {needed}")
-        return cls(axis, _as_number(start), _as_number(end), head, tail, last)
+        counts = {"range_head": head, "range_tail": tail, "range_last": last}
+        return cls(
+            axis,
+            _as_number("range_start", start),
+            _as_number("range_end", end),
+            *(None if n is None else read_integer(name, n) for name, n in counts.items()),
+        )
 
     def __str__(self) -> str:
         given = {name: value for name, value in vars(self).items() if value is not None}
@@ -109,12 +115,15 @@ def check_x_axis(x_axis: str) -> None:
         )
 
 
-def _as_number(bound: Bound) -> float | None:
+def _as_number(name: str, bound: Bound) -> float | None:
     """A time, of pandas too, as Unix milliseconds; UTC where it names no zone."""
     if not isinstance(bound, datetime):
-        return bound
+        return None if bound is None else read_number(name, bound)
     aware = bound if bound.tzinfo else bound.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
+    try:
+        return round(aware.timestamp() * 1000)
+    except ValueError:  # the time of pandas that is none
+        raise UsageError(f"{argument(name)} is a time that is missing") from None
 
 
 def _check_count(name: str, count: int | None) -> None:
