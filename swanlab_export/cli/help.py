@@ -32,8 +32,9 @@ TMPDIR                 folder for temporary data of large exports
 COLUMNS                width of tables and plots, in characters
 NO_COLOR, CLICOLOR=0   no colours and no bold text
 CLICOLOR_FORCE=1       colours in pipes, too; NO_COLOR is stronger
-PYTHONIOENCODING       encoding of what is printed, such as utf-8 or gbk; tables
-                       and plots are drawn in ASCII where it is not Unicode
+PYTHONIOENCODING       encoding of tables, plots and messages, such as gbk;
+                       lines are in ASCII where it is not Unicode; JSON, CSV and
+                       TSV are always UTF-8
 
 A key is looked for in this order: --api-key, SWANLAB_API_KEY,
 ./.swanlab/.netrc, the login file of `login`. The key of a login file is used
@@ -42,7 +43,7 @@ only for the host that the file names."""
 _EXIT_CODES = f"""\
 0    the result is complete
 {SwanlabExportError.exit_code}    the server refused, or the result could not be written
-{UsageError.exit_code}    an argument is wrong; nothing was sent
+{UsageError.exit_code}    an argument is wrong; nothing was created or saved
 {AuthenticationError.exit_code}    no key, a wrong key, or a key without the right to do this
 {NotFoundError.exit_code}    no such workspace, project, run or key
 {IncompleteError.exit_code}    less came than was announced, or a part failed; no file is
