@@ -42,6 +42,19 @@ _OPTION_NAMES = {
 }
 
 
+# What an option that may come without a value is then; no argument of a process can be it.
+BARE = "\0"
+
+
+def read_optional(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """A value that may be left out, then ``""``; an empty one is an unset variable of a script."""
+    if isinstance(value, tuple):
+        return tuple(read_optional(context, parameter, each) for each in value)
+    if value == "":
+        raise click.BadParameter("it is empty: give a value, or nothing behind it.")
+    return "" if value == BARE else value
+
+
 @dataclass(frozen=True)
 class Shared:
     """The options that every command takes."""
@@ -255,7 +268,8 @@ _OPTIONS = (
     _shared(
         "--save",
         is_flag=False,
-        flag_value="",
+        flag_value=BARE,
+        callback=read_optional,
         metavar="[NAME]",
         shell_complete=complete_file,
         help="Save to a file; its extension gives the format: .parquet .csv .tsv .json .jsonl .feather .xlsx "
@@ -285,7 +299,8 @@ _OPTIONS = (
     _shared(
         "--fields",
         is_flag=False,
-        flag_value="",
+        flag_value=BARE,
+        callback=read_optional,
         metavar="[A,B,...]",
         help="Only these columns, in this order. Without A,B, list the columns.",
     ),

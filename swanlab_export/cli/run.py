@@ -9,6 +9,7 @@ import click
 
 from swanlab_export.cli.commands import Group
 from swanlab_export.cli.options import (
+    BARE,
     Shared,
     arranging_options,
     complete_folder,
@@ -16,6 +17,7 @@ from swanlab_export.cli.options import (
     joined,
     paging_options,
     partial_option,
+    read_optional,
     refuse_raw,
     shared_options,
 )
@@ -103,7 +105,8 @@ def _summary_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--summary",
         multiple=True,
         is_flag=False,
-        flag_value="",
+        flag_value=BARE,
+        callback=read_optional,
         metavar="[KEYS]",
         help="Add the latest value of each metric, or of KEYS, as summary.<key>.",
     )(command)
