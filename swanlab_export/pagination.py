@@ -391,8 +391,8 @@ def fetch_by_cursor(sender: Sender, build: Callable[[str], Request]) -> Iterator
         following = str(payload.get("nextCursor") or "")
         has_more = payload.get("hasMore")
         # What says neither that there is more nor that this was all does not hide what follows.
-        is_told = isinstance(has_more, bool | int)
-        if not has_more and (is_told or following in visited):
+        is_told = has_more in (True, False)
+        if following in visited if not is_told else not has_more:
             return
         before = len(seen)
         lists = (value for value in payload.values() if isinstance(value, list))

@@ -382,7 +382,7 @@ def cursor(name: str) -> Request:
     return Request("POST", "/keys", body={"cursor": name})
 
 
-@pytest.mark.parametrize("odd", [None, "", []])
+@pytest.mark.parametrize("odd", [None, "", [], "soon", {}, 12, {"more": 1}])
 def test_an_odd_word_about_more_pages_does_not_end_a_list(odd: Any) -> None:
     """The next page that is named is read; it is the last one if it names no new one."""
     payloads = {

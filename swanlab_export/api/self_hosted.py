@@ -410,10 +410,10 @@ class SelfHosted(Resource[F]):
             report.warn(f"whether you are the root user could not be checked: {error.message}")
             return
         instance = payload if isinstance(payload, dict) else {}
-        if instance.get("expired"):
+        # Only a clear word counts; the server itself refuses what is not allowed.
+        if instance.get("expired") is True:
             raise AuthenticationError(f"the licence of {client.settings.name} has expired")
-        is_root = instance.get("root")
-        if is_root is not None and not is_root:
+        if instance.get("root") is False:
             username = quote(client.login().username)
             raise AuthenticationError(f"{username} is not the root user of {client.settings.name}")
 

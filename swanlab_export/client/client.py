@@ -443,13 +443,14 @@ class Client:
             raise response_error(request, response, self._redact)
         if is_refusal(payload):
             raise wrapped_refusal(request, response, self._redact)
-        user = payload.get("userInfo") if isinstance(payload, dict) else None
         self._sid = _read_sid(payload)
-        if not isinstance(user, dict) or not self._sid:
+        if not self._sid:
             # The body is not quoted: it may hold a session all the same.
             kind = quote(media_type(response.headers) or "no content type")
             raise ServerError(f"{host} responded to the login without a session, with {kind}")
         self._redact |= [self._sid]
+        said = payload.get("userInfo")
+        user = said if isinstance(said, dict) else {}
         self._login = Login(str(user.get("username") or ""), user.get("name"))
 
     def _exchange(self, request: Request, headers: dict[str, str]) -> Response:

@@ -9,7 +9,7 @@ from swanlab_export import schemas
 from swanlab_export.normalizers.entities import fill_row
 from swanlab_export.normalizers.flatten import Row
 from swanlab_export.normalizers.rows import build_table
-from swanlab_export.normalizers.values import as_entity, as_list, as_object, as_text, read_each
+from swanlab_export.normalizers.values import as_entity, as_object, as_text, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +69,12 @@ def media_items(key: str, step: Any, payload: Any, report: Report) -> Iterator[M
     if extras is not None and not isinstance(extras, list):
         report.odd_value("caption", as_text(extras))
         extras = None
-    for number, data in enumerate(as_list(entry.get("data"), "a list of files")):
+    files = entry.get("data")
+    if files is not None and not isinstance(files, list):
+        report.odd_value("path", as_text(files))
+        yield {"key": key, "step": step, "item": None, "path": None, "text": None}, {}
+        return
+    for number, data in enumerate(files or []):
         if data is None:
             continue  # no file, but captions are matched by their position
         more = extras[number] if extras is not None and number < len(extras) else None

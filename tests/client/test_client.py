@@ -90,7 +90,7 @@ def test_one_login_for_many_requests(server: responses.RequestsMock, client: Cli
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ({"userInfo": None}, "without a session"),
+        ({"sid": None}, "without a session"),
         ({"sid": 5}, "without a session"),
     ],
 )
@@ -101,6 +101,17 @@ def test_a_login_without_a_session(
     log_in(server, **body)
     with pytest.raises(ServerError, match=why):
         client.send(GET)
+
+
+@pytest.mark.parametrize("odd", [None, "ada", [], 12])
+def test_a_login_that_does_not_say_whose_it_is(
+    odd: Any, server: responses.RequestsMock, client: Client
+) -> None:
+    """Its session is all that other requests need."""
+    log_in(server, userInfo=odd)
+    server.get(f"{HOST}/api/thing", json={"a": 1})
+    assert client.send(GET) == {"a": 1}
+    assert (client.login().username, client.login().name) == ("", None)
 
 
 def test_a_login_that_is_a_list(server: responses.RequestsMock, client: Client) -> None:

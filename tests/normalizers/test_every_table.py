@@ -183,13 +183,20 @@ def test_an_empty_object_is_no_instance(normalize: Normalize, what: str) -> None
         normalize({}, Report())
 
 
-@pytest.mark.parametrize(
-    ("payload", "what"), [("x", "media of a key"), ({"data": "x"}, "a list of files")]
-)
-def test_media_that_are_none_are_refused(payload: Any, what: str) -> None:
-    """The error says what of it is not what it should be."""
-    with pytest.raises(ServerError, match=f"^the server sent text where {what} was expected$"):
-        list(details.media_items("k", 0, payload, Report()))
+def test_media_that_are_none_are_refused() -> None:
+    """The error says what was expected."""
+    with pytest.raises(ServerError, match=r"^the server sent text where media of a key was"):
+        list(details.media_items("k", 0, "x", Report()))
+
+
+def test_files_of_a_step_that_are_no_list_are_null() -> None:
+    """The step has a row, without a path, and a warning quotes what came."""
+    report = Report()
+    items = details.media_items("k", 3, {"data": "x"}, report)
+    (row,) = details.normalize_medias(items, report, "r").to_arrow().to_pylist()
+    assert [row[name] for name in ("key", "step", "item", "path", "text")] == ["k", 3, *[None] * 3]
+    (said,) = report.all_warnings()
+    assert said == "1 value of path is not of its type, and null in the table, such as 'x'"
 
 
 @pytest.mark.parametrize(

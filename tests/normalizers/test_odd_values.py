@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from odd_values import ODD_VALUES
 
 from swanlab_export import schemas
 from swanlab_export.normalizers import details, entities, runs
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
 
 PROJECT = ProjectRef("w", "p")
 TIME = "2026-01-07T10:15:30.125Z"
-ODD_VALUES: dict[str, Any] = {
-    "empty": "",
-    "number": 12,
-    "word": "x",
-    "list": [],
-    "object": {},
-    "true": True,
-    "huge": 10**30,
-    "year 1": "0001-01-01T00:00:00Z",
-    "megabyte": "x" * 1_000_000,
-}
 # What each type reads of them; everything else is null, with a warning.
 ANY = set(ODD_VALUES)
 READABLE: dict[pa.DataType, set[str]] = {
