@@ -263,7 +263,8 @@ def filter_(
     type=int,
     default=SAMPLE_MAX,
     show_default=True,
-    help="At most so many points per key, without NaN and infinite values: those need --all.",
+    help="At most so many points per key. NaN and infinite ones are left out, which a warning says "
+    "where the summary of the key shows them; --all has them in any case.",
 )
 @click.option("--all", is_flag=True, help="Every point, instead of a sample.")
 @click.option("--ignore-timestamp", is_flag=True, help="Leave out the timestamp column.")

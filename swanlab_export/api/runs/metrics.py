@@ -141,7 +141,8 @@ class RunMetrics(Resource[F]):
             project: All runs of a project.
             where: Only runs that pass; see ``filter``.
             all: Every point, instead of a sample; a range gives every point in it, too.
-            sample: Points per key at most, up to 1500, without NaN and infinite ones.
+            sample: Points per key at most, up to 1500. NaN and infinite ones are left out, which a
+                warning says where the summary of the key shows them; ``all`` has them in any case.
             x_axis: ``"step"``, ``"time"``, ``"relative_time"``, or a key, as column ``x``.
             range_type: What start and end are: ``"step"``, ``"timestamp"`` (Unix ms, UTC) or
                 ``"custom"`` (values of the x axis).
