@@ -17,7 +17,7 @@ from swanlab_export.api.runs.keys import column_pages, fetch_keys
 from swanlab_export.api.runs.plan import Plan, Query
 from swanlab_export.backups.parquet import ParquetObject
 from swanlab_export.backups.receipts import Row, Stored, json_float, json_rows
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import NOT_CHECKED, NotOfferedError
 from swanlab_export.decoding import decode
 from swanlab_export.endpoints import logs as log_endpoint
 from swanlab_export.endpoints import medias as media_endpoint
@@ -137,7 +137,7 @@ def fetch_logged(client: Client, run: FoundRun) -> Logged | None:
     try:
         payload = metrics_endpoint.fetch_latest(client, run.source)
     except SwanlabExportError as error:
-        if error.status not in {400, 403, 404, 418}:
+        if error.status not in NOT_CHECKED:
             raise
         return None
     return {

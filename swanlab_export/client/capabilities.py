@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Statuses of a server, or a firewall in front of it, that does not tell what it is asked.
 NOT_TOLD = {403, 418}
+# The same where what is asked for only serves a check, and any refusal of the request means that.
+NOT_CHECKED = NOT_TOLD | {400, 404}
 
 
 class NotOfferedError(ServerError):

@@ -14,7 +14,7 @@ from swanlab_export.api.runs.downloads import open_download, presign
 from swanlab_export.api.runs.keys import no_such_key
 from swanlab_export.api.runs.plan import Plan, Steps, chunks_of
 from swanlab_export.api.runs.summaries import join_summaries
-from swanlab_export.client import NotOfferedError
+from swanlab_export.client import NOT_CHECKED, NotOfferedError
 from swanlab_export.endpoints import metrics as endpoint
 from swanlab_export.errors import NotFoundError, ServerError, SwanlabExportError
 from swanlab_export.limits import EXPORT_COLUMNS_MAX
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from swanlab_export.spool import BatchSpool
 
 _Read = TypeVar("_Read")
-# Statuses of a server, or a firewall in front of it, that does not tell a thing at all.
-_NOT_TOLD = {400, 403, 404, 418}
 # Smaller blocks take more time to parse than they save memory.
 _BLOCK_BYTES_LEAST = 400_000
 # How long to wait before an export is requested again that lacks what was announced.
@@ -258,7 +256,7 @@ def _check_refusals(errors: Sequence[SwanlabExportError], *, is_partial: bool) -
     """Raise an error that is not just that a server does not tell."""
     for error in errors:
         is_bad = is_partial and can_be_split(error)
-        if not (error.status in _NOT_TOLD or is_bad or isinstance(error, GivenUpError)):
+        if not (error.status in NOT_CHECKED or is_bad or isinstance(error, GivenUpError)):
             raise error
 
 
