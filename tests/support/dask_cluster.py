@@ -27,6 +27,8 @@ _CONFIG = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     # On a busy machine a worker that is started anew takes a while to connect, and is not tried twice.
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "300s",
+    # Nor is it given up where it takes longer than the 15 s that it otherwise has.
+    "DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1 hour",
 }
 _START_S = 60
 
