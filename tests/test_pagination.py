@@ -187,6 +187,22 @@ def test_a_list_that_keeps_changing_is_an_error() -> None:
     assert server.concurrent == [2, 2]
 
 
+def test_a_list_that_grows_by_a_page_while_it_is_read_in_order() -> None:
+    """What was added behind the last page is read, too: the total of each page says so."""
+    before = [
+        {"list": runs(names), "total": 200, "pages": 2}
+        for last in (190, 195)
+        for names in (range(100), range(100, last))
+    ]
+    grown = [
+        {"list": runs(range(100)), "total": 200, "pages": 2},
+        {"list": runs(range(100, 200)), "total": 201, "pages": 3},
+        {"list": runs([200]), "total": 201, "pages": 3},
+    ]
+    server = Server(in_turn([*before, *grown]))
+    assert [run["cuid"] for run in pages(server)] == [str(number) for number in range(201)]
+
+
 def test_items_without_identity_are_kept() -> None:
     """Items without an id, or that are not objects, are compared by their content."""
     odd = [{"cuid": "a"}, {"name": "x"}, {"name": "y"}, "text", None, {"cuid": ["no", "text"]}]
@@ -457,6 +473,14 @@ def test_shards_until_all_lines_have_come(lines: int, requests: int) -> None:
     server = Server(logging(list(range(lines))))
     assert read_log(server) == list(range(lines))
     assert server.asked == [{"epoch": number} for number in range(requests)]
+
+
+def test_a_log_whose_lines_were_announced_elsewhere() -> None:
+    """A short shard that has all of them is the last, and no further one is asked for."""
+    server = Server(logging(list(range(9))))
+    read = fetch_log_shards(server, shard, size=10, read_number=lambda line: line, announced=9)
+    assert [line for part in read for line in part["logs"]] == list(range(9))
+    assert server.asked == [{"epoch": 0}]
 
 
 def test_a_log_without_end() -> None:
