@@ -52,7 +52,8 @@ class Terminal:
         """The words of a line after a tab, of which the last one ends where the cursor was."""
         # At the beginning of the line, a command that prints the words of its rest.
         self._send(f"{line}\t!\x01printf '<%s>' \r")
-        found = self._wait_for(r"<swanlab-export>(?:<[^>]*>)*")
+        # Up to the last word, which has the ``!``: what is printed may come in pieces.
+        found = self._wait_for(r"<swanlab-export>(?:<[^>]*>)*?<[^>]*!>")
         return re.findall(r"<([^>]*)>", found)
 
     def _send(self, text: str) -> None:
