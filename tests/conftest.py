@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from contextlib import ExitStack
 from functools import cache
 from itertools import count
@@ -47,6 +48,18 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """One process more than there are processors: many tests wait, for a time or for a process."""
     found = yield
     return found + 1
+
+
+def pytest_configure() -> None:
+    """Keep each process of the suite on one processor.
+
+    The threads of a client and of its sandbox wait for each other, and to wake one that is on
+    another processor takes longer than what it then does.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None and sys.platform == "linux":
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker[2:]) % len(processors)]})
 
 
 def pytest_terminal_summary(

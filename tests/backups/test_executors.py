@@ -298,8 +298,7 @@ def scheduler(tmp_path_factory: Any) -> Iterator[Cluster]:
 def other_version(folder: Path) -> dict[str, str]:
     """The environment of a worker on which another version of this package is installed."""
     installed = folder / "site" / "swanlab_export"
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(se.__file__).parent, installed, ignore=ignored)
+    shutil.copytree(Path(se.__file__).parent, installed)
     version = '__title__ = "swanlab-export"\n__version__ = "0.0.9"\n'
     (installed / "_version.py").write_text(version, encoding="utf-8")
     return {"PYTHONPATH": str(installed.parent)}
