@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -102,7 +102,12 @@ def _as_call(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def plain(value: Any) -> Any:
-    """A number, time, truth value or column of numpy, pandas, polars or Arrow, as Python has it."""
+    """A number, time, truth value or column of numpy, pandas, polars or Arrow, as Python has it.
+
+    What can be read only once becomes a list, since more than one place reads it.
+    """
+    if isinstance(value, Iterator) and not hasattr(value, "read"):
+        return list(value)
     if type(value).__name__ == "datetime64":  # of nanoseconds, it would be an integer
         value = value.astype("datetime64[us]")
     for name in ("tolist", "to_list", "to_pylist", "as_py"):

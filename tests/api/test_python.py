@@ -220,6 +220,22 @@ def test_a_generator_of_rules_is_read_once(api: Any) -> None:
     assert len(found.attrs["options"]["where"]) == 2
 
 
+def test_names_may_come_from_a_generator(api: Any) -> None:
+    """What can be read only once is an argument like a list, and in the source of the table."""
+    found = api.run.list("ada-lab/digits", summary=(key for key in ["loss"]))
+    assert found["summary.loss"].notna().any()
+    points = api.run.metrics(RUN, keys=map(str, ["loss"]))
+    assert points.attrs["options"]["keys"] == ["loss"]
+
+
+@pytest.mark.parametrize("where", [None, [], {}, ()], ids=str)
+def test_a_filter_without_a_rule(where: Any, api: Any, server: Sandbox) -> None:
+    """A filter without a rule is an error, as on the command line: it would give all runs."""
+    with pytest.raises(se.UsageError, match=r"^where= has no rule$"):
+        api.run.filter("ada-lab/digits", where)
+    assert server.requests == []
+
+
 def test_errors_are_plain_text(api: Any) -> None:
     """Message, arguments and representation of an error hold nothing but what a person reads."""
     with pytest.raises(se.UsageError) as caught:

@@ -148,7 +148,7 @@ class RunRecords(Resource[F]):
         True
         """
         refs = self._projects(project)
-        rules = read_where(where, self._context.now_ms())
+        rules = read_where(() if where is None else where, self._context.now_ms())
         arrangement = _arrangement(
             sort, limit, varying=varying, group_by=group_by, snapshot=snapshot
         )
