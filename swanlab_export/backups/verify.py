@@ -108,6 +108,7 @@ class Compared:
     rows: int = 0
     hashes: int = 0
     hashed_bytes: int = 0
+    has_snapshot: bool = True
     unknown: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -171,6 +172,10 @@ def verify(
     report.hint(str(checks.compared))
     for text in checks.compared.unknown:
         report.warn(text)
+    if not checks.compared.has_snapshot:
+        # What nobody has written to the end is not whole, however right its objects are.
+        why = "no backup has ended here yet: the first is under way, or was interrupted"
+        report.fail(destination, IncompleteError(why))
     left = sum(row["cure"] != _REPAIRED for row in rows)
     if left:
         what = "1 object is" if left == 1 else f"{left:,} objects are"
@@ -288,7 +293,7 @@ class _Checks:
                 "is right once it, or the next one, has ended"
             )
         if not names:
-            self.compared.unknown.append("no backup has ended here yet")
+            self.compared.has_snapshot = False
         elif last is None:
             self.compared.unknown.append(
                 "the tables of projects were not compared: the last manifest cannot be read"

@@ -526,5 +526,16 @@ def test_where_no_run_can_be_judged_none_is_said_to_fail_the_rule(
     """That no run passes is not known, and not said."""
     server.faults = parse_faults(["refuse=.", "where=summaries"])
     done = call(*ABOVE, "--partial", "--jobs", "1")
-    assert (done.exit_code, done.stdout) == (5, "run_id\n"), done.output
+    assert (done.exit_code, done.stdout) == (5, ""), done.output
     assert "no run passes" not in done.stderr
+
+
+@pytest.mark.parametrize("output_format", ["json", "jsonl", "csv", "tsv"])
+def test_where_nothing_is_left_nothing_is_printed(
+    output_format: str, server: Sandbox, call: Call
+) -> None:
+    """No bracket and no header of a table without rows, which a reader would take for a result."""
+    server.faults = parse_faults(["refuse=export"])
+    words = ["run", "metrics", "-p", PROJECT, "--keys", "loss", "--all", "--partial"]
+    done = call(*words, "--format", output_format)
+    assert (done.exit_code, done.stdout) == (5, ""), done.output

@@ -300,7 +300,13 @@ def test_a_backup_whose_first_night_was_interrupted(world: LivingData, nights: N
     rows = {row["path"]: (row["runs"], row["rows"]) for row in json.loads(done.stdout)}
     assert rows == {"lab/another": (1, 1), "lab/digits": (2, 10)}
     assert "no backup has ended here yet: the first is under way, or was" in done.stderr
+    # What is there is right, and still no whole backup: who only verifies is told.
+    verify = ["backup", "verify", str(nights.folder)]
+    done = CliRunner().invoke(root, verify)
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert "no backup has ended here yet: the first is under way, or was" in done.stderr
     nights.run()
+    assert CliRunner().invoke(root, verify).exit_code == 0
     world.log("one", 9, loss=0.5)
     with killed_at(nights.folder, match="tables/runs/lab/digits"), OneByOne() as executor:
         nights.run(executor=executor)
