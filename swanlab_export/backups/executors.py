@@ -7,6 +7,7 @@ who joins later shows before its first unit what it can do (``workers.py``).
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import queue
@@ -93,8 +94,7 @@ def _open_dask(address: str, timeout_s: float) -> Iterator[Executor]:
             warnings.simplefilter("ignore")
             # What listens there may be no scheduler, and never respond as one.
             client = interruptible(
-                lambda: distributed.Client(address, timeout=timeout_s, set_as_default=False),
-                within_s=2 * timeout_s,
+                lambda: _connect(distributed, address, timeout_s), within_s=2 * timeout_s
             )
     except (ValueError, TypeError) as error:
         raise UsageError(f"{argument('on')} {quote(address)}: {printable(str(error))}") from None
@@ -111,6 +111,14 @@ def _open_dask(address: str, timeout_s: float) -> Iterator[Executor]:
         yield client.get_executor(pure=False, retries=_ATTEMPTS)
     finally:
         client.close(timeout=_CLOSE_S)
+
+
+def _connect(distributed: Any, address: str, timeout_s: float) -> Any:
+    """Connect to a scheduler."""
+    # A client that nobody closed is ended by the garbage collector. If that happens while this one
+    # starts, in the same thread, both wait for a lock of the library for ever: so it happens before.
+    gc.collect()
+    return distributed.Client(address, timeout=timeout_s, set_as_default=False)
 
 
 class Cluster(Executor):

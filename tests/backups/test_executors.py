@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from dask_cluster import Cluster, join, run_cluster
+from dask_cluster import Cluster, join, open_client, run_cluster
 from deadly import Deadly
 from object_stores import BUCKET, KEY, SECRET, Store, use_store
 
@@ -204,9 +204,7 @@ def test_a_server_that_wants_no_request(
 
 def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
     """Have one worker of the cluster do something; returns its process id."""
-    from distributed import Client  # takes a while to import
-
-    with Client(cluster.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    with open_client(cluster) as client:
         client.wait_for_workers(2, timeout=300)
         worker = min(client.scheduler_info()["workers"])
         client.run(change, workers=[worker])
@@ -318,7 +316,6 @@ def watched_cluster(
     ``watch`` is called for each unit that was submitted, with how many there were, and with the
     workers that it is only for.
     """
-    from distributed import Client  # takes a while to import
 
     class Watched(Executor):
         count = 0
@@ -334,7 +331,7 @@ def watched_cluster(
             return future
 
     with (
-        Client(cluster.address, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        open_client(cluster) as client,
         client.get_executor(pure=False) as executor,
     ):
         yield Watched()

@@ -6,6 +6,7 @@ A worker that is killed is started anew, as nannies and Kubernetes do.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -94,14 +95,21 @@ def run_cluster(
                 process.kill()  # its workers end with it
 
 
+def open_client(cluster: Cluster) -> Any:
+    """A client of a cluster."""
+    from distributed import Client  # takes a while to import
+
+    # One that nobody closed must not end while this one starts: see ``backups/executors.py``.
+    gc.collect()
+    return Client(cluster.address, set_as_default=False)  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def join(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[int]:
     """Have one more worker in a cluster, with these variables; yields its process id."""
-    from distributed import Client  # takes a while to import
-
     words = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
     with (
-        Client(cluster.address, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        open_client(cluster) as client,
         subprocess.Popen(
             [sys.executable, "-m", "dask", "worker", cluster.address, *words],
             cwd=cluster.folder,
