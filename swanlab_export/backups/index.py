@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate, chain, islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,10 +22,11 @@ from swanlab_export.limits import JOBS
 from swanlab_export.messages import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from swanlab_export.backups.destination import Destination
 
+_Parsed = TypeVar("_Parsed")
 # How many receipts one thread reads before the next one gets some.
 _AT_ONCE = 16
 _LISTED_AT_ONCE = 10_000
@@ -122,21 +123,18 @@ class Index:
 
     def get(self, run_id: str) -> Receipt | None:
         """Read the receipt of a run; None where there is none that can be read."""
-        held, row = self._fresh.get(run_id), self._rows.get(run_id)
-        try:
-            if held is not None:
-                return Receipt.parse(self._destination.read(held.entry.path))
-            return None if row is None else Receipt.parse(self._text(row))
-        except (OSError, ValueError):
-            return None
+        return self._read(run_id, Receipt.parse)
 
     def noted(self, run_id: str) -> Noted | None:
         """Read what tells whether a run has changed; None where its receipt cannot be read."""
+        return self._read(run_id, Noted.parse)
+
+    def _read(self, run_id: str, parse: Callable[[bytes], _Parsed]) -> _Parsed | None:
         held, row = self._fresh.get(run_id), self._rows.get(run_id)
         try:
             if held is not None:
-                return Noted.parse(self._destination.read(held.entry.path))
-            return None if row is None else Noted.parse(self._text(row))
+                return parse(self._destination.read(held.entry.path))
+            return None if row is None else parse(self._text(row))
         except (OSError, ValueError):
             return None
 

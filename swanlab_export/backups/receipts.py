@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -19,11 +19,12 @@ from swanlab_export.decoding import decode
 from swanlab_export.normalizers.values import as_float, exact_json
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from swanlab_export.schemas import TableSchema
 
 Row = dict[str, Any]
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,17 @@ class Noted(NamedTuple):
         Raises:
             ValueError: It is none.
         """
-        try:
-            payload = _unseal(raw)
-            return cls(
+        return _parse(
+            raw,
+            lambda payload: cls(
                 payload["facts"],
                 payload["facts_at"],
                 Asked.parse(payload["asked"]),
                 payload["complete"],
                 payload["logged"],
                 payload["gone_at"],
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(str(error)) from None
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -164,20 +164,20 @@ class Receipt:
         Raises:
             ValueError: It is none.
         """
-        try:
-            payload = _unseal(raw)
-            objects = payload.pop("objects")
-            files = objects.pop("files")
-            return cls(
-                **payload
-                | {
-                    "asked": Asked.parse(payload["asked"]),
-                    "objects": {name: Stored(**each) for name, each in objects.items()},
-                    "files": files,
-                }
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(str(error)) from None
+        return _parse(raw, cls._read)
+
+    @classmethod
+    def _read(cls, payload: dict[str, Any]) -> Self:
+        objects = payload.pop("objects")
+        files = objects.pop("files")
+        return cls(
+            **payload
+            | {
+                "asked": Asked.parse(payload["asked"]),
+                "objects": {name: Stored(**each) for name, each in objects.items()},
+                "files": files,
+            }
+        )
 
     def dump(self) -> bytes:
         """Write it as JSON, with the hash of the rest at its end; equal receipts give equal bytes."""
@@ -205,6 +205,18 @@ class Receipt:
         """Every object that it names, files of media too."""
         files = [Stored(file["path"], 0, file["bytes"], file["sha256"]) for file in self.files]
         return [stored for stored in self.objects.values() if stored.path] + files
+
+
+def _parse(raw: bytes, read: Callable[[Any], _Parsed]) -> _Parsed:
+    """Read something of a receipt.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return read(_unseal(raw))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _unseal(raw: bytes) -> Any:
