@@ -23,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 from dask_cluster import Cluster, join, open_client, run_cluster
 from deadly import Deadly
+from living import LivingData
 from object_stores import BUCKET, KEY, SECRET, Store, use_store
 
 import swanlab_export as se
@@ -74,6 +75,31 @@ def connected(backed_up: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
     """A connection whose key is in the environment, where processes find it."""
     monkeypatch.setenv("SWANLAB_API_KEY", backed_up.api_key)
     with se.connect(host=backed_up.url, frame="arrow") as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def small_runs() -> Iterator[Sandbox]:
+    """A server of which each unit is short, for workers that come and go: ``lab/digits``."""
+    data = LivingData()
+    data.add_project("digits")
+    for number in range(12):
+        run_id = f"run{number}"
+        data.start(run_id)
+        data.log_many(run_id, 20, "loss")
+        data.finish(run_id)
+    data.wait(days=40)
+    with Sandbox(data) as running:
+        yield running
+
+
+@pytest.fixture
+def to_small_runs(
+    small_runs: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[se.Api[pa.Table]]:
+    """A connection to it with two requests at a time."""
+    monkeypatch.setenv("SWANLAB_API_KEY", small_runs.api_key)
+    with se.connect(host=small_runs.url, frame="arrow", jobs=2) as api:
         yield api
 
 
@@ -338,7 +364,7 @@ def watched_cluster(
 
 
 def test_workers_that_join_during_a_backup(
-    connected: se.Api[pa.Table], backed_up: Sandbox, scheduler: Cluster, tmp_path: Path
+    to_small_runs: se.Api[pa.Table], small_runs: Sandbox, scheduler: Cluster, tmp_path: Path
 ) -> None:
     """Those that are unfit are named and get no units; others do them, even if all of them are new."""
     joined: list[int] = []
@@ -355,15 +381,10 @@ def test_workers_that_join_during_a_backup(
             os.kill(joined[0], KILL)
             joined.append(stack.enter_context(join(scheduler, {})))
 
-    path = "ada-lab/digits"
-    with (
-        ExitStack() as stack,
-        se.connect(host=backed_up.url, frame="arrow", jobs=2) as api,
-        watched_cluster(scheduler, watch) as executor,
-    ):
+    with ExitStack() as stack, watched_cluster(scheduler, watch) as executor:
         joined.append(stack.enter_context(join(scheduler, {})))
         with pytest.warns(se.SwanlabExportWarning) as warned:
-            report: Any = se.backup(api, to=tmp_path / "x", paths=path, executor=executor)
+            report: Any = se.backup(to_small_runs, to=tmp_path / "x", executor=executor)
     said = sorted(
         re.sub(r"^the worker on \S+ ", "", str(each.message))
         for each in warned
@@ -372,13 +393,15 @@ def test_workers_that_join_during_a_backup(
     assert len(said) == 2, said
     without_key, other = (f"(process {process})" for process in joined[1:3])
     (of_key,) = (text for text in said if text.startswith(without_key))
-    assert of_key.startswith(f"{without_key}: there is no API key for {backed_up.url}: set SWANLAB")
+    assert of_key.startswith(
+        f"{without_key}: there is no API key for {small_runs.url}: set SWANLAB"
+    )
     (of_version,) = (text for text in said if text.startswith(other))
     words = f"{other} has swanlab-export 0.0.9, and this is {se.__version__}: install the same"
     assert of_version.startswith(words)
     assert len(joined) == 4
     assert chosen[0] != chosen[-1]
-    in_threads: Any = se.backup(connected, to=tmp_path / "y", paths=path)
+    in_threads: Any = se.backup(to_small_runs, to=tmp_path / "y")
     assert report["error"].null_count == len(report) == len(in_threads)
     assert metrics(tmp_path / "x") == metrics(tmp_path / "y") != {}
 
@@ -412,31 +435,31 @@ def lose_workers(api: se.Api[pa.Table], scheduler: Cluster, to: Path) -> pa.Tabl
             os.kill(process, KILL)
 
     with join(scheduler, {}) as process, watched_cluster(scheduler, watch) as executor:
-        return se.backup(api, to=to, paths="ada-lab/digits", executor=executor)
+        return se.backup(api, to=to, executor=executor)
 
 
 def test_a_cluster_that_loses_all_workers(
-    backed_up: Sandbox, scheduler: Cluster, connected: se.Api[pa.Table], tmp_path: Path
+    to_small_runs: se.Api[pa.Table], small_runs: Sandbox, scheduler: Cluster, tmp_path: Path
 ) -> None:
     """Where no worker comes back, the backup ends, and says what is left; the next one goes on."""
     with (
-        se.connect(host=backed_up.url, frame="arrow", jobs=2, timeout=3) as api,
+        se.connect(host=small_runs.url, frame="arrow", jobs=2, timeout=2) as api,
         pytest.raises(UnavailableError) as caught,
     ):
         lose_workers(api, scheduler, tmp_path)
     assert re.fullmatch(
-        r"the cluster had no worker for 3 s: start one, and try again, or wait longer with timeout=; "
+        r"the cluster had no worker for 2 s: start one, and try again, or wait longer with timeout=; "
         r"\d runs? (was|were) fetched; left to the next backup, which goes on from there: "
-        r"ada-lab/digits \(1\d runs\)",
+        r"lab/digits \(\d+ runs\)",
         caught.value.message,
     ), caught.value.message
     assert not list((tmp_path / "state" / "tmp").iterdir())
-    report: Any = se.backup(connected, to=tmp_path, paths="ada-lab/digits")
-    assert report["error"].null_count == len(report) >= 10
+    report: Any = se.backup(to_small_runs, to=tmp_path)
+    assert report["error"].null_count == len(report) >= 8
 
 
 def test_a_worker_that_comes_back(
-    connected: se.Api[pa.Table],
+    to_small_runs: se.Api[pa.Table],
     scheduler: Cluster,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
@@ -460,13 +483,13 @@ def test_a_worker_that_comes_back(
     another = threading.Thread(target=come_back)
     another.start()
     try:
-        report: Any = lose_workers(connected, scheduler, tmp_path)
+        report: Any = lose_workers(to_small_runs, scheduler, tmp_path)
     finally:
         logger.removeHandler(handler)
         is_said.set()
         is_over.set()
         another.join()
-    assert report["error"].null_count == len(report) == 16
+    assert report["error"].null_count == len(report) == 12
 
 
 def test_a_cluster_without_workers(
