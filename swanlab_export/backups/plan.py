@@ -17,7 +17,7 @@ from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import Names, receipt_path
 from swanlab_export.backups.receipts import time_text
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import NotFoundError, OutputError, SwanlabExportError
+from swanlab_export.errors import NotFoundError, OutputError, SwanlabExportError, UsageError
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, RunRef
 from swanlab_export.report import Report
@@ -78,6 +78,7 @@ class ProjectPlan:
         unchanged: How many runs stay as they are.
         gone: Runs that the server no longer has.
         failures: What could not be found out, by path.
+        misfit: Why no run of it can pass the filter; "" where one might.
     """
 
     place: ProjectPlace
@@ -88,6 +89,7 @@ class ProjectPlan:
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    misfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,11 @@ class Planner:
         except SwanlabExportError as error:
             if error.status not in {400, 403, 404} and error.exit_code in {3, 6}:
                 raise
-            made.failures[str(place)] = error.message
+            # Without a status it was not the server that said so.
+            if isinstance(error, NotFoundError | UsageError) and error.status is None:
+                made.misfit = error.message
+            else:
+                made.failures[str(place)] = error.message
         return made
 
     def now(self) -> str:

@@ -282,6 +282,8 @@ class Backup:
         self._entries: dict[str, dict[str, Any]] = {}
         self._folded: set[str] = set()
         self._failed: list[str] = []
+        self._misfits: dict[str, str] = {}
+        self._has_passing = False
         self._changes = {"fetched": 0, "failed": 0, "gone": 0, "unchanged": 0}
         self._away = 0
         self._is_reached = self._is_marked = False
@@ -367,8 +369,10 @@ class Backup:
         if self._wish.is_dry_run:
             for plan in plans:
                 yield from self._describe(plan)
+            self._take_misfits()
             return
         yield from self._do_all(plans, bar)
+        self._take_misfits()
         if self._away >= _AWAY_AFTER or (self._away and not self._is_reached):
             raise UnavailableError(
                 f"{self._context.client.settings.name} is away; what was fetched is kept, and the "
@@ -391,7 +395,7 @@ class Backup:
         for run_id in plan.gone:
             yield _report_row(plan.place, run_id, "gone", "the server no longer has it")
         self._on_project(
-            f"{plan.place}: {len(plan.tasks)} runs would be fetched, {plan.unchanged} are unchanged"
+            f"{plan.place}: {_runs(len(plan.tasks))} would be fetched, {plan.unchanged:,} unchanged"
         )
 
     def _begin(self, account: Account, began_at: str) -> None:
@@ -788,6 +792,14 @@ class Backup:
 
     def _take_failures(self, plan: ProjectPlan) -> None:
         for path, why in plan.failures.items():
+            self._fail(path, IncompleteError(why))
+        if plan.misfit:
+            self._misfits[str(plan.place)] = plan.misfit
+        self._has_passing |= bool(plan.tasks or plan.unchanged)
+
+    def _take_misfits(self) -> None:
+        """A project that lacks what a rule names has no run to fetch, if another one has any."""
+        for path, why in self._misfits.items() if not self._has_passing else ():
             self._fail(path, IncompleteError(why))
 
     def _fail(self, path: str, error: SwanlabExportError) -> None:

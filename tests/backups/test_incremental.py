@@ -164,6 +164,22 @@ def test_runs_that_a_rule_leaves_out_are_not_gone(ended: Nights) -> None:
     assert ended.runs()["one"]["backup.gone_at"] is None
 
 
+@pytest.mark.parametrize("is_dry_run", [False, True], ids=["real", "dry run"])
+def test_a_project_without_the_key_of_a_rule(
+    world: LivingData, ended: Nights, is_dry_run: bool
+) -> None:
+    """It has no run to fetch, if another project has one; a key that none has is an error."""
+    world.add_project("other")
+    world.start("three", project="lab-other")
+    world.edit_config("three", depth=3)
+    fetched = {"three": ("whole", "new")}
+    assert ended.run(where="config.depth=3", dry_run=is_dry_run) == fetched
+    with pytest.raises(se.IncompleteError) as caught:
+        ended.run(where="config.dept=3", dry_run=is_dry_run)
+    for path in ("lab/digits", "lab/other"):
+        assert f"{path}: no config key 'dept'" in str(caught.value)
+
+
 def test_a_project_that_is_gone_is_named(world: LivingData, ended: Nights) -> None:
     """Nothing of a project that is not found is marked as gone."""
     world.add_project("other")
