@@ -1,7 +1,7 @@
 """This tree against another one: CPU and memory of the same commands, in alternating pairs.
 
-``make bench BENCH="pairs ../before"`` says whether a change costs anything. The other tree has an
-environment of its own in ``.venv``. Both ask one sandbox; each pair runs at the same load, so that
+``make bench BENCH="pairs ../before"`` says whether a change costs anything. Both trees have the
+libraries of this one's environment, and ask one sandbox; each pair runs at the same load, so that
 the median of their ratios can be trusted where seconds cannot.
 """
 
@@ -91,8 +91,9 @@ def run(tree: Path, words: list[str], folder: Path) -> Cost:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env |= {"HOME": str(folder), "SWANLAB_SAVE_DIR": str(folder), "PYTHONPATH": str(tree)}
     env["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
-    python = str(tree / ".venv" / "bin" / "python")
-    return measure([python, "-m", "swanlab_export", "api", *words], folder, env)
+    # Two copies of the same library are no comparison: the system may keep the file of one in larger
+    # pieces, of which a process that needs a part has the whole, 20 MB of 80 for pyarrow.
+    return measure([sys.executable, "-m", "swanlab_export", "api", *words], folder, env)
 
 
 if __name__ == "__main__":
