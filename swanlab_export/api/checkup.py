@@ -165,5 +165,5 @@ def summarize(rows: list[Row]) -> str:
     others = sum(row["result"] in {_REFUSED, _FAILED} for row in rows)
     return (
         f"this server responds as one of generation {generation} does; "
-        f"missing: {', '.join(lacks) or 'nothing'}; differing: {differ}; refused or failed: {others}"
+        f"of that, missing: {', '.join(lacks) or 'nothing'}; differing: {differ}; refused or failed: {others}"
     )

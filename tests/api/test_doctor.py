@@ -70,7 +70,9 @@ def test_what_a_generation_offers(generation: str) -> None:
     # Each once, but for those that are missing, or repeated in their older form.
     missing = sum(row["result"] == "missing" for row in rows.values())
     assert len(asked) - len(older) <= len(set(asked)) + missing
-    said = f"this server responds as one of generation {generation} does; missing: nothing;"
+    said = (
+        f"this server responds as one of generation {generation} does; of that, missing: nothing;"
+    )
     assert said in done.stderr
 
 
@@ -84,7 +86,9 @@ def test_a_server_that_refuses_creation_times(generation: str) -> None:
     assert len(undated) == (6 if generation == "2.8" else 11)
     assert {rows[name]["result"] for name in undated} == {"as declared"}
     assert {rows[name.partition(" (")[0]]["result"] for name in undated} == {"refused"}
-    assert f"of generation {generation} does; missing: nothing; differing: 0;" in done.stderr
+    assert (
+        f"of generation {generation} does; of that, missing: nothing; differing: 0;" in done.stderr
+    )
 
 
 def test_every_endpoint_that_reads_is_asked() -> None:
@@ -105,7 +109,7 @@ def test_an_endpoint_that_the_generation_should_have() -> None:
 
         with RawServer(respond) as server:
             done = doctor("--host", server.url, "--api-key", sandbox.api_key)
-    said = "generation 3.1 does; missing: GET /user/profile; differing: 0; refused or failed: 0"
+    said = "generation 3.1 does; of that, missing: GET /user/profile; differing: 0; refused or failed: 0"
     assert said in done.stderr
     assert rows_of(done)["GET /user/profile"]["differences"] == "code Not_Found"
 
