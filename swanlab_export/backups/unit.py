@@ -31,6 +31,7 @@ from swanlab_export.errors import (
     ClosedError,
     NotFoundError,
     OutputError,
+    ServerError,
     SwanlabExportError,
     UnavailableError,
 )
@@ -311,7 +312,14 @@ class _Unit:
 
         def metrics() -> fetching.Written:
             chosen = fetching.chosen_keys(asked, keys["SCALAR"])
-            steps = fetching.announced(task.facts["summary"], logged)
+            try:
+                steps = fetching.announced(task.facts["summary"], logged)
+            except ServerError as error:  # it may be odd in one key: the points come all the same
+                steps = {}
+                self._report.warn(
+                    f"the points of {task.path} could not be checked against the latest step, "
+                    f"which the server does not tell: {error.message}"
+                )
             path = run_object("metrics", *place)
             return fetching.write_metrics(
                 context, destination, path, run, chosen, steps, self._report

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from backup_support import Nights
+from living import LivingData
 
 import swanlab_export as se
 from swanlab_export.backups.destination import open_destination
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
-    from living import LivingData
+    from swanlab_export.sandbox.dataset import Run
 
 
 BIG = 2**70  # beyond 64 bits, and with the numbers that follow beyond what a float holds
@@ -77,6 +78,26 @@ def test_a_full_disk_ends_the_backup_and_loses_nothing(world: LivingData, ended:
     assert ended.objects("tables") == before
     assert ended.objects("state/tmp") == {}
     assert ended.run() == {"three": ("whole", "new")}
+
+
+def test_an_odd_latest_step_denies_no_points(tmp_path: Path) -> None:
+    """The points of that run cannot be checked against it, which is said."""
+
+    class Odd(LivingData):
+        def summary(self, run: Run) -> dict[str, Any] | None:
+            found = super().summary(run) or {}
+            return {key: item | {"step": "soon"} for key, item in found.items()}
+
+    world = Odd()
+    world.add_project("digits")
+    world.start("one")
+    world.log_many("one", 5, "loss")
+    with Sandbox(world) as sandbox, Nights.of(world, sandbox, tmp_path) as nights:
+        with pytest.warns(se.SwanlabExportWarning) as warned:
+            assert nights.run() == {"one": ("whole", "new")}
+        assert len(nights.values("one")) == 5
+    words = "the points of lab/digits/one could not be checked against the latest step"
+    assert [each for each in warned if words in str(each.message)]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="where nobody may write is of Linux")
