@@ -10,7 +10,7 @@ from swanlab_export.backups.layout import run_object
 from swanlab_export.backups.receipts import Row, Stored, build_rows
 from swanlab_export.endpoints import medias as endpoint
 from swanlab_export.endpoints.metrics import read_urls
-from swanlab_export.errors import OutputError, SwanlabExportError, UnavailableError
+from swanlab_export.errors import OutputError, ServerError, SwanlabExportError, UnavailableError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.values import read_value
 from swanlab_export.pagination import in_batches
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _URLS_PER_REQUEST = 200
 _ROWS_PER_BATCH = 10_000
-# Statuses after which a request about many files is sent again for each of them.
+# Statuses after which a request about many files is sent again for each of them, as it is where
+# what came for one of them is no URL.
 _SPLIT_AFTER = {400, 404, 422}
 # The extension of a file is kept if it can be one.
 _EXTENSION_MAX = 11
@@ -139,7 +140,8 @@ class _Files:
             try:
                 urls = dict(zip(new, self._presign(new), strict=True)) if new else {}
             except SwanlabExportError as error:
-                if error.status not in _SPLIT_AFTER:
+                is_odd = isinstance(error, ServerError) and error.status is None
+                if not is_odd and error.status not in _SPLIT_AFTER:
                     raise
                 urls = dict.fromkeys(new, "")  # each file asks for its own
             yield from ((path, urls.get(path)) for path in some)

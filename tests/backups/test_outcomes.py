@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,16 @@ import orjson
 import pytest
 from backup_support import Nights
 from living import LivingData
+from object_stores import Proxy, Store
+from raw_server import RawServer, reply
 
 import swanlab_export as se
 from swanlab_export.backups.destination import open_destination
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
+    from raw_server import Asked
+
     from swanlab_export.sandbox.dataset import Run
 
 
@@ -98,6 +103,32 @@ def test_an_odd_latest_step_denies_no_points(tmp_path: Path) -> None:
         assert len(nights.values("one")) == 5
     words = "the points of lab/digits/one could not be checked against the latest step"
     assert [each for each in warned if words in str(each.message)]
+
+
+def test_a_file_without_a_url_denies_no_other(world: LivingData, tmp_path: Path) -> None:
+    """Where the server sends something else than a URL for a file, the others come; it is named."""
+    world.start("one")
+    for step in (1, 2, 3):
+        world.show("one", "image", step, b"\x89PNG%d" % step)
+
+    def change(asked: Asked) -> bytes | None:
+        if not asked.path.endswith("/resources/presigned/get"):
+            return None
+        response = proxy.forward(replace(asked, headers={**asked.headers, "accept-encoding": ""}))
+        urls = orjson.loads(response.partition(b"\r\n\r\n")[2])["urls"]
+        paths = orjson.loads(asked.body)["paths"]
+        shown = [None if "/002-" in path else url for path, url in zip(paths, urls, strict=True)]
+        return reply(200, orjson.dumps({"urls": shown}), {"content-type": "application/json"})
+
+    with Sandbox(world) as sandbox:
+        proxy = Proxy(Store("sandbox", sandbox.url), change)
+        with (
+            RawServer(proxy) as server,
+            se.connect(host=server.url, api_key=sandbox.api_key, frame="arrow", retries=0) as api,
+            pytest.warns(se.SwanlabExportWarning, match=r"media 'media/image/002-.*png': 1 files"),
+        ):
+            se.backup(api, to=tmp_path)
+    assert len(list((tmp_path / "files").rglob("*.png"))) == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="where nobody may write is of Linux")
