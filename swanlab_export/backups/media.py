@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swanlab_export import schemas
+from swanlab_export.api.partial import can_be_split
 from swanlab_export.backups.fetching import Written, dump_text, write_rows_of
 from swanlab_export.backups.layout import run_object
 from swanlab_export.backups.receipts import Row, Stored, build_rows
 from swanlab_export.endpoints import medias as endpoint
 from swanlab_export.endpoints.metrics import read_urls
-from swanlab_export.errors import OutputError, ServerError, SwanlabExportError, UnavailableError
+from swanlab_export.errors import OutputError, SwanlabExportError, UnavailableError
 from swanlab_export.messages import quote
 from swanlab_export.normalizers.values import read_value
 from swanlab_export.pagination import in_batches
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 _URLS_PER_REQUEST = 200
 _ROWS_PER_BATCH = 10_000
-# Statuses after which a request about many files is sent again for each of them, as it is where
-# what came for one of them is no URL.
-_SPLIT_AFTER = {400, 404, 422}
 # The extension of a file is kept if it can be one.
 _EXTENSION_MAX = 11
 
@@ -140,8 +138,7 @@ class _Files:
             try:
                 urls = dict(zip(new, self._presign(new), strict=True)) if new else {}
             except SwanlabExportError as error:
-                is_odd = isinstance(error, ServerError) and error.status is None
-                if not is_odd and error.status not in _SPLIT_AFTER:
+                if not can_be_split(error):
                     raise
                 urls = dict.fromkeys(new, "")  # each file asks for its own
             yield from ((path, urls.get(path)) for path in some)
