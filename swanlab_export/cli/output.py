@@ -483,6 +483,15 @@ def _log_on_stderr(*, is_wanted: bool) -> Iterator[None]:
 def _interruptible() -> Iterator[None]:
     """Let signals unwind the block, as errors do."""
     old: dict[signal.Signals, Any] = {}
+    hook = sys.unraisablehook
+
+    def leave_or_ignore(ignored: Any) -> None:
+        # Where Python ignores errors, such as when it ends an object, it would ignore a signal, too.
+        if isinstance(ignored.exc_value, _InterruptedError):
+            _leave(ignored.exc_value)
+        hook(ignored)
+
+    sys.unraisablehook = leave_or_ignore
     try:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -492,6 +501,7 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 @contextmanager

@@ -59,6 +59,29 @@ from swanlab_export.cli import main
 main()
 """
 
+# Ctrl-C while Python ends an object, where it ignores every error.
+AT_END_OF_OBJECT = """
+import os, signal, sys, threading
+
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(100):
+            pass
+
+once = [1]
+
+def hook(event, args):
+    is_main = threading.current_thread() is threading.main_thread()
+    if event == "open" and is_main and "x.csv" in str(args[0]) and once:
+        once.clear()
+        Ends()
+
+sys.addaudithook(hook)
+from swanlab_export.cli import main
+main()
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def interrupts() -> Iterator[None]:
@@ -132,6 +155,16 @@ def test_an_interrupt_before_a_command_begins(tmp_path: Path) -> None:
     words = [sys.executable, "-c", AT_IMPORT, "api", "run", "list", "ada-lab/digits"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_signal_where_python_ignores_errors(server: Sandbox, tmp_path: Path) -> None:
+    """It ends the program all the same, and no file is left."""
+    access = ["--host", server.url, "--api-key", server.api_key]
+    words = ["api", "run", "list", "ada-lab/digits", "--save", str(tmp_path / "x.csv"), *access]
+    script = [sys.executable, "-c", AT_END_OF_OBJECT]
+    done = subprocess.run([*script, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
