@@ -713,7 +713,8 @@ class Backup:
     def _fold(self, plan: ProjectPlan) -> None:
         """Write the tables of a project, if they are not those of its receipts."""
         place, project_id = plan.place, plan.place.project_id
-        before = None if self._previous is None else self._previous.project(project_id)
+        entry = None if self._previous is None else self._previous.project(project_id)
+        before = entry
         about = {
             "project_id": project_id,
             "path": str(place),
@@ -730,9 +731,13 @@ class Backup:
             folded = fold_project(self._destination, place, plan.payload, plan.index, web_host)
             before = folded.describe()
             self._folded.add(project_id)
-        # What could not be compared counts as not seen.
-        seen_at = before.get("seen_at", plan.noted_at) if plan.failures else plan.noted_at
-        self._entries[project_id] = before | about | {"seen_at": seen_at}
+        seen = {"seen_at": plan.noted_at, "is_filtered": bool(self._wish.where)}
+        # What could not be compared counts as not seen, nor do runs that a repair, or a filter which
+        # earlier backups did not have, leaves out: else their turn to be checked would pass.
+        is_new_filter = self._wish.where and entry is not None and not entry.get("is_filtered")
+        if entry is not None and (plan.failures or self._forced is not None or is_new_filter):
+            seen = {name: entry[name] for name in seen if name in entry}
+        self._entries[project_id] = before | about | seen
 
     def _are_there(self, objects: dict[str, dict[str, Any]]) -> bool:
         found = ((self._destination.find(path), each["bytes"]) for path, each in objects.items())

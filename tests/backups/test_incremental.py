@@ -158,6 +158,26 @@ def test_a_run_that_was_deleted_stays_and_is_marked(world: LivingData, ended: Ni
     assert not [r for r in ended.sandbox.requests if r.path.endswith("/runs/one")]
 
 
+@pytest.mark.parametrize("first", ["", "three"], ids=["of all", "with the filter"])
+def test_a_filter_takes_no_turn_of_other_runs(
+    world: LivingData, nights: Nights, first: str
+) -> None:
+    """Runs that hourly backups leave out are checked by those which do not, as often as without."""
+    for run_id in ("two", "three"):
+        world.start(run_id)
+        world.log_many(run_id, 5, "loss")
+        world.finish(run_id)
+    world.wait(days=1)
+    nights.run(where=f"name={first}" if first else None)
+    world.print_line("three", "late")
+    found: dict[str, tuple[str, str]] = {}
+    for _ in range(7):
+        world.wait(days=1)
+        found |= nights.run(where="name=two" if not first else "name=three")
+        found |= nights.run() if not first else {}
+    assert found["three"] == ("whole", "media or log lines came late")
+
+
 def test_runs_that_a_rule_leaves_out_are_not_gone(ended: Nights) -> None:
     """A part of a list says nothing about the rest."""
     assert ended.run(where="name=two") == {}
