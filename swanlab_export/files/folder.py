@@ -16,6 +16,7 @@ from swanlab_export.messages import argument, quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from types import TracebackType
 
 # What no common file system takes in a name, controls and marks that reorder text included.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200e\u200f\u202a-\u202e\u2066-\u2069]')
@@ -47,7 +48,13 @@ class FolderWriter:
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup, output_errors(self.folder):
-            self.folder.mkdir(exist_ok=True)
+            try:
+                self.folder.mkdir()
+            except FileExistsError:
+                if not self.folder.is_dir():
+                    raise
+            else:
+                cleanup.push(self._remove_after_error)
             staging = cleanup.enter_context(temporary(self.folder, "", 0o600)).folder
             # Nobody else reads what is not yet complete.
             staging.mkdir(mode=0o700)
@@ -57,8 +64,19 @@ class FolderWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._cleanup.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cleanup.__exit__(kind, error, traceback)
+
+    def _remove_after_error(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Remove the folder that was made for these files, of which none came."""
+        if kind is not None:
+            with suppress(OSError):  # by now somebody else has put something there
+                self.folder.rmdir()
 
     @staticmethod
     def plan_names(files: Sequence[tuple[str, str]]) -> list[str]:

@@ -421,7 +421,7 @@ def test_a_process_that_ends_removes_what_it_was_writing(tmp_path: Path) -> None
     with pytest.raises(OutputError, match="the folder is missing"):
         folder.write("key/b.png", [b"late"])
     assert [path.name for path in tmp_path.rglob("*")] == ["media"]
-    folder.__exit__()
+    folder.__exit__(None, None, None)
 
 
 def test_nothing_is_added_to_a_folder_while_it_is_removed(

@@ -108,6 +108,10 @@ def test_a_folder_gets_all_files_or_none(tmp_path: Path) -> None:
     with pytest.raises(IncompleteError), FolderWriter(folder) as writer:
         writer.write("k/b.png", breaking())
     assert [path.name for path in folder.rglob("*")] == ["k", "a.png"]
+    # Nor does a folder stay that was made for files of which none came.
+    with pytest.raises(IncompleteError), FolderWriter(tmp_path / "new") as writer:
+        writer.write("k/b.png", breaking())
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_folders_that_cannot_be(tmp_path: Path) -> None:

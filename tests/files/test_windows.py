@@ -65,7 +65,7 @@ def test_a_write_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
         write_chunks(breaking(), target)
     with pytest.raises(IncompleteError), FolderWriter(tmp_path / "media") as writer:
         writer.write("k/a.png", breaking())
-    assert [path.name for path in tmp_path.rglob("*")] == ["media"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("windows")
