@@ -42,14 +42,21 @@ def join_runs(
         for name in added:
             values = found[name]
             is_text = pa.types.is_string(values.type)
-            columns[name] = (
-                pa.DictionaryArray.from_arrays(at, values, safe=False)
-                if is_text
-                else values.take(at)
-            )
+            columns[name] = encode(at, values) if is_text else values.take(at)
         if schema is None:
             schema = pa.schema([field.with_type(columns[field.name].type) for field in fields])
         yield pa.record_batch([columns[field.name] for field in fields], schema=schema)
+
+
+def encode(at: pa.Array, values: pa.Array) -> pa.DictionaryArray:
+    """Text of which each value is there once: for each row the value at ``at``, an integer or null.
+
+    A missing value is so in the row: Parquet takes no null among the values.
+    """
+    if values.null_count:
+        kept = values.drop_null()
+        at, values = pc.index_in(values, value_set=kept).take(at), kept
+    return pa.DictionaryArray.from_arrays(at, values, safe=False)
 
 
 def add_times(batches: Iterable[pa.RecordBatch], *, is_relative: bool) -> Iterator[pa.RecordBatch]:

@@ -16,7 +16,7 @@ from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 GROUP_STATISTICS = ("n", "mean", "std", "min", "max", "n_nonfinite")
 
@@ -40,9 +40,7 @@ def group_rows(table: pa.Table, by: Sequence[str], values: Sequence[str]) -> pa.
     >>> group_rows(rows, ["lr"], ["acc"]).select(["lr", "n", "acc.mean"]).to_pylist()
     [{'lr': 0.1, 'n': 2, 'acc.mean': 0.6}, {'lr': 1.0, 'n': 1, 'acc.mean': 0.9}]
     """
-    for name in by:
-        if pa.types.is_list(table.schema.field(name).type):
-            raise UsageError(f"{argument('group_by')}: {quote(name)} holds lists: no groups of it")
+    check_groups(table.select(by).schema)
     keys = [f"by{i}" for i in range(len(by))]
     numbered = pa.table(
         [
@@ -58,6 +56,18 @@ def group_rows(table: pa.Table, by: Sequence[str], values: Sequence[str]) -> pa.
     fields = [table.schema.field(name) for name in by]
     pairs = zip(names[len(by) :], grouped.schema.types[len(by) :], strict=True)
     return pa.table(grouped.columns, schema=pa.schema([*fields, *(pa.field(*p) for p in pairs)]))
+
+
+def check_groups(columns: Iterable[pa.Field]) -> None:
+    """Insist that the values of columns can make groups.
+
+    Raises:
+        UsageError: A column holds lists.
+    """
+    for column in columns:
+        if pa.types.is_list(column.type):
+            name = quote(column.name)
+            raise UsageError(f"{argument('group_by')}: {name} holds lists: no groups of it")
 
 
 def one_zero(values: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from swanlab_export.analysis.columns import encode
 from swanlab_export.analysis.groups import GROUP_STATISTICS, aggregate, one_zero
 from swanlab_export.analysis.order import sort_rows
 from swanlab_export.spool import BatchSpool
@@ -33,7 +34,7 @@ class PointGroups:
     Args:
         points: Points of runs, in batches of one run and key: run_id, key, the axis, value, and with
             ``is_smoothed`` smoothed.
-        groups: ``run_id``, each once, and the columns that make a group.
+        groups: ``run_id``, each once, and then the columns that make a group.
         keys: All keys, in the order of the rows.
         axis: The column that is the step: ``step`` or ``x``.
         is_smoothed: Add the mean of the smoothed values, as ``smoothed``.
@@ -42,6 +43,7 @@ class PointGroups:
     Attributes:
         schema: The columns that make a group, key, the axis, n, mean, std, min, max, n_nonfinite,
             and smoothed.
+        left_out: How many points have nothing on the axis, and are at no step; known at the end.
 
     >>> batch = pa.record_batch({"run_id": ["a"], "key": ["k"], "step": [0], "value": [1.0]})
     >>> groups = pa.table({"run_id": ["a"], "lr": [0.1]})
@@ -60,8 +62,10 @@ class PointGroups:
         is_smoothed: bool = False,
         part_rows: int = _PART_ROWS,
     ) -> None:
-        by = [name for name in groups.schema.names if name != "run_id"]
-        fields = [*(groups.schema.field(name) for name in by), pa.field("key", pa.string()), axis]
+        run_ids, *columns = groups.columns
+        _, *fields = groups.schema
+        by = [field.name for field in fields]
+        fields += [pa.field("key", pa.string()), axis]
         kinds = {name: pa.float64() for name in GROUP_STATISTICS} | dict.fromkeys(
             ("n", "n_nonfinite"), pa.int64()
         )
@@ -72,12 +76,14 @@ class PointGroups:
         self._axis = axis.name
         self._values = ["value", "smoothed"] if is_smoothed else ["value"]
         self._keys = list(keys)
-        self._run_ids = groups["run_id"].to_pylist()
-        columns = [one_zero(groups[name]) for name in by]
-        self._group_of, self._distinct = _number_groups(pa.table(columns, names=by))
+        self._run_ids = run_ids.to_pylist()
+        self._group_of, self._distinct = _number_groups(
+            pa.table([one_zero(column) for column in columns], names=by)
+        )
         self._spool = BatchSpool(len(self._distinct) * len(self._keys))
         self._repeating: set[int] = set()
         self._part_rows = part_rows
+        self.left_out = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         self._gather()
@@ -94,12 +100,15 @@ class PointGroups:
         for group, key, queue in self._queues():
             for batch in self._spool.read(queue):
                 run_id = self._run_ids[batch["run"][0].as_py()]
-                columns = self._of_group(group, batch.num_rows)
-                columns["run_id"] = _repeated(pa.scalar(run_id, pa.string()), batch.num_rows)
-                columns["key"] = _repeated(pa.scalar(key), batch.num_rows)
-                columns[self._axis] = batch["axis"]
-                columns |= {name: batch[f"v{i}"] for i, name in enumerate(self._values)}
-                yield pa.record_batch(columns)
+                columns = [
+                    *self._of_group(group, batch.num_rows).items(),
+                    ("run_id", _repeated(pa.scalar(run_id, pa.string()), batch.num_rows)),
+                    ("key", _repeated(pa.scalar(key), batch.num_rows)),
+                    (self._axis, batch["axis"]),
+                    *((name, batch[f"v{i}"]) for i, name in enumerate(self._values)),
+                ]
+                # A group may be made by a column that is called as one of these.
+                yield pa.record_batch([values for _, values in columns], [n for n, _ in columns])
 
     def _queues(self) -> Iterator[tuple[int, str, int]]:
         """Yield each group and key with its queue in the spool."""
@@ -116,6 +125,11 @@ class PointGroups:
         for batch in self._points:
             run, key = runs[batch["run_id"][0].as_py()], keys[batch["key"][0].as_py()]
             queue = self._group_of[run] * len(keys) + key
+            if missing := batch[self._axis].null_count:
+                self.left_out += missing
+                batch = batch.filter(batch[self._axis].is_valid())  # noqa: PLW2901
+                if not batch.num_rows:
+                    continue
             axis = one_zero(batch[self._axis])
             before = [end] if last == (run, key) else []
             if not _increases(pa.concat_arrays([*before, axis])):
@@ -147,7 +161,7 @@ class PointGroups:
             batch["axis"].take(pa.array(range(0, batch.num_rows, stride), pa.int64()))
             for batch in self._spool.read(queue)
         ]
-        some = pa.concat_arrays(sampled).drop_null()
+        some = pa.concat_arrays(sampled)
         if pa.types.is_floating(some.type):
             some = some.filter(pc.is_finite(some))
         ordered = some.take(pc.sort_indices(some))
@@ -182,7 +196,7 @@ def _repeated(value: pa.Scalar, rows: int) -> pa.Array:
     if not pa.types.is_string(value.type):
         return pa.repeat(value, rows)
     zeros = pa.repeat(pa.scalar(0, pa.int32()), rows)
-    return pa.DictionaryArray.from_arrays(zeros, pa.repeat(value, 1))
+    return encode(zeros, pa.repeat(value, 1))
 
 
 def _increases(axis: pa.Array) -> bool:
@@ -192,7 +206,7 @@ def _increases(axis: pa.Array) -> bool:
 
 
 def _between(axis: pa.Array, low: pa.Scalar | None, high: pa.Scalar | None) -> pa.Array:
-    """Which are at or above ``low`` and below ``high``; missing ones and NaN are above all bounds."""
+    """Which are at or above ``low`` and below ``high``; NaN is above all bounds."""
     is_there = pa.repeat(True, len(axis))
     if low is not None:
         is_there = pc.invert(pc.fill_null(pc.less(axis, low), False))
@@ -205,7 +219,12 @@ def _number_groups(columns: pa.Table) -> tuple[list[int], pa.Table]:
     """The number of each row's group, and the groups themselves, in order of their values."""
     names = [f"by{i}" for i in range(columns.num_columns)]
     rows = pa.array(range(len(columns)), pa.int64())
-    ordered = sort_rows(columns.rename_columns(names).append_column("row", rows), names)
+    # Times as integers: as objects of Python they would need pandas, which the command line keeps out.
+    plain = [
+        each.cast(pa.int64()) if pa.types.is_timestamp(each.type) else each
+        for each in columns.columns
+    ]
+    ordered = sort_rows(pa.table([*plain, rows], [*names, "row"]), names)
     numbers = [0] * len(columns)
     firsts: list[int] = []
     before: str | None = None

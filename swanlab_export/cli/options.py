@@ -115,7 +115,12 @@ def paging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, all: bool, page: int | None, page_size: str | None, partial: bool, **kwargs: Any
     ) -> Any:
         arranged = _pop_arrangement(kwargs)
-        if any(arranged.values()) or kwargs.get("group_by"):
+        named = (
+            [*kwargs.get("projects", ()), *kwargs.get("project", ())]
+            if "projects" in kwargs
+            else []
+        )
+        if any(arranged.values()) or kwargs.get("group_by") or len({*named}) > 1:
             size = None if page_size is None else int(page_size)
             paging: dict[str, Any] = {"all": all or None, "page": page, "page_size": size}
         elif all:

@@ -234,12 +234,15 @@ def _read_behind(
     bins = max(16, points // (4 * max(1, len(table.run_names))))
 
     def key_and_run(batch: pa.RecordBatch) -> tuple[str, str]:
-        return batch["key"][0].as_py(), batch["run_id"][0].as_py()
+        # By its place: a group may be made by the column run_id, too.
+        run_ids = batch.column(batch.schema.names.index("key") - 1)
+        return batch["key"][0].as_py(), run_ids[0].as_py()
 
     for (key, run), batches in groupby(table.points_of_runs, key_and_run):
         trace = Trace()
         for batch in batches:
-            (group,) = _group_names(batch.slice(0, 1), "run_id").to_pylist()
+            count = batch.schema.names.index("key") - 1
+            (group,) = _group_names(batch.slice(0, 1), count).to_pylist()
             runs_of.setdefault(group, {})[run] = None
             value = "smoothed" if "smoothed" in batch.schema.names else "value"
             trace.add(_points(batch.select([axis, value])))
@@ -253,7 +256,7 @@ def _of_most_runs(panel: Panel, runs_of: Mapping[str, Sequence[str]], report: Re
     """Leave out what half of the runs of a group lack, and runs that are a group by themselves.
 
     Where runs have logged at other steps than each other, a line through all of them would go up and
-    down with whose turn it is.
+    down with whose turn it is; and where most have ended, it is no longer about the group.
     """
     runs = {line.name: line for line in panel.behind}
     lines, uneven = [], []
@@ -261,10 +264,7 @@ def _of_most_runs(panel: Panel, runs_of: Mapping[str, Sequence[str]], report: Re
         of_group = [runs[name] for name in runs_of.get(line.name, ()) if name in runs]
         assert line.n is not None
         assert line.n_nonfinite is not None
-        going_on = np.zeros(len(line.x))
-        for run in of_group:
-            going_on += (run.x.min() <= line.x) & (line.x <= run.x.max())
-        is_kept = 2 * (line.n + line.n_nonfinite) > going_on
+        is_kept = 2 * (line.n + line.n_nonfinite) > len(of_group)
         if not is_kept.all():
             uneven.append(line.name)
         smoothed = None if line.smoothed is None else line.smoothed[is_kept]
@@ -321,20 +321,20 @@ def _split(batch: pa.RecordBatch, columns: list[str]) -> Iterator[tuple[str, str
 
 def _line_names(batch: pa.RecordBatch) -> pa.Array:
     """The run of each row; of groups, their fields with their values."""
-    if "run_id" in batch.schema.names:
+    if value_column(batch.schema.names) == "value":
         return batch["run_id"]
-    return _group_names(batch, "key")
+    return _group_names(batch, batch.schema.names.index("key"))
 
 
-def _group_names(batch: pa.RecordBatch, before: str) -> pa.Array:
-    """The fields of groups, which are before a column, with their values."""
+def _group_names(batch: pa.RecordBatch, count: int) -> pa.Array:
+    """The fields of groups, which are the first ``count`` columns, with their values."""
     parts = [
         pc.binary_join_element_wise(
             f"{name.removeprefix('config.')}=",
-            pc.fill_null(_texts(batch[name]), MISSING),
+            pc.fill_null(_texts(batch.column(i)), MISSING),
             "",
         )
-        for name in batch.schema.names[: batch.schema.names.index(before)]
+        for i, name in enumerate(batch.schema.names[:count])
     ]
     return pc.binary_join_element_wise(*parts, ", ")
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import swanlab_export as se
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from click.testing import Result
+    from forks import Forks
 
     from swanlab_export.sandbox import Sandbox
 
@@ -132,6 +135,70 @@ def test_points_of_groups(api: se.Api[pa.Table], call: Callable[..., Result]) ->
         *("config.lr", "key", "step", "n", "mean", "std", "min", "max", "n_nonfinite")
     ]
     assert [float(row["mean"]) for row in done] == pytest.approx(ours["mean"].tolist())
+
+
+def test_runs_are_groups(call: Callable[..., Result], api: se.Api[pa.Table]) -> None:
+    """By ``run_id``, alone and with other columns, each run is a group of its own."""
+    runs = [LINEAR, f"{DIGITS}/mlp-adam", f"{DIGITS}/mlp-clone"]
+    last = api.run.metrics(runs, keys="acc", range_tail=1)
+    expected = dict(zip(last["run_id"].to_pylist(), last["value"].to_pylist(), strict=True))
+    for by in ("run_id", "run_id,state", "state,run_id"):
+        words = ["--keys", "acc", "--range-tail", "1", "--group-by", by, "--format", "csv"]
+        found = rows(call("run", "metrics", *runs, *words))
+        assert list(found[0])[: by.count(",") + 1] == by.split(",")
+        assert {row["run_id"]: float(row["mean"]) for row in found} == pytest.approx(expected)
+        assert {row["n"] for row in found} == {"1"}
+
+
+def test_groups_of_times(forks: Forks, server: Sandbox, tmp_path: Path) -> None:
+    """Also on the command line, which keeps pandas out."""
+    access = ["--host", server.url, "--api-key", server.api_key, "--format", "csv"]
+    words = ["--keys", "acc", "--range-tail", "1", "--group-by", "created_at", *access]
+    done = forks.run("api", "run", "metrics", LINEAR, DIVERGED, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = [line.split(",")[:3] for line in done.stdout.splitlines()[1:]]
+    assert found == [
+        ["2026-01-05T09:00:00.000Z", "acc", "439"],
+        ["2026-01-20T14:00:00.000Z", "acc", "439"],
+    ]
+
+
+def test_groups_of_lists_are_refused(call: Callable[..., Result]) -> None:
+    """Lists make no groups, as in lists of runs."""
+    done = call("run", "metrics", "-p", DIGITS, "--keys", "acc", "--group-by", "labels")
+    assert done.exit_code == 2
+    assert "--group-by: 'labels' holds lists: no groups of it" in done.output
+
+
+def test_points_that_are_nowhere_on_the_axis(api: se.Api[pa.Table]) -> None:
+    """They are in no group, which is said: together they are no step."""
+    runs = [f"{DIGITS}/mlp-adam", LINEAR]
+    points = api.run.metrics(runs, keys="loss", x_axis="val/acc", all=True)
+    missing = points["x"].null_count
+    assert missing > 0
+    with pytest.warns(se.SwanlabExportWarning) as warned:
+        found = api.run.metrics(runs, keys="loss", x_axis="val/acc", group_by="state")
+    assert found["x"].null_count == 0
+    assert pc.sum(found["n"]).as_py() + missing <= len(points)
+    said = f"{missing:,} points have no val/acc and are in no group"
+    assert said in [str(each.message) for each in warned]
+
+
+@pytest.mark.parametrize("option", ["--run-columns", "--group-by"])
+@pytest.mark.parametrize("column", ["group", "config.optimizer", "job_type"])
+def test_texts_that_are_missing_are_saved(
+    call: Callable[..., Result], tmp_path: Path, option: str, column: str
+) -> None:
+    """Parquet takes texts that runs lack, and gives what CSV has."""
+    words = ["run", "metrics", "-p", DIGITS, "--keys", "loss", "--all", option, column]
+    for name in ("x.parquet", "x.csv"):
+        done = call(*words, "--save", str(tmp_path / name))
+        assert done.exit_code == 0, done.output
+    found = pd.read_parquet(tmp_path / "x.parquet")[column]
+    printed = pd.read_csv(tmp_path / "x.csv")[column]
+    assert found.isna().any()
+    assert found.isna().tolist() == printed.isna().tolist()
+    assert found.dropna().tolist() == printed.dropna().tolist()
 
 
 def test_runs_that_never_meet_are_told(api: se.Api[pa.Table]) -> None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from swanlab_export import schemas
 from swanlab_export.analysis import PointGroups
 from swanlab_export.analysis.columns import add_smoothed, add_times, join_runs
+from swanlab_export.analysis.groups import check_groups
 from swanlab_export.api.runs.survey import Place, check_keys
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, quote
@@ -78,7 +79,11 @@ def columns_of_runs(
     table.check_absent = check_absent
     whole = table.complete([each for each in names if not is_pattern(each)], name)
     chosen = schemas.parse_fields(names, whole.schema.names, name)
-    return whole.to_arrow().select(["run_id", *(each for each in chosen if each != "run_id")])
+    if name != "group_by":  # each table has it
+        chosen = [each for each in chosen if each != "run_id"]
+    else:
+        check_groups(whole.schema.field(each) for each in chosen)
+    return whole.to_arrow().select(["run_id", *chosen])
 
 
 def with_names(runs: Sequence[FoundRun], columns: pa.Table) -> pa.Table:
@@ -180,6 +185,8 @@ def grouped_points(table: Table, query: Query, columns: pa.Table, report: Report
         for batch in groups:
             most = max(most, pc.max(batch["n"]).as_py())
             yield batch
+        if groups.left_out:
+            report.warn(f"{groups.left_out:,} points have no {query.x_axis} and are in no group")
         if most == 1 and len(columns) > 1:
             report.warn(f"no two runs of a group have a point at the same {axis}: each n is 1")
 
