@@ -8,6 +8,8 @@ made, by the interface of the current context: Python, unless the command line h
 from __future__ import annotations
 
 import difflib
+import shlex
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,6 +103,19 @@ def printable(text: str) -> str:
 def quote(text: str) -> str:
     """Quote ``text`` in a message: see ``printable``."""
     return f"'{printable(text)}'"
+
+
+def shell_word(text: str) -> str:
+    """Write ``text`` as one word of a command that a message shows, to be copied.
+
+    >>> shell_word("backup"), shell_word("my backup")
+    ('backup', "'my backup'")
+    """
+    if sys.platform == "win32":
+        from subprocess import list2cmdline  # takes a while to import
+
+        return list2cmdline([text])
+    return shlex.quote(text)
 
 
 def closest(name: str, known: Sequence[str], count: int = 5) -> list[str]:

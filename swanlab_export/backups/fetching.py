@@ -181,6 +181,11 @@ def chosen_keys(asked: Asked, known: Sequence[str]) -> list[str]:
     return [key for key in known if key in wanted]
 
 
+def absent_keys(asked: Asked, known: Sequence[str]) -> tuple[str, ...]:
+    """The names and patterns that are asked for and match nothing of what there is."""
+    return tuple(pattern for pattern in asked.keys or () if not matching(pattern, known))
+
+
 def fetch_columns(client: Client, run: FoundRun) -> list[Any] | None:
     """Fetch the columns of a run; None where the server lists none."""
     try:

@@ -13,7 +13,7 @@ import orjson
 
 from swanlab_export._version import __title__, __version__
 from swanlab_export.errors import UsageError
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import argument, quote, shell_word
 from swanlab_export.normalizers.values import exact_json
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def check_format(destination: Destination, host: str | None) -> dict[str, Any] |
         found = orjson.loads(content)
         number = int(found["format"])
     except (ValueError, TypeError, KeyError):
-        raise UsageError(f"{where}: {FORMAT_FILE} cannot be read: {_verify(where)}") from None
+        raise UsageError(f"{where}: {FORMAT_FILE} cannot be read: {_verify(destination)}") from None
     if number > FORMAT:
         raise UsageError(
             f"{where} holds a backup in format {number}, and this version reads format {FORMAT}: "
@@ -179,7 +179,8 @@ def check_format(destination: Destination, host: str | None) -> dict[str, Any] |
     return dict(found)
 
 
-def _verify(where: str) -> str:
+def _verify(destination: Destination) -> str:
+    where = shell_word(str(destination))
     return f"`{__title__} backup verify {where} --repair` writes it again"
 
 

@@ -78,7 +78,8 @@ class ProjectPlan:
         unchanged: How many runs stay as they are.
         gone: Runs that the server no longer has.
         failures: What could not be found out, by path.
-        misfit: Why no run of it can pass the filter; "" where one might.
+        misfit: Why no run of it can pass the filter; None where one might.
+        accepted: Those of ``Planner.accepted`` that are runs of it.
     """
 
     place: ProjectPlace
@@ -89,7 +90,8 @@ class ProjectPlan:
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    misfit: str = ""
+    misfit: NotFoundError | None = None
+    accepted: set[RunRef] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Planner:
                 raise
             # Without a status it was not the server that said so.
             if isinstance(error, NotFoundError | UsageError) and error.status is None:
-                made.misfit = error.message
+                made.misfit = NotFoundError(error.message)
             else:
                 made.failures[str(place)] = error.message
         return made
@@ -182,6 +184,12 @@ class Planner:
         last_at: str | None,
     ) -> None:
         run_id = source.run_id
+        project = ProjectRef(made.place.workspace, made.place.name)
+        named = (
+            (run_id, endpoint.read_slug(run), endpoint.read_run_name(run)) if self.accepted else ()
+        )
+        accepted = {RunRef(project, name) for name in named if name} & set(self.accepted)
+        made.accepted |= accepted
         before = made.index.noted(run_id)
         if self.forced is not None and before is not None and run_id not in self.forced:
             return
@@ -194,12 +202,6 @@ class Planner:
         path = made.index.path(run_id)
         if path is None:
             path = receipt_path(made.place.folder, names().take(run_id))
-        refs = {
-            RunRef(ProjectRef(made.place.workspace, made.place.name), name)
-            for name in (run_id, endpoint.read_slug(run))
-            if name
-        }
-        is_accepted = bool(refs & set(self.accepted))
         made.tasks.put(
             replace(
                 self.template,
@@ -214,7 +216,7 @@ class Planner:
                 facts_at=made.noted_at,
                 listed=run,
                 receipt=path,
-                accepts_smaller=is_accepted,
+                accepts_smaller=bool(accepted),
             )
         )
 

@@ -74,6 +74,7 @@ from swanlab_export.client import Call
 from swanlab_export.errors import (
     AuthenticationError,
     IncompleteError,
+    NotFoundError,
     OutputError,
     SwanlabExportError,
     UnavailableError,
@@ -282,8 +283,11 @@ class Backup:
         self._entries: dict[str, dict[str, Any]] = {}
         self._folded: set[str] = set()
         self._failed: list[str] = []
-        self._misfits: dict[str, str] = {}
+        self._misfits: dict[str, NotFoundError] = {}
         self._has_passing = False
+        self._absent = set(wish.rules.asked.keys or ())
+        self._has_points = False
+        self._not_accepted = set(wish.accepted)
         self._changes = {"fetched": 0, "failed": 0, "gone": 0, "unchanged": 0}
         self._away = 0
         self._is_reached = self._is_marked = False
@@ -369,10 +373,10 @@ class Backup:
         if self._wish.is_dry_run:
             for plan in plans:
                 yield from self._describe(plan)
-            self._take_misfits()
+            self._check_names()
             return
         yield from self._do_all(plans, bar)
-        self._take_misfits()
+        self._check_names()
         if self._away >= _AWAY_AFTER or (self._away and not self._is_reached):
             raise UnavailableError(
                 f"{self._context.client.settings.name} is away; what was fetched is kept, and the "
@@ -629,6 +633,9 @@ class Backup:
         work.outcomes.append(outcome)
         for warning in outcome.warnings:
             self._report.warn(f"{path}: {warning}")
+        if outcome.absent is not None:
+            self._absent &= {*outcome.absent}
+            self._has_points = True
         for lack in outcome.lacks:
             self._report.warn(f"not in the backup, and fetched once it is offered: {lack}")
         if not outcome.action:
@@ -798,14 +805,23 @@ class Backup:
     def _take_failures(self, plan: ProjectPlan) -> None:
         for path, why in plan.failures.items():
             self._fail(path, IncompleteError(why))
-        if plan.misfit:
+        if plan.misfit is not None:
             self._misfits[str(plan.place)] = plan.misfit
+        self._not_accepted -= plan.accepted
         self._has_passing |= bool(plan.tasks or plan.unchanged)
 
-    def _take_misfits(self) -> None:
-        """A project that lacks what a rule names has no run to fetch, if another one has any."""
-        for path, why in self._misfits.items() if not self._has_passing else ():
-            self._fail(path, IncompleteError(why))
+    def _check_names(self) -> None:
+        """Say which names of the arguments are names of nothing.
+
+        A project that lacks what a rule names has no run to fetch, if another one has any.
+        """
+        for path, error in self._misfits.items() if not self._has_passing else ():
+            self._fail(path, error)
+        for key in sorted(self._absent) if self._has_points else ():
+            self._report.warn(f"none of the runs that were fetched has a key {quote(key)}")
+        for run in sorted(map(str, self._not_accepted)):
+            name = argument("accept_smaller")
+            self._report.warn(f"{name}: none of the runs that were compared is {quote(run)}")
 
     def _fail(self, path: str, error: SwanlabExportError) -> None:
         self._changes["failed"] += 1

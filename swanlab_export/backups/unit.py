@@ -120,6 +120,8 @@ class Outcome:
         limited_until: Until when the server wants no request, in Unix seconds.
         warnings: What the reader of the data must know, such as values of odd types.
         lacks: What of it the server does not offer.
+        absent: Keys that were asked for and that the run does not have; None where its points were
+            not fetched.
     """
 
     run_id: str
@@ -134,6 +136,7 @@ class Outcome:
     limited_until: float = 0.0
     warnings: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    absent: tuple[str, ...] | None = None
 
 
 @contextmanager
@@ -234,6 +237,7 @@ class _Unit:
         self._missing: list[str] = []
         self._not_offered: dict[str, str] = {}
         self._has_failed = False
+        self._absent: tuple[str, ...] | None = None
         self._before = self._read_before()
         self._written: dict[str, fetching.Written] = {}
 
@@ -312,6 +316,7 @@ class _Unit:
 
         def metrics() -> fetching.Written:
             chosen = fetching.chosen_keys(asked, keys["SCALAR"])
+            self._absent = fetching.absent_keys(asked, keys["SCALAR"])
             try:
                 steps = fetching.announced(task.facts["summary"], logged)
             except ServerError as error:  # it may be odd in one key: the points come all the same
@@ -487,4 +492,5 @@ class _Unit:
             error="; ".join(receipt.missing) if self._has_failed else "",
             warnings=tuple(self._report.all_warnings()),
             lacks=tuple(f"{name}: {why}" for name, why in self._not_offered.items()),
+            absent=self._absent,
         )

@@ -36,7 +36,7 @@ from swanlab_export.backups.layout import (
 from swanlab_export.backups.parquet import count_rows
 from swanlab_export.errors import IncompleteError, OutputError, UsageError
 from swanlab_export.limits import JOBS
-from swanlab_export.messages import argument, quote
+from swanlab_export.messages import argument, quote, shell_word
 from swanlab_export.normalizers.rows import build_table
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _parse_read(read: str | None) -> Callable[[str], bool]:
 
 def _row(problem: Problem, destination: Destination, cure: str | None) -> Row:
     if cure is None or (problem.owner.is_gone and cure != _REPAIRED):
-        again = f"`backup verify {destination} --repair`"
+        again = f"`backup verify {shell_word(str(destination))} --repair`"
         cure = f"{again} writes it again" if problem.can_repair else "none: it is lost"
         if problem.owner.is_gone:
             cure = "none: the server no longer has the run"

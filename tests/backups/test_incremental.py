@@ -158,6 +158,32 @@ def test_a_run_that_was_deleted_stays_and_is_marked(world: LivingData, ended: Ni
     assert not [r for r in ended.sandbox.requests if r.path.endswith("/runs/one")]
 
 
+def test_keys_that_no_run_has_are_named(world: LivingData, nights: Nights) -> None:
+    """Of names and patterns, those that some run has are right; the others hide that nothing came."""
+    for run_id, key in (("one", "loss"), ("two", "acc")):
+        world.start(run_id)
+        world.log_many(run_id, 5, key)
+    with pytest.warns(se.SwanlabExportWarning) as warned:
+        nights.run(keys="loss,acc,losss,val/*")
+    said = [str(each.message) for each in warned]
+    words = "none of the runs that were fetched has a key"
+    assert said == [f"{words} 'losss'", f"{words} 'val/*'"]
+    assert len(nights.values("two", "acc")) == 5
+
+
+def test_a_run_to_accept_that_does_not_exist(world: LivingData, ended: Nights) -> None:
+    """It is named; a display name means its run, as in other commands."""
+    world.edit("one", name="best one")
+    with pytest.warns(se.SwanlabExportWarning) as warned:
+        ended.run(accept_smaller=["lab/digits/one", "lab/digits/best one", "lab/digits/nope"])
+    said = [str(each.message) for each in warned]
+    assert said == [
+        "accept_smaller=: none of the runs that were compared is 'lab/digits/nope'",
+    ]
+    world.lose_points("one", "loss", 10)
+    assert ended.run(accept_smaller="lab/digits/best one")["one"][0] == "whole"
+
+
 @pytest.mark.parametrize("first", ["", "three"], ids=["of all", "with the filter"])
 def test_a_filter_takes_no_turn_of_other_runs(
     world: LivingData, nights: Nights, first: str
@@ -194,7 +220,7 @@ def test_a_project_without_the_key_of_a_rule(
     world.edit_config("three", depth=3)
     fetched = {"three": ("whole", "new")}
     assert ended.run(where="config.depth=3", dry_run=is_dry_run) == fetched
-    with pytest.raises(se.IncompleteError) as caught:
+    with pytest.raises(se.NotFoundError) as caught:
         ended.run(where="config.dept=3", dry_run=is_dry_run)
     for path in ("lab/digits", "lab/other"):
         assert f"{path}: no config key 'dept'" in str(caught.value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backup_support import Nights
 from killed_here import OneByOne, killed_at
 
 import swanlab_export as se
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from backup_support import Nights
     from living import LivingData
 
 # One object of each kind; of those that end in *, the only one of that name.
@@ -68,6 +70,18 @@ def test_nothing_is_wrong_with_a_backup(quiet: Nights) -> None:
     """Sizes, rows and every byte are as they were written."""
     assert found(quiet) == {}
     assert found(quiet, read="all") == {}
+
+
+def test_a_cure_can_be_copied(quiet: Nights, tmp_path: Path) -> None:
+    """The folder is one word of the command, whatever it is called."""
+    if sys.platform == "win32":
+        pytest.skip("its words are quoted otherwise")
+    moved = tmp_path / "it's my backup"
+    shutil.copytree(quiet.folder, moved)
+    next((moved / "tables" / "metrics").rglob("*.parquet")).unlink()
+    ((_, cure),) = found(Nights(quiet.world, quiet.sandbox, quiet.api, moved)).values()
+    command = cure.split("`")[1]
+    assert shlex.split(command) == ["backup", "verify", str(moved), "--repair"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
