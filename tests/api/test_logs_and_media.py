@@ -172,6 +172,68 @@ def test_part_of_a_log(tmp_path: Path, call: Call) -> None:
     assert part.read_bytes().splitlines() == whole.read_bytes().splitlines()[3:7]
 
 
+@pytest.mark.parametrize(
+    ("run", "start", "fault", "why", "requests"),
+    [
+        ("offline", 0, "", "the log of ada-lab/digits/offline has no lines", 0),
+        ("offline", 7, "", "the log of ada-lab/digits/offline has no lines", 1),
+        ("mlp-adam", 68, "", "--start 68 is behind the end of a log of 68 lines", 1),
+        ("mlp-long", 5000, "", "--start 5000 is behind the end of a log of 2293 lines", 1),
+        (
+            "mlp-long",
+            5000,
+            "shard-count=1",
+            f"--start 5000 is behind the end of the log of {RUN}",
+            1,
+        ),
+        (
+            "mlp-long",
+            5000,
+            "refuse=. where=metrics/log$",
+            f"--start 5000 is behind the end of the log of {RUN}",
+            2,
+        ),
+        ("mlp-long", 0, "", "", 0),
+        ("mlp-long", 2292, "", "", 0),
+    ],
+)
+def test_an_empty_log_says_why(
+    run: str,
+    start: int,
+    fault: str,
+    why: str,
+    requests: int,
+    server: Sandbox,
+    tmp_path: Path,
+    call: Call,
+) -> None:
+    """It has no line, or none behind the first that was asked for; else nothing is requested."""
+    target = tmp_path / "run.log"
+    server.faults = parse_faults(fault.split())
+    words = ["run", "export-logs", f"ada-lab/digits/{run}", "--start", str(start)]
+    done = call(*words, "--save", str(target))
+    assert done.exit_code == 0, done.output
+    assert (target.read_bytes() == b"") == bool(why)
+    assert [line for line in done.stderr.splitlines() if line.startswith("warning")] == (
+        [f"warning: {why}"] if why else []
+    )
+    assert sum(r.path.endswith("/house/metrics/log") for r in server.requests) == requests
+
+
+def test_an_export_of_a_log_that_lacks_its_lines(tmp_path: Path) -> None:
+    """Where the server says that there are lines behind the first, none is said to be missing."""
+    long = LongLog()
+
+    def respond(asked: Asked) -> bytes | None:
+        return reply(200, b"") if asked.path.startswith("/files/") else long(asked)
+
+    with RawServer(respond) as server:
+        access = ["--host", server.url, "--api-key", "k", "--save", str(tmp_path / "run.log")]
+        words = ["api", "run", "export-logs", "a/p/r", "--start", "7", *access]
+        done = CliRunner().invoke(root, words)
+    assert "warning: no line came of the log of a/p/r, which has 500002 lines" in done.stderr
+
+
 def test_a_log_that_breaks_leaves_no_file(server: Sandbox, tmp_path: Path, call: Call) -> None:
     """A piece that is cut off fails the command and leaves the old file."""
     target = tmp_path / "run.log"

@@ -176,6 +176,8 @@ class RunLogs(Resource[F]):
             pieces = _export_pieces(context, run, start, rows or _LINES_MAX, left_out)
             chunks = _chunks(context, pieces, exported, left_out, is_open_ended=rows is None)
             write_chunks(_checked(chunks, report), target, source, report)
+            if not exported:
+                _report_empty(context, run, start, report)
             if rows is not None and sum(piece.rows for piece in exported) >= rows:
                 _report_more(context, run, start + rows, report)
         made = [
@@ -239,6 +241,30 @@ def _report_more(context: Context, run: FoundRun, end: int, report: Report) -> N
         return  # the files are what was asked for
     if len(lines) > lines_before:
         report.hint(f"the log goes on: {argument('start', str(end))} exports its next lines")
+
+
+def _report_empty(context: Context, run: FoundRun, start: int, report: Report) -> None:
+    """Say why no line of a log came: it has none, or the first that was asked for is behind its end."""
+    log = f"the log of {run.ref}"
+    length = _fetch_length(context, run) if start else 0
+    if length == 0:
+        report.warn(f"{log} has no lines")
+    elif length is not None and length > start:
+        report.warn(f"no line came of {log}, which has {length} lines")
+    else:
+        whole = log if length is None else f"a log of {length} lines"
+        report.warn(f"{argument('start', str(start))} is behind the end of {whole}")
+
+
+def _fetch_length(context: Context, run: FoundRun) -> int | None:
+    """Fetch how many lines a log has; None where the server does not tell."""
+    try:
+        payload = _fetch_shard(context, run, 0, LOG_LEVELS[0])
+        came, count = len(endpoint.read_lines(payload)), endpoint.read_count(payload)
+    except SwanlabExportError:
+        return None  # the file is what was asked for
+    # The count of a full shard can be that of its own lines.
+    return max(came, count) if count > came or came < LOG_SHARD_LINES else None
 
 
 @dataclass(frozen=True)
