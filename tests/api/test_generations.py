@@ -617,3 +617,139 @@ def test_a_missing_object_is_no_missing_endpoint(generation: str, servers: Serve
     for call in calls:
         with servers.connect(generation) as api, pytest.raises(se.NotFoundError):
             call(api)
+
+
+# The id of mlp-adam, and that of a run without the key epoch.
+GONE, OFFLINE = "bzb9bh4i7rgzgd352u0vk", "5i07pdxamvq8jo4m0y7rp"
+# The server does not tell which keys there are.
+UNTOLD = r"where=metrics/summaries/|column$"
+OF_ALL = {"project": DIGITS, "keys": "val/acc"}
+
+
+def names(table: pa.Table) -> set[str]:
+    """The runs of a table."""
+    return set(table["run_name"].to_pylist())
+
+
+@pytest.mark.parametrize("generation", ["2.6", "2.8"])
+@pytest.mark.parametrize("fault", [f"gone={GONE}", f"gone={GONE}/column/csv"], ids=["run", "file"])
+def test_a_run_whose_export_is_not_found_is_left_out(
+    fault: str, generation: str, servers: Servers
+) -> None:
+    """It is not taken for a run without the key, nor for a server without exports."""
+    call = metrics(**OF_ALL, range_tail=1)
+    others = names(servers.ask(call, "3.1")[0]) - {"mlp-adam"}
+    says = rf"/{GONE}: GET /experiment/{GONE}/column/csv failed with status 404.* other 15 runs"
+    with servers.connect(generation, fault) as api, pytest.raises(se.NotFoundError, match=says):
+        call(api)
+    with servers.connect(generation, fault) as api:
+        with pytest.warns(se.SwanlabExportWarning) as caught:
+            found = metrics(**OF_ALL, range_tail=1, partial=True)(api)
+        (left_out,) = api.left_out
+    assert len(others) == 14
+    assert names(found) == others
+    assert left_out["item"] == f"{DIGITS}/{GONE}"
+    assert f"GET /experiment/{GONE}/column/csv failed with status 404" in left_out["reason"]
+    counts = [str(each.message) for each in caught if "runs have" in str(each.message)]
+    # The run that is left out counts as one that has the key, as on newer servers.
+    assert counts == ["15 of 16 runs have val/acc"]
+
+
+@pytest.mark.parametrize("name", ["m.parquet", "m.png"])
+def test_a_file_without_a_run_of_an_old_server_says_so(
+    name: str, servers: Servers, tmp_path: Path
+) -> None:
+    """Statistics of groups and pictures, too, are marked where a run is missing in them."""
+    options: Any = {"project": DIGITS, "keys": "val/acc", "partial": True}
+    options |= {"group_by": "state"} if name == "m.parquet" else {}
+    with servers.connect("2.6", f"gone={GONE}") as api, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        api.run.metrics(save=tmp_path / name, **options)
+        assert [each["item"] for each in api.left_out] == [f"{DIGITS}/{GONE}"]
+    mark = tmp_path / f"{name}.incomplete.json"
+    assert mark.exists() == (name == "m.png")
+
+
+@pytest.mark.parametrize("generation", ["2.6", "2.8"])
+@pytest.mark.parametrize("jobs", [1, 8])
+def test_the_first_run_has_no_file(jobs: int, generation: str, servers: Servers) -> None:
+    """Where no file has come yet, that of the next run tells whether the server has any."""
+    sandbox = servers.sandboxes[generation]
+    sandbox.faults = parse_faults([f"gone={GONE}/column/csv"])
+    call: Any = {"keys": "val/acc", "range_tail": 1}
+    access: Any = {"api_key": sandbox.api_key, "frame": "arrow", "retries": 0, "jobs": jobs}
+    says = pytest.raises(se.NotFoundError, match=f"^{RUN}: GET /experiment/.* status 404")
+    with se.connect(host=sandbox.url, **access) as api, says:
+        api.run.metrics(RUN, LINEAR, **call)
+    with se.connect(host=sandbox.url, **access) as api:
+        with pytest.warns(se.SwanlabExportWarning, match="1 item left out"):
+            found = api.run.metrics(RUN, LINEAR, **call, partial=True)
+        assert [each["item"] for each in api.left_out] == [RUN]
+    assert names(found) == {"linear"}
+
+
+@pytest.mark.parametrize("generation", ["2.6", "2.8"])
+def test_a_run_whose_keys_are_not_told_and_that_lacks_one(
+    generation: str, servers: Servers
+) -> None:
+    """It is no failure, costs a request for the run, and is not counted among the runs that have the key."""
+    call = metrics(project=DIGITS, keys=["epoch", "val/acc"], range_tail=1)
+    expected, said = servers.ask(call, generation)
+    counts = [text for text in said if "runs have" in text]
+    assert counts == ["14 of 16 runs have epoch", "15 of 16 runs have val/acc"]
+    fault = rf"gone={OFFLINE}|{GONE} {UNTOLD}"
+    found, said = servers.ask(call, generation, fault)
+    assert found == expected
+    assert [text for text in said if "runs have" in text] == counts
+    asked = [r.path for r in servers.sandboxes[generation].requests if "/runs/" in r.path]
+    assert asked[:1] == [f"/project/{DIGITS}/runs/{OFFLINE}"]
+    assert len(asked) <= 2  # two keys can be found missing concurrently
+
+
+def test_many_runs_that_lack_a_key(servers: Servers) -> None:
+    """None of them counts as one of the 20 bad items after which the rest is given up."""
+    call = metrics(project=[SWEEP, DIGITS], keys="epoch", range_tail=1)
+    expected, _ = servers.ask(call, "3.1")
+    found, said = servers.ask(call, "2.6", rf"gone=. {UNTOLD}")
+    assert found == expected
+    assert any("14 of 146 runs have epoch" in text for text in said)
+
+
+def test_the_keys_of_runs_that_are_gone_are_few_bad_items(servers: Servers) -> None:
+    """However many keys it has, a run that is gone is one of the 20 bad items."""
+    gone = [GONE, "j0lblxjpvcoz4el6t8voc", "vjmeut64bes08yxk1hg63"]  # with nine keys each
+    call = metrics(project=DIGITS, keys="*", range_tail=1, partial=True)
+    faults = f"gone={'|'.join(gone)}"
+    with servers.connect("2.6", faults) as api, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = call(api)
+        assert {each["item"] for each in api.left_out} == {f"{DIGITS}/{each}" for each in gone}
+    assert len(names(found)) == 12
+
+
+def test_files_of_an_old_server_are_given_up(servers: Servers) -> None:
+    """After 20 bad items no more is requested, and the rest is named as such."""
+    call = metrics(project=SWEEP, keys="loss", range_tail=1, partial=True)
+    fault = "refuse=. where=column/csv"
+    with servers.connect("2.8", fault) as api, pytest.raises(se.IncompleteError, match="400"):
+        call(api)
+    asked = [r for r in servers.sandboxes["2.8"].requests if r.path.endswith("/csv")]
+    assert 20 <= len(asked) < 130
+
+
+def test_a_sample_of_a_run_whose_keys_are_not_told() -> None:
+    """What the samples bring tells which runs have which of many keys."""
+    with (
+        Sandbox(generation="2.8", synthetic=True) as sandbox,
+        se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow") as api,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        sandbox.faults = parse_faults(["gone=n10k18", UNTOLD])
+        runs = [f"synthetic/bench/{name}" for name in ("n10k20", "n10k18")]
+        found = api.run.metrics(*runs, keys="k*", sample=5)
+    assert (
+        len(set(zip(*(found[name].to_pylist() for name in ("run_id", "key")), strict=True))) == 38
+    )
+    counts = sorted(str(each.message) for each in caught if "runs have" in str(each.message))
+    assert counts == ["1 of 2 runs have k18", "1 of 2 runs have k19"]

@@ -125,10 +125,43 @@ def test_a_key_that_every_run_lacks(api: se.Api[pa.Table]) -> None:
 
 
 def test_a_server_that_exports_in_no_way(api: se.Api[pa.Table], mock: Mock) -> None:
-    """A run that has the key, and no file of it, is on a server that has no exports."""
-    add(mock, "GET", "/house/metrics/summaries/p1/r1", LATEST)
-    with pytest.raises(se.ServerError, match=r"does not offer POST /house/metrics/scalar/export"):
-        api.run.metrics("a/p/r1", keys="loss", all=True)
+    """Runs that have the key, and no file of it, are on a server that has no exports."""
+    add(mock, "GET", "/experiment/r0/column/csv", MISSING, 404)
+    for run in RUNS:
+        add(mock, "GET", f"/house/metrics/summaries/p1/{run['cuid']}", LATEST)
+    for runs in (["a/p/r1"], ["a/p/r0", "a/p/r1"]):
+        says = (
+            r"does not offer POST /house/metrics/scalar/export; .*; the older way: "
+            rf"GET /experiment/{runs[0][-2:]}/column/csv failed with status 404: 'missing'"
+        )
+        for partial in (False, True):
+            with pytest.raises(se.ServerError, match=says):
+                api.run.metrics(*runs, keys="loss", all=True, partial=partial)
+
+
+def test_an_export_of_several_keys_that_is_not_found(api: se.Api[pa.Table], mock: Mock) -> None:
+    """Where nothing tells the keys of a run, it is still not left out without a word."""
+
+    def export(request: Any) -> tuple[int, dict[str, str], str]:
+        is_first = b'"r0"' in request.body
+        return (200, {}, '{"cosKey": "r0.csv"}') if is_first else (404, {}, json.dumps(MISSING))
+
+    mock.remove("POST", f"{HOST}/api/house/metrics/scalar/export")
+    mock.add_callback("POST", f"{HOST}/api/house/metrics/scalar/export", export)
+    add(mock, "POST", "/files/presigned/get", {"urls": [f"{HOST}/files/both.csv"]})
+    text = "step,r0-loss_step,r0-loss_timestamp,r0-acc_step,r0-acc_timestamp\n0,1.5,,0.5,\n"
+    mock.add("GET", f"{HOST}/files/both.csv", text, headers={"content-length": str(len(text))})
+    options: Any = {"keys": ["loss", "acc"], "all": True}
+    with pytest.raises(se.NotFoundError, match=r"a/p/r1: POST .*/export failed with status 404"):
+        api.run.metrics("a/p/r0", "a/p/r1", **options)
+    # One by one, they are keys that the run does not have.
+    with pytest.warns(se.SwanlabExportWarning) as caught:
+        found = api.run.metrics("a/p/r0", "a/p/r1", **options, partial=True)
+    assert found["value"].to_pylist() == [1.5, 0.5]
+    said = " ".join(str(each.message) for each in caught)
+    assert "1 of 2 runs have loss" in said
+    assert "1 of 2 runs have acc" in said
+    assert api.left_out == []
 
 
 def test_keys_of_columns(api: se.Api[pa.Table], mock: Mock) -> None:

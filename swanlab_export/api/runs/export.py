@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from swanlab_export.api.partial import GivenUpError, Partial, can_be_split
+from swanlab_export.api.partial import GivenUpError, GoneError, Partial, can_be_split
 from swanlab_export.api.runs.downloads import open_download, presign
-from swanlab_export.api.runs.keys import no_such_key
+from swanlab_export.api.runs.keys import no_such_key, warn_of_missing
 from swanlab_export.api.runs.plan import Plan, Steps, chunks_of
 from swanlab_export.api.runs.summaries import join_summaries
 from swanlab_export.client import NOT_CHECKED, NotOfferedError
@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     from swanlab_export.spool import BatchSpool
 
 _Read = TypeVar("_Read")
+# Keys that failed together, and how.
+_Failed = list[tuple[list[str], SwanlabExportError]]
 # Smaller blocks take more time to parse than they save memory.
 _BLOCK_BYTES_LEAST = 400_000
 # How long to wait before an export is requested again that lacks what was announced.
 _PAUSES_S = (0.5, 3.0)
+_COLUMN_FILES = "a file per column"
 
 
 @dataclass(frozen=True)
@@ -388,7 +391,13 @@ def _stream_export(
     """
 
     def open_blocks() -> Iterator[pa.RecordBatch]:
-        return exports.blocks(task, _open_export(client, plan, task))
+        try:
+            downloads = _open_export(client, task)
+        except NotFoundError as error:
+            if _may_lack_files(client, task, [error]):
+                _refuse_exports(client, task, error)
+            raise
+        return exports.blocks(task, downloads)
 
     if can_restart:
         blocks = _while_whole(client, open_blocks())
@@ -440,9 +449,9 @@ def begun(items: Iterator[_Read]) -> Iterator[_Read]:
     return chain(first, items)
 
 
-def _open_export(client: Client, plan: Plan, task: _Task) -> list[Download]:
+def _open_export(client: Client, task: _Task) -> list[Download]:
     """Have an export written, and open its files."""
-    return _open(client, task, _export(client, plan, task))
+    return _open(client, task, _export(client, task))
 
 
 def _tasks(client: Client, plan: Plan) -> Iterator[_Task]:
@@ -457,28 +466,45 @@ def _tasks(client: Client, plan: Plan) -> Iterator[_Task]:
             yield task.of_keys(keys, x_key)
 
 
-def _export(client: Client, plan: Plan, task: _Task) -> list[str]:
+def _export(client: Client, task: _Task) -> list[str]:
     """Have the files of an export written: paths to presign, or URLs where each column has one."""
-    source = task.run.source
-    if not task.has_file_per_column:
-        return [
-            endpoint.read_export_path(
-                endpoint.fetch_export(client, source, task.columns), str(task)
-            )
-        ]
-    try:
+    if task.has_file_per_column:
         return [_column_url(client, task, column) for column in task.columns]
-    except NotFoundError:
-        if task.run.run_id in plan.unsure:
-            raise
-        # The key is there, so it is the endpoint that is missing, as the newer one is.
-        endpoint.fetch_export(client, source, task.columns)
-        raise
+    payload = endpoint.fetch_export(client, task.run.source, task.columns)
+    return [endpoint.read_export_path(payload, str(task))]
 
 
 def _column_url(client: Client, task: _Task, column: str) -> str:
     payload = endpoint.fetch_column_file(client, task.run.source, column)
+    client.capabilities.learn(_COLUMN_FILES, is_offered=True)
     return endpoint.read_column_url(payload, str(task))
+
+
+def _may_lack_files(client: Client, task: _Task, errors: Sequence[SwanlabExportError]) -> bool:
+    """Say whether a server without exports may lack files of columns, too: it gave none so far.
+
+    The path of such a file names a run, so that its 404 alone does not tell which of both is missing.
+    """
+    if not task.has_file_per_column or client.capabilities.offers(_COLUMN_FILES):
+        return False
+    return all(
+        isinstance(error, NotFoundError | GivenUpError) and not isinstance(error, GoneError)
+        for error in errors
+    )
+
+
+def _refuse_exports(client: Client, task: _Task, error: SwanlabExportError) -> NoReturn:
+    """Say that a server exports in no way, as far as what was asked for shows.
+
+    Raises:
+        NotOfferedError: It lacks the export; says how the file of a column failed.
+    """
+    try:
+        endpoint.fetch_export(client, task.run.source, task.columns)
+    except NotOfferedError as lacking:
+        message = f"{lacking.message}; the older way: {error.message}"
+        raise NotOfferedError(message, status=lacking.status) from None
+    raise error
 
 
 def _open(
@@ -511,9 +537,11 @@ def _open_all(
 
     def export(task: _Task) -> list[str] | SwanlabExportError:
         if plan.partial.is_given_up:
-            return []
+            return GivenUpError("not requested")  # the reader says why
+        if (gone := plan.gone.get(task.run.run_id)) is not None:
+            return gone
         try:
-            return _export(client, plan, task)
+            return _export(client, task)
         except SwanlabExportError as error:
             return error
 
@@ -549,32 +577,65 @@ def _each_run(
     """
     fetch = _Reader(client, plan, read)
     of_run: list[tuple[_Task, _Read]] = []
-    failed: list[tuple[list[str], SwanlabExportError]] = []
+    failed: _Failed = []
+    failures = _Failures(client, plan)
     results = client.map(fetch, _open_all(client, plan, tasks))
-    absent = dict.fromkeys(plan.keys, 0)
+    absent: dict[str, set[str]] = {key: set() for key in plan.keys}
     for task, parts in zip(tasks, results, strict=True):
         for keys, found in parts:
-            if not isinstance(found, SwanlabExportError):
-                of_run.append((task.of_keys(keys, plan.query.x_key), found))
-            elif isinstance(found, NotFoundError) and task.run.run_id in plan.unsure:
-                absent[keys[0]] += 1
-            else:
+            if found is None:
+                absent[keys[0]].add(task.run.run_id)
+            elif isinstance(found, SwanlabExportError):
                 failed.append((keys, found))
+            else:
+                of_run.append((task.of_keys(keys, plan.query.x_key), found))
         if task.is_last or not plan.partial.is_wanted:
-            plan.leave_out(task.run, failed, is_all=not of_run)
+            failures.leave_out(task, failed, is_all=not of_run)
             failed = []
         if task.is_last:
             if of_run:
                 yield of_run
             of_run = []
+    failures.check()
     _check_absent(client, plan, absent)
+
+
+class _Failures:
+    """Leaves out what failed, once it is known that the server exports at all."""
+
+    def __init__(self, client: Client, plan: Plan) -> None:
+        self._client = client
+        self._plan = plan
+        self._waiting: list[tuple[_Task, _Failed, bool]] = []
+        self._is_in_doubt = True
+
+    def leave_out(self, task: _Task, failed: _Failed, *, is_all: bool) -> None:
+        """Leave out keys of the run of a task, or the run; see ``Plan.leave_out``."""
+        if failed:
+            self._waiting.append((task, failed, is_all))
+        errors = [error for _, of_task, _ in self._waiting for _, error in of_task]
+        self._is_in_doubt &= _may_lack_files(self._client, task, errors)
+        if not self._is_in_doubt:
+            for each, of_task, is_whole in self._waiting:
+                self._plan.leave_out(each.run, of_task, is_all=is_whole)
+            self._waiting.clear()
+
+    def check(self) -> None:
+        """Check at the end that any export came, if all those that failed were not found.
+
+        Raises:
+            NotOfferedError: The server exports in no way.
+        """
+        if self._waiting:
+            task, failed, _ = self._waiting[0]
+            _refuse_exports(self._client, task, failed[0][1])
 
 
 class _Reader(Generic[_Read]):
     """Reads the exports of one call, in several threads.
 
     Called with an export whose files are open, or with the error in their place, it returns keys
-    with what was read of them, or with their error.
+    with what was read of them, with their error, or with None where the run has no such key.
     """
 
     def __init__(
@@ -583,45 +644,65 @@ class _Reader(Generic[_Read]):
         self._client = client
         self._plan = plan
         self._read = read
+        self._gone: dict[str, _Task] = {}  # run → what it failed with first
 
     def __call__(
         self, opened: tuple[_Task, list[Download] | SwanlabExportError]
-    ) -> list[tuple[list[str], _Read | SwanlabExportError]]:
+    ) -> list[tuple[list[str], _Read | SwanlabExportError | None]]:
         task, downloads = opened
+        if (gone := self._plan.gone.get(task.run.run_id)) is not None:
+            return [(task.keys, gone)]
         # The first attempt takes what is open; a further one, and one with fewer keys, exports anew.
         first = [downloads]
 
         def read_once(part: _Task) -> _Read:
             if not first:
-                return self._read(part, _open_export(self._client, self._plan, part))
+                return self._read(part, _open_export(self._client, part))
             downloads = first.pop()
             if isinstance(downloads, SwanlabExportError):
                 raise downloads
             return self._read(part, downloads)
 
-        def read_keys(keys: list[str]) -> _Read:
+        def read_keys(keys: list[str]) -> _Read | GoneError | None:
             part = task.of_keys(keys, self._plan.query.x_key)
             try:
                 if len(keys) < len(task.keys):
                     return read_once(part)
                 return _until_whole(self._client, lambda: read_once(part))
             except NotFoundError as error:
-                raise self._plan.what_is_missing(self._client, task.run, error) from None
+                return self._find_missing(part, error)
 
         return self._plan.partial.fetch(task.keys, read_keys)
 
+    def _find_missing(self, part: _Task, error: NotFoundError) -> GoneError | None:
+        """Return the error of a run that is gone, or None where the run just lacks the key.
 
-def _check_absent(client: Client, plan: Plan, absent: Mapping[str, int]) -> None:
-    """Warn of keys that some runs turned out not to have.
+        Raises:
+            NotFoundError: Neither; or the run is gone, which counts as one bad item.
+        """
+        missing = self._plan.what_is_missing(self._client, part.run, error)
+        if isinstance(missing, GoneError):
+            if self._gone.setdefault(part.run.run_id, part) is part:
+                raise missing from None
+            return missing
+        if self._plan.may_lack(part.run, part.keys):
+            return None
+        raise error
+
+
+def _check_absent(client: Client, plan: Plan, absent: Mapping[str, set[str]]) -> None:
+    """Warn of keys that only some runs have, where only their exports told.
 
     Raises:
         NotFoundError: No run has one of them.
     """
-    for key, count in absent.items():
-        if count and count == len(plan.runs):
+    if plan.having is None or not plan.unsure:
+        return
+    having = {key: plan.having[key] - absent[key] for key in plan.keys}
+    for key, ids in having.items():
+        if absent[key] and not ids:
             raise no_such_key(client, plan.runs, key, "SCALAR")
-        if count:
-            plan.report.warn(f"{len(plan.runs) - count} of {len(plan.runs)} runs have {key}")
+    warn_of_missing(having, len(plan.runs), plan.report, plan.query.x_key)
 
 
 def _run_batches(plan: Plan, of_run: list[tuple[_Task, BatchSpool]]) -> Iterator[pa.RecordBatch]:

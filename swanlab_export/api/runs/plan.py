@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from swanlab_export import schemas
@@ -202,6 +202,8 @@ class Plan:
     layout: Layout
     partial: Partial
     report: Report
+    # Runs that were asked for because data of theirs were not found; None for those that are there.
+    gone: dict[str, GoneError | None] = field(default_factory=dict)
 
     def leave_out(
         self,
@@ -226,12 +228,23 @@ class Plan:
 
     def what_is_missing(self, client: Client, run: FoundRun, error: NotFoundError) -> NotFoundError:
         """Tell a run that is gone from a key that is missing, where that makes a difference."""
-        if self.partial.is_wanted and run.run_id not in self.unsure:
+        if not self.partial.is_wanted and run.run_id not in self.unsure:
+            return error
+        if run.run_id not in self.gone:
+            gone = None
             try:
                 run_endpoint.fetch_run(client, run.ref)
             except NotFoundError:
-                return GoneError(error.message, status=error.status)
-        return error
+                gone = GoneError(error.message, status=error.status)
+            self.gone.setdefault(run.run_id, gone)
+        return self.gone[run.run_id] or error
+
+    def may_lack(self, run: FoundRun, keys: Sequence[str]) -> bool:
+        """Say whether a run that is there, and has no data of keys, may just lack them.
+
+        Of several keys one alone can be missing, and the others have data.
+        """
+        return run.run_id in self.unsure and len(keys) == 1
 
     def keys_of(self, run: FoundRun) -> list[str]:
         """The keys that this run has, in the order asked for."""
@@ -250,7 +263,8 @@ class Plan:
         having = find_having(client, self.runs, asked, "SCALAR", self.partial, unsure)
         if x_key is not None:
             having = {key: having[key] & having[x_key] for key in self.keys}
-        warn_of_missing(having, len(self.runs), self.report, x_key)
+        if not unsure:  # else the data themselves tell how many runs have a key
+            warn_of_missing(having, len(self.runs), self.report, x_key)
         return replace(self, having=having, unsure=unsure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,8 +69,13 @@ class _Returned:
 
     def is_settled(self) -> bool:
         """Say whether each key is known to exist."""
-        known = self._plan.having is not None
-        return known or all(ids or key in self._failed for key, ids in self._having.items())
+        if self._is_known():
+            return True
+        return all(ids or key in self._failed for key, ids in self._having.items())
+
+    def _is_known(self) -> bool:
+        """Say whether it was known before which runs have which keys."""
+        return self._plan.having is not None and not self._plan.unsure
 
     def check(self, context: Context) -> None:
         """Warn of keys that only some runs have, unless that was known before.
@@ -78,7 +84,7 @@ class _Returned:
             NotFoundError: No run has a key; names the closest ones.
         """
         plan, client, x_key = self._plan, context.client, self._plan.query.x_key
-        if plan.having is not None:
+        if self._is_known():
             return
         returned = {key for key, ids in self._having.items() if ids} | self._failed
         keys = plan.keys
@@ -127,7 +133,9 @@ def _sampled_or_exported(context: Context, plan: Plan) -> Iterator[pa.RecordBatc
             raise NotOfferedError(f"{error.message}; {rest}", status=error.status) from None
         plan.report.warn(f"{error}: points of the exports are evenly downsampled instead")
         plan = plan.with_having(context.client)
-        yield from _rows(context, plan, _Returned(plan), exported_samples(context, plan))
+        # What only the exports tell of runs and keys, they warn of themselves.
+        returned = _Returned(replace(plan, unsure=set()))
+        yield from _rows(context, plan, returned, exported_samples(context, plan))
 
 
 def _rows(
