@@ -58,10 +58,11 @@ def test_a_slow_disk_holds_nothing_up_in_memory(
                 sizes.append(len(chunk))
                 time.sleep(0.05)
 
-    reader = threading.Thread(target=read)
+    # Where the command fails, nobody opens the pipe at its other end.
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     slow = peak_mb(server, *words, "slow.csv")
-    reader.join()
+    reader.join(60)
     assert sum(sizes) == (tmp_path / "fast.csv").stat().st_size
     assert slow < fast + 30
 

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -388,17 +387,25 @@ def test_killed_in_the_middle(
     open_store: Store, server: Sandbox, api: se.Api[pa.Table], tmp_path: Path
 ) -> None:
     """A backup that was killed leaves nothing that the next one would not complete."""
-    code = (
-        "import swanlab_export as se\n"
-        f"with se.connect(host={server.url!r}, api_key={server.api_key!r}) as api:\n"
-        f"    se.backup(api, to={URL!r}, paths={PROJECT!r})"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while not open_store.keys("night/state/receipts/") and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert open_store.keys("night/state/receipts/")
+    committed: list[str] = []
+
+    def hold(asked: Asked) -> bytes | None:
+        if asked.method == "PUT" and "/receipts/" in asked.path:
+            committed.append(asked.path)
+            if len(committed) > 2:
+                process.kill()
+                store.over.wait(60)
+        return None
+
+    words = ["backup", "run", PROJECT, "--to", URL, "--host", server.url]
+    access = ["--api-key", server.api_key, "--jobs", "1"]
+    with RawServer(Proxy(open_store, hold)) as store:
+        option = ["--store-option", f"endpoint={store.url}"]
+        command = [sys.executable, "-m", "swanlab_export", *words, *access, *option]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process.wait(60)
+    assert process.returncode not in {0, 1}
+    assert 2 <= len(open_store.keys("night/state/receipts/")) < 5
     open_store.client.delete_object(
         Bucket=BUCKET, Key="night/state/lock.json"
     )  # or wait ten minutes

@@ -226,10 +226,14 @@ def test_a_signal_ends_a_wait_that_python_cannot_end(tmp_path: Path) -> None:
             [sys.executable, "-c", DEAF, "api", *LIST, *access],
             cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        while not any("/runs" in record.path for record in server.requests):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        try:
+            while not any("/runs" in record.path for record in server.requests):
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, said) == (130, "interrupted\n")
 
 

@@ -40,8 +40,12 @@ class Terminal:
         self._process = subprocess.Popen(
             spawn, env=environ, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self._send(f"{load}\r printf 'loaded<%s>' it\r")
-        self._wait_for("loaded<it>")
+        try:
+            self._send(f"{load}\r printf 'loaded<%s>' it\r")
+            self._wait_for("loaded<it>")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hang up."""

@@ -166,11 +166,19 @@ def test_no_proxy_for_this_machine(
     assert len(direct) == 2
 
 
-def test_a_proxy_that_does_not_work_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port on which nothing listens, and which no other process can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def test_a_proxy_that_does_not_work_is_named(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message names the proxy, and not the server."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     with pytest.raises(UnavailableError, match="HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names did"):
         ask("http://swan.example")
 
@@ -251,11 +259,11 @@ def test_a_socks_proxy_ends_at_the_deadline(
         ask(f"http://swan.example:{server.port}", timeout_s=0.15)
 
 
-def test_a_socks_proxy_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socks_proxy_that_does_not_work(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message names the proxy, and not the server."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{port}")
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{closed_port}")
     with pytest.raises(UnavailableError, match="ALL_PROXY names did not work"):
         ask("http://swan.example")
 
@@ -289,12 +297,10 @@ def test_a_name_that_dns_does_not_know() -> None:
         ask("http://no-such-host.invalid")
 
 
-def test_a_closed_port() -> None:
+def test_a_closed_port(closed_port: int) -> None:
     """A closed port is a refused connection."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(UnavailableError, match="refused the connection"):
-        ask(f"http://127.0.0.1:{port}")
+        ask(f"http://127.0.0.1:{closed_port}")
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf"])
@@ -333,11 +339,9 @@ def test_a_host_without_a_scheme_on_a_plain_server(respond: bytes, listen: Liste
         ) == says
 
 
-def test_a_host_without_a_scheme_and_without_https(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_a_scheme_and_without_https(closed_port: int) -> None:
     """The suggestion comes where the port of https is closed, and not where the name is unknown."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    for name, says in ((f"127.0.0.1:{port}", True), ("no-such-host.invalid", False)):
+    for name, says in ((f"127.0.0.1:{closed_port}", True), ("no-such-host.invalid", False)):
         settings = load_settings(None, "key", environ={"SWANLAB_API_HOST": name}, cwd=Path())
         with Client(settings, retries=0) as client, pytest.raises(UnavailableError) as caught:
             client.login()

@@ -62,17 +62,28 @@ def test_a_download_that_is_read_again_lends_nothing() -> None:
             return respond(asked)
         whole = reply(200, BODY)
         asked.socket.sendall(whole[:-1000])
+        assert is_asked.wait(60)
         time.sleep(0.9)  # longer than it takes until the permit of an unread file is lent
         order.append("the end of the file")
         return whole[-1000:]
 
+    def read() -> int:
+        for chunk in chunks:
+            received.append(len(chunk))
+        return sum(received)
+
+    is_asked, received = threading.Event(), list[int]()
     with RawServer(slow) as server, server.client(jobs=1) as client:
         client.send(GET)
         chunks = iter(client.download(lambda: f"{server.url}/file", "the file"))
-        next(chunks)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
+            reading = pool.submit(read)
+            while sum(received) < len(BODY) // 2:
+                assert not reading.done()
+                time.sleep(0.01)
             other = pool.submit(client.send, Request("GET", "/other"))
-            assert sum(map(len, chunks)) > 0
+            is_asked.set()
+            assert reading.result() == len(BODY)
             assert other.result() == {}
     assert order[2:] == ["the end of the file", "/api/other"]
 
@@ -226,8 +237,15 @@ def test_waiting_for_a_permit_ends_with_the_client() -> None:
     with RawServer(respond) as server:
         client = server.client(jobs=1)
         client.login()
+        has_begun = threading.Event()
+
+        def send() -> object:
+            has_begun.set()
+            return client.send(GET)
+
         with client.permit():
-            running = ThreadPoolExecutor(1).submit(client.send, GET)
+            running = ThreadPoolExecutor(1).submit(send)
+            assert has_begun.wait(60)
             time.sleep(0.1)
             client.close()
         with pytest.raises(ClosedError, match="is closed"):

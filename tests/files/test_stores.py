@@ -148,8 +148,11 @@ def test_an_interrupted_upload_is_invisible(moto: Store, server: Sandbox, tmp_pa
         options = ["--api-key", server.api_key, "--store-option", f"endpoint={store.url}"]
         command = [sys.executable, "-m", "swanlab_export", *words, *options]
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        _, said = process.communicate(timeout=60)
-        over.set()
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            over.set()
     assert (process.returncode, "saved" in said, "Traceback" in said) == (130, False, False), said
     assert (moto.read("loss.csv"), list(tmp_path.iterdir())) == (b"old", [])
 

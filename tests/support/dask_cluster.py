@@ -113,7 +113,7 @@ def join(cluster: Cluster, environ: Mapping[str, str]) -> Iterator[int]:
         subprocess.Popen(
             [sys.executable, "-m", "dask", "worker", cluster.address, *words],
             cwd=cluster.folder,
-            env=os.environ | dict(environ),
+            env=os.environ | {"DASK_TEMPORARY_DIRECTORY": str(cluster.folder)} | dict(environ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as worker,

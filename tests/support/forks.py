@@ -243,12 +243,13 @@ class Forker:
                 return None
             while not text.endswith(b"\n"):
                 text += self._channel.recv(1_000_000)
-            asked: dict[str, Any] = json.loads(text)
-            if "signal" not in asked:
-                if self._fork(streams):
-                    return asked
-            elif asked["pid"] in self._alive:
-                os.kill(asked["pid"], asked["signal"])
+            # Signals may come together with what is started next, which is the last and has streams.
+            *signals, last = map(json.loads, text.splitlines())
+            if "signal" not in last and self._fork(streams):
+                return dict(last)
+            for each in (*signals, last):
+                if "signal" in each and each["pid"] in self._alive:
+                    os.kill(each["pid"], each["signal"])
 
     def _fork(self, streams: list[int]) -> bool:
         """Fork; says whether this is the fork, which then has these streams."""

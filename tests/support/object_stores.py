@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib import parse
@@ -84,17 +85,15 @@ class Store:
 @contextmanager
 def serve(name: str, folder: Path) -> Iterator[Store]:
     """Start a server on a free port, with its data in ``folder``; stop it at the end."""
-    process, port = _start(name, folder)
+    process, store = _start(name, folder)
     try:
-        store = Store(name, f"http://127.0.0.1:{port}")
-        store.client.create_bucket(Bucket=BUCKET)
         yield store
     finally:
         process.kill()
         process.wait()
 
 
-def _start(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _start(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], Store]:
     """Start a server; on another port where something took the port that was free."""
     program = _prepare(name, folder)
     for _ in range(_ATTEMPTS):
@@ -105,8 +104,10 @@ def _start(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        if _is_up(port, process):
-            return process, port
+        store = Store(name, f"http://127.0.0.1:{port}")
+        # What listens there may be something else, where this process has not yet noticed it.
+        if _is_up(port, process) and _has_bucket(store) and process.poll() is None:
+            return process, store
         process.kill()
         process.wait()
     raise AssertionError(f"the server did not start: {program}")
@@ -149,6 +150,17 @@ def _prepare(name: str, folder: Path) -> list[str]:
     subprocess.run(form, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folders = ["--cache-dir", str(folder / "cache"), "--log", str(folder / "log")]
     return [program, "gateway", "--no-banner", "--multi-buckets", *folders, database, address]
+
+
+def _has_bucket(store: Store) -> bool:
+    errors: Any = import_module("botocore.exceptions")
+    try:
+        with suppress(errors.ClientError):  # of an earlier attempt
+            store.client.create_bucket(Bucket=BUCKET)
+        store.client.head_bucket(Bucket=BUCKET)
+    except (errors.BotoCoreError, errors.ClientError):
+        return False
+    return True
 
 
 def _free_port() -> int:
