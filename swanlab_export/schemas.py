@@ -143,12 +143,7 @@ def parse_names(names: str | Sequence[str], name: str) -> list[str]:
     ['loss', 'a,b']
     """
     if isinstance(names, str):
-        try:
-            plain = unquote(names) if names.strip().startswith("'") else names
-            rows = list(csv.reader([plain], skipinitialspace=True, strict=True))
-        except csv.Error:
-            rows = []
-        found = [each.strip() for row in rows for each in row]
+        found = split_names(names, name)
     else:
         found = list(names) if isinstance(names, Iterable) else []
     if not found or not all(isinstance(each, str) and each.strip() for each in found):
@@ -156,6 +151,31 @@ def parse_names(names: str | Sequence[str], name: str) -> list[str]:
             f"{argument(name)} {quote(str(names))} is empty or has an empty name in it"
         )
     return list(dict.fromkeys(found))
+
+
+def split_names(text: str, name: str) -> list[str]:
+    """Split a text at its commas; quotes protect a comma, and a quote in them is doubled.
+
+    Args:
+        text: What was given.
+        name: The argument that it was given for.
+
+    Raises:
+        UsageError: The quotes cannot be read.
+
+    >>> split_names('tanh, "a ""b"", c"', "keys")
+    ['tanh', 'a "b", c']
+    """
+    plain = unquote(text) if text.strip().startswith("'") else text
+    try:
+        rows = list(csv.reader([plain], skipinitialspace=True, strict=True))
+    except csv.Error:
+        raise UsageError(
+            f"{argument(name)}: the quotes or line breaks in {quote(text)} cannot be read: put "
+            "what has a comma, a double quote at its start or a line break in double quotes, "
+            'and write a double quote inside it twice, as in "a, ""b"""'
+        ) from None
+    return [each.strip() for row in rows for each in row]
 
 
 def parse_fields(

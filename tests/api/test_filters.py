@@ -70,6 +70,11 @@ FORMS: list[tuple[str, Any, Rule]] = [
     ("null in a mapping", {"config.a is null": True}, rule("a", "CONFIG", "IS NULL")),
     ("a tuple", {"state in": ("A", "B")}, rule("state", "STABLE", "IN", "A", "B")),
     ("a list as text", {"state not in": "A,B"}, rule("state", "STABLE", "NOT IN", "A", "B")),
+    ("quotes", 'name in "a, ""b""", c', rule("name", "STABLE", "IN", 'a, "b"', "c")),
+    ("quotes behind", 'name NOT IN c,"a,b"', rule("name", "STABLE", "NOT IN", "c", "a,b")),
+    ("quotes in a mapping", {"name in": '"a,b",c'}, rule("name", "STABLE", "IN", "a,b", "c")),
+    ("quotes inside", 'name in a "b",c', rule("name", "STABLE", "IN", 'a "b"', "c")),
+    ("a value alone", {"name in": ['"a', "b,c"]}, rule("name", "STABLE", "IN", '"a', "b,c")),
     (
         "a JSON array",
         '[{"key":"lr","type":"CONFIG","op":"EQ","value":[0.1]}]',
@@ -164,6 +169,8 @@ WRONG: list[tuple[str, Any, str]] = [
         [server_rule("a", "CONFIG", "EQ") | {"value": "x"}],
         "rule 0 has a value that is not a list",
     ),
+    ("quotes that end early", 'name in "a" b,c', "the quotes or line breaks in .* cannot be read"),
+    ("quotes that do not end", 'name in "a,b', "cannot be read: put what has a comma"),
     ("a prefix without key", "config.=1", "rule 0 has a key that is not a name"),
     ("nothing behind the sign", "config.lr>", "rule 0 has nothing to compare with"),
     (

@@ -6,8 +6,8 @@ Three forms with the same meaning::
     {"state": "FINISHED", "config.lr >=": 1e-3}             a Python mapping
     [{"key": "lr", "type": "CONFIG", "op": "GTE", "value": ["0.001"]}]    the server's own rules
 
-Operators: ``= != >= <= > <``, ``in`` and ``not in`` (values separated by commas), ``~`` (contains)
-and ``!~``, ``is null`` and ``is not null``.
+Operators: ``= != >= <= > <``, ``in`` and ``not in`` (values separated by commas, in double
+quotes where they hold one), ``~`` (contains) and ``!~``, ``is null`` and ``is not null``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from swanlab_export.endpoints.filters import (
 from swanlab_export.errors import UsageError
 from swanlab_export.messages import argument, closest, quote
 from swanlab_export.patterns import unquote
+from swanlab_export.schemas import split_names
 
 Where = str | Iterable[Any] | Mapping[str, Any] | None
 
@@ -141,7 +142,7 @@ def _parse_words(name: str, sign: str, value: Any) -> dict[str, Any]:
     operator = _SIGNS[" ".join(sign.lower().split())]
     field = _field(name)
     if isinstance(value, str) and operator in {"IN", "NOT IN"}:
-        value = [item.strip() for item in value.split(",")]
+        value = split_names(value, "where")
     value = plain(value)
     is_list = isinstance(value, list | tuple | set)
     if is_list and operator not in {"IN", "NOT IN"}:
