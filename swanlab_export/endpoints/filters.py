@@ -1,8 +1,14 @@
 """Rules that choose runs: how the server is told of them, and whether a run passes.
 
-What the server does with some rules is not known: it may refuse GT, LT and NOT_CONTAIN, and it
-reads times in a zone of its own. So it is sent rules that every run passes that is wanted, and the
-rules themselves are applied to what it returns.
+What the server does with some rules is not known: it may refuse GT, LT and NOT_CONTAIN, it reads
+times in a zone of its own, and it compares lists and objects in configs in a way of its own. So it
+is sent rules that every run passes that is wanted, and the rules themselves are applied to what it
+returns.
+
+Whether a config key has lists is only known from the runs. No list passes GT, GTE, LT or LTE, so
+these are sent; other rules about configs are not. If no rule is sent, all runs are listed, 100 in a
+request: at 50 ms a request, 0.3 s instead of 0.1 s for 2000 runs, and 7 s instead of 0.6 s for
+100,000. Up to 100 runs, it is one request either way, as it is where another rule is sent.
 
 For GT and LT about a metric this takes the summaries of the chosen runs, one request for 200 of
 them: at 50 ms a request, 0.17 s instead of 0.12 s. To send NEQ beside GTE would save it, if servers
@@ -131,9 +137,8 @@ def is_of_time(rule: Rule) -> bool:
 def _has_filter(rule: Rule) -> bool:
     """Say whether the server has filters of this kind."""
     is_known = rule.kind != "STABLE" or rule.field in _PAYLOAD_NAMES
-    # How a server compares lists is not known.
-    if rule.kind == "CONFIG" and any(value.lstrip().startswith("[") for value in rule.values):
-        return False
+    if rule.kind == "CONFIG" and rule.operator not in _ORDERS:
+        return False  # how a server compares lists is not known
     return is_known and rule.operator not in NULL_OPERATORS
 
 
@@ -248,15 +253,15 @@ def passes(
     if not is_known and not is_complete:
         return True
     if rule.operator in NULL_OPERATORS:
-        return is_missing(value) == (rule.operator == "IS NULL")
+        return is_missing(rule, value) == (rule.operator == "IS NULL")
     if is_of_time(rule) and rule.operator not in {"CONTAIN", "NOT_CONTAIN"}:
         return _compare(_time_ms(value), rule.operator, [read_time_ms(v) for v in rule.values])
     return _compare(value, rule.operator, rule.values)
 
 
-def is_missing(value: Any) -> bool:
-    """Say whether a field has no value; an empty list of labels is none."""
-    return value is None or value == []
+def is_missing(rule: Rule, value: Any) -> bool:
+    """Say whether the field of a rule has no value; an empty list is one in a config alone."""
+    return value is None or (value == [] and rule.kind != "CONFIG")
 
 
 def _compare(value: Any, operator: str, wanted: Any) -> bool:
@@ -271,10 +276,17 @@ def _compare(value: Any, operator: str, wanted: Any) -> bool:
 
 
 def _equals(value: Any, wanted: Any) -> bool:
+    """Say whether a value, or an element of a list, is what a rule names."""
+    items = value if isinstance(value, list) else []
+    return any(_is_same(each, wanted) for each in (value, *items))
+
+
+def _is_same(value: Any, wanted: Any) -> bool:
     if isinstance(value, list):
-        return any(_text(item) == wanted for item in value) or _is_list(value, wanted)
+        return _is_list(value, wanted)
     numbers = _numbers(value, wanted)
-    return numbers[0] == numbers[1] if numbers else _text(value) == str(wanted)
+    is_same_number = numbers is not None and numbers[0] == numbers[1]
+    return is_same_number or _text(value) == wanted  # NaN, too
 
 
 def _is_list(value: list[Any], wanted: Any) -> bool:

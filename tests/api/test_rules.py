@@ -18,6 +18,8 @@ CONFIG = {
     "opt": {"value": {"name": "adam", "betas": [0.9, 0.99]}, "desc": "", "sort": 2},
     "plain": 3,
     "sizes": [64, 32],
+    "nested": [[1, 2], "0.10", float("nan")],
+    "empty": [],
     "digits": "10",
     "a.b": "dotted",
 }
@@ -50,6 +52,9 @@ PASSING = [
     *("run_id in r,q", "slug=base", "path=team/proj/r", "user.username~ad", "type=CHAPTER"),
     *("duration_s is null", "finished_at is null", "state is not null", "config.none is null"),
     *("config.lr IS NOT NULL", "group is null", "config.sizes=[64,32]", "config.sizes=[64, 32]"),
+    *("config.sizes=64.0", "config.sizes!=65", "config.sizes in 1,32", "config.sizes not in 6,4"),
+    *("config.nested=[1, 2]", "config.nested!=1", "config.nested=0.10", "config.nested!=0.1"),
+    *("config.nested=NaN", "config.empty=[]", "config.empty is not null", "config.empty!=0"),
     *("config.sizes=64", "config.digits>9", "metadata.cores>=2", "summary.none is null"),
     *("'state=FINISHED'", '"config.lr>=0.1"', "url~/@team/proj/runs/base"),
 ]
@@ -63,6 +68,8 @@ FAILING = [
     *("created_at>=-2d", "run_id in q", "slug!=base", "duration_s>0", "duration_s is not null"),
     *("config.none is not null", "labels is null", "config.lr>high", "config.lr<high"),
     *("config.opt.name>0.1", "config.sizes=[64]", "config.sizes>1", "config.on>0"),
+    *("config.sizes!=64", "config.sizes not in 1,64", "config.sizes!=[64,32]", "config.nested=1"),
+    *("config.nested!=[1,2]", "config.empty is null", "config.empty=", "config.sizes is null"),
     *("metadata.cores>2", "user.username=bob"),
 ]
 
@@ -109,6 +116,12 @@ SENT: list[tuple[str, list[tuple[str, list[str]]]]] = [
     ("created_at>=-1d", [("GTE", ["2026-03-02T10:00:00.000Z"])]),
     ("slug=x", []),
     ("config.hidden=[64, 32]", []),
+    ("config.hidden=64", []),
+    ("config.hidden!=64", []),
+    ("config.hidden in 64,32", []),
+    ("config.hidden not in 64", []),
+    ("config.tag~a", []),
+    ("config.tag!~a", []),
     ("config.lr is null", []),
     ("user.username=ada", [("EQ", ["ada"])]),
     ("state=finished", [("EQ", ["FINISHED"])]),

@@ -74,7 +74,12 @@ def _filtered(
     found = _ask(context, place, rules)
     is_complete = found is None
     listed = all_runs(context, ref, report, partial) if found is None else found
-    runs = [run for run, _ in partial.each(listed, lambda run: endpoint.read_source(run, ""))]
+    # A project may have very many runs: those that fail already need not be kept.
+    runs = [
+        run
+        for run, _ in partial.each(listed, lambda run: endpoint.read_source(run, ""))
+        if _passes_all(context, ref, rules, run, None, is_complete=False)
+    ]
     runs = _with_configs(client, ref, rules, runs, partial, is_complete=is_complete)
     summaries = _latest_values(client, runs, rules, place, partial, is_complete=is_complete)
     if not is_complete:

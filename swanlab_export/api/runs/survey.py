@@ -193,7 +193,7 @@ def _may_be_absent(rule: Rule, runs: Sequence[Any]) -> bool:
     """Say whether none of the runs that pass a rule is known to have its config key."""
     found = [read_compared(rule, run, None, {}) for run in runs]
     is_told = rule.operator in _NEGATIVE or any(is_known for is_known, _ in found)
-    return is_told and all(is_missing(value) for _, value in found)
+    return is_told and all(is_missing(rule, value) for _, value in found)
 
 
 def _explain_empty(
@@ -237,7 +237,7 @@ def _explain_project(
     for rule in rules:
         pairs = zip(runs, summaries, rows, strict=True)
         values = [read_compared(rule, run, summary, row)[1] for run, summary, row in pairs]
-        there = [value for value in values if not is_missing(value)]
+        there = [value for value in values if not is_missing(rule, value)]
         if not there:
             _check_absent(context.client, place, rule, runs, rows)
         _refuse_word(rule, there)
@@ -317,13 +317,18 @@ def _describe_values(rule: Rule, values: Sequence[Any], count: int) -> str:
     numbers = [value for value in values if isinstance(value, int | float)]
     if len(numbers) == len(values) and not any(isinstance(value, bool) for value in values):
         return f"{rule.column} is {_describe_numbers(numbers)}{rest}"
-    items = [each for value in values for each in (value if isinstance(value, list) else [value])]
-    texts = Counter(printable(as_text(item)) for item in items if item is not None)
+    texts = Counter(text for value in values for text in _texts(value))
     if is_of_time(rule):
         return f"{rule.column} is {min(texts)} to {max(texts)}{rest}"
     shown = ", ".join(f"{text} ({n})" for text, n in texts.most_common(_VALUES_SHOWN))
     more = f" and {len(texts) - _VALUES_SHOWN} others" if len(texts) > _VALUES_SHOWN else ""
     return f"{rule.column} is {shown}{more}{rest}"
+
+
+def _texts(value: Any) -> dict[str, None]:
+    """A value, or the elements of a list, as different texts; an empty list is ``[]``."""
+    items = value if isinstance(value, list) and value else [value]
+    return {printable(as_text(item)): None for item in items if item is not None}
 
 
 def _describe_numbers(values: Sequence[float]) -> str:
