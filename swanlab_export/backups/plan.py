@@ -16,8 +16,15 @@ from swanlab_export.backups import fetching
 from swanlab_export.backups.index import Index
 from swanlab_export.backups.layout import Names, receipt_path
 from swanlab_export.backups.receipts import time_text
+from swanlab_export.backups.scope import is_away
 from swanlab_export.endpoints import runs as endpoint
-from swanlab_export.errors import NotFoundError, OutputError, SwanlabExportError, UsageError
+from swanlab_export.errors import (
+    NotFoundError,
+    OutputError,
+    SwanlabExportError,
+    UnavailableError,
+    UsageError,
+)
 from swanlab_export.progress import Progress
 from swanlab_export.refs import ProjectRef, RunRef
 from swanlab_export.report import Report
@@ -138,7 +145,9 @@ class Planner:
         except OutputError:
             raise
         except SwanlabExportError as error:
-            if error.status not in {400, 403, 404} and error.exit_code in {3, 6}:
+            if error.status not in {400, 403, 404} and error.exit_code == 3:
+                raise
+            if self._is_away(error):
                 raise
             # Without a status it was not the server that said so.
             if isinstance(error, NotFoundError | UsageError) and error.status is None:
@@ -151,6 +160,10 @@ class Planner:
         """The time by the server's clock, else by this machine's."""
         date_ms = self.context.client.server_date_ms
         return time_text(self.context.now_ms() if date_ms is None else date_ms)
+
+    def _is_away(self, error: SwanlabExportError) -> bool:
+        """Say whether an error is about the whole server."""
+        return isinstance(error, UnavailableError) and is_away(self.context.client)
 
     def _runs(self, place: ProjectPlace) -> Iterator[tuple[Any, endpoint.RunSource, Any]]:
         """Yield each run of a project as the list has it, with its summary."""
@@ -234,7 +247,7 @@ class Planner:
             except NotFoundError:
                 return True
             except SwanlabExportError as error:
-                if error.exit_code == 6:
+                if self._is_away(error):
                     raise
                 return error
             return None

@@ -59,7 +59,7 @@ from swanlab_export.backups.parquet import RUNS_PER_GROUP, write_rows
 from swanlab_export.backups.plan import Planner, ProjectPlan
 from swanlab_export.backups.receipts import Asked, Row, build_rows
 from swanlab_export.backups.recovery import recover
-from swanlab_export.backups.scope import Account, Scope, find_projects, place_of
+from swanlab_export.backups.scope import Account, Scope, find_projects, is_away, place_of
 from swanlab_export.backups.unit import (
     Outcome,
     ProjectPlace,
@@ -102,8 +102,8 @@ _Said = TypeVar("_Said")
 RECHECK = "7d"
 # More units than permits are under way: while some write, others are fetched.
 _UNITS_AHEAD = 2
-# After so many units in a row that could not reach the server, it counts as away.
-_AWAY_AFTER = 3
+# After so many units in a row that the server did not serve, it is asked whether it is away.
+_ASK_AFTER = 3
 _PERIOD = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -289,8 +289,8 @@ class Backup:
         self._has_points = False
         self._not_accepted = set(wish.accepted)
         self._changes = {"fetched": 0, "failed": 0, "gone": 0, "unchanged": 0}
-        self._away = 0
-        self._is_reached = self._is_marked = False
+        self._not_served = 0
+        self._is_away = self._is_marked = False
         self._rows = self._bytes = 0
         self._limited_until = 0.0
         self._works: list[_Work] = []
@@ -376,12 +376,14 @@ class Backup:
             self._check_names()
             return
         yield from self._do_all(plans, bar)
-        self._check_names()
-        if self._away >= _AWAY_AFTER or (self._away and not self._is_reached):
+        if self._not_served:
+            self._ask_server()
+        if self._is_away:
             raise UnavailableError(
                 f"{self._context.client.settings.name} is away; what was fetched is kept, and the "
                 "next backup goes on from there"
             )
+        self._check_names()
         self._end(account, began_at, planner.now())
 
     def _plan(self, planner: Planner, place: ProjectPlace, payload: Any) -> ProjectPlan:
@@ -432,7 +434,7 @@ class Backup:
                     while sum(each.permits for _, each in under_way.values()) >= window:
                         yield from self._collect(under_way, submit, bar)
                         yield from self._finish_done(works)
-                    if self._away >= _AWAY_AFTER:
+                    if self._is_away:
                         break
                     if has_own_permits:
                         # A unit in another process has a part of the budget for itself.
@@ -445,18 +447,33 @@ class Backup:
                     task = replace(planned, permits=permits)
                     under_way[submit(task)] = (work, task)
                 yield from self._finish_done(works)
-                if self._away >= _AWAY_AFTER:
+                if self._is_away:
                     break
-            while under_way:
-                yield from self._collect(under_way, submit, bar)
-                yield from self._finish_done(works)
+            yield from self._collect_all(under_way, submit, bar)
             yield from self._repeat_lost(submit, bar)
             for work in works:  # of a server that is away: what was fetched
                 yield from self._finish(work)
 
+    def _collect_all(
+        self,
+        under_way: dict[Future[Outcome], tuple[_Work, Task]],
+        submit: Callable[[Task], Future[Outcome]],
+        bar: Bar,
+    ) -> Iterator[Row]:
+        """Wait until all units have ended; where the server is away, only for those that have begun."""
+        while under_way:
+            yield from self._collect(under_way, submit, bar)
+            yield from self._finish_done(self._works)
+            if self._is_away:  # the others would only wait, each for all its retries
+                for future in [each for each in under_way if each.cancel()]:
+                    del under_way[future]
+                    self._reserved.pop(future, None)
+
     def _repeat_lost(self, submit: Callable[[Task], Future[Outcome]], bar: Bar) -> Iterator[Row]:
         """Do the units again that were lost, each alone: with a worker, all that it did was lost."""
-        for work, lost in self._lost if self._away < _AWAY_AFTER else ():
+        for work, lost in self._lost:
+            if self._is_away:
+                break
             task = replace(lost, permits=self._context.client.jobs)
             under_way = {submit(task): (work, task)}
             while under_way:
@@ -628,8 +645,9 @@ class Backup:
             raise OutputError(outcome.error)
         if outcome.ends == "key":
             raise AuthenticationError(outcome.error)
-        self._away = self._away + 1 if outcome.ends == "server" else 0
-        self._is_reached |= outcome.ends != "server"
+        self._not_served = self._not_served + 1 if outcome.ends == "server" else 0
+        if self._not_served >= _ASK_AFTER:
+            self._ask_server()
         work.outcomes.append(outcome)
         for warning in outcome.warnings:
             self._report.warn(f"{path}: {warning}")
@@ -655,6 +673,11 @@ class Backup:
             seconds=outcome.seconds,
             error=outcome.error or None,
         )
+
+    def _ask_server(self) -> None:
+        """Find out whether the server is away, or fails for some runs only."""
+        self._is_away = self._is_away or is_away(self._context.client)
+        self._not_served = 0
 
     def _finish_done(self, works: list[_Work]) -> Iterator[Row]:
         for work in [work for work in works if work.is_done]:
@@ -839,6 +862,7 @@ class Backup:
             f"{work.plan.unchanged + checked} unchanged",
             f"{failed} failed",
             f"{len(work.plan.gone)} gone",
+            f"{work.left} left to the next backup",
         ]
         shown = ", ".join(part for part in parts if not part.startswith("0 ")) or "no runs"
         written = f"; {rows:,} rows, {size / 1e6:,.1f} MB" if size else ""

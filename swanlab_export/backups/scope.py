@@ -18,6 +18,8 @@ from swanlab_export.errors import (
     AuthenticationError,
     NotFoundError,
     OutputError,
+    ServerError,
+    UnavailableError,
 )
 from swanlab_export.limits import PAGE_SIZES
 from swanlab_export.messages import argument, quote
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from swanlab_export.api.context import Context
     from swanlab_export.backups.destination import Destination
-    from swanlab_export.client import Request
+    from swanlab_export.client import Client, Request
     from swanlab_export.report import Report
 
 
@@ -175,6 +177,25 @@ class Found:
     lost: dict[str, str]
 
 
+def is_away(client: Client) -> bool:
+    """Say whether the server does not serve what each backup begins with, and no run or project has.
+
+    A failure of one run or project does not tell: what is behind it may be broken for ever, and all
+    else served.
+
+    Raises:
+        AuthenticationError: It refuses the key.
+        ClosedError: The client is closed.
+    """
+    try:
+        workspace_endpoint.fetch_workspaces_of(client, client.login().username)
+    except UnavailableError:
+        return True
+    except (NotFoundError, ServerError):
+        pass  # a response, too
+    return False
+
+
 def find_projects(context: Context, scope: Scope, account: Account, report: Report) -> Found:
     """Find the projects that are wanted, and note what the server says beside.
 
@@ -218,6 +239,11 @@ def _find_lost(
     """Ask for a project that is listed no more."""
     try:
         payload = endpoint.fetch_project(context.client, ref)
+    except UnavailableError as error:
+        if is_away(context.client):
+            raise
+        lost[str(ref)] = error.message
+        return
     except (NotFoundError, AuthenticationError) as error:
         if error.status not in {403, 404}:
             raise

@@ -113,7 +113,7 @@ class Outcome:
     Attributes:
         action: What was done; empty where nothing had to be.
         error: What went wrong; "" where nothing did.
-        ends: What it means for the whole backup: ``server`` (it is away), ``key``,
+        ends: What it means for the whole backup: ``server`` (it may be away), ``key``,
             ``destination``, ``worker`` (lost, perhaps by another unit), or ``unfit`` (the worker
             cannot do units, others may); "" where the next unit may go on.
         worker: The address of an unfit worker in its cluster.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -226,6 +227,86 @@ def test_a_server_that_wants_no_request(
         se.backup(api, to=tmp_path, paths=PROJECT, executor=Limited())
     assert len(submitted) == 6
     assert submitted[2] >= until
+
+
+def manifests(folder: Path) -> list[dict[str, Any]]:
+    """The manifests of a backup, the oldest first."""
+    found = sorted((folder / "state" / "snapshots").rglob("manifest.json"))
+    return [json.loads(path.read_bytes()) for path in found]
+
+
+# A wait that is too long to try again: a unit in another process has no other number of retries.
+REFUSING = ("429=1", "retry-after=3600")
+
+
+EXECUTORS = pytest.mark.parametrize(
+    "kind", [ThreadPoolExecutor, Processes], ids=["threads", "processes"]
+)
+
+
+@EXECUTORS
+@pytest.mark.parametrize("chosen", [slice(3), slice(-3, None)], ids=["first", "last"])
+def test_runs_that_the_server_never_serves(
+    to_small_runs: se.Api[pa.Table],
+    small_runs: Sandbox,
+    kind: Callable[[int], Executor],
+    chosen: slice,
+    tmp_path: Path,
+) -> None:
+    """Three in a row, the first or the last ones, are named; all others are in the snapshot."""
+    listed = to_small_runs.run.list("lab/digits", all=True)["run_id"].to_pylist()
+    broken = set(listed[chosen])
+    small_runs.faults = parse_faults([*REFUSING, f"where=/runs/({'|'.join(broken)})$"])
+    try:
+        with (
+            kind(1) as executor,
+            pytest.warns(se.SwanlabExportWarning, match="3 items left out: lab/digits/run"),
+        ):
+            report: Any = se.backup(to_small_runs, to=tmp_path, executor=executor)
+    finally:
+        small_runs.faults = parse_faults([])
+    done = dict(zip(report["run_id"].to_pylist(), report["action"].to_pylist(), strict=True))
+    assert done == {run_id: "failed" if run_id in broken else "whole" for run_id in listed}
+    (manifest,) = manifests(tmp_path)
+    named = {words.partition(": ")[0] for words in manifest["failed"]}
+    assert named == {f"lab/digits/{run_id}" for run_id in broken}
+    assert manifest["projects"][0]["counts"]["runs"] == 9
+
+
+@EXECUTORS
+def test_a_server_that_goes_away_meanwhile(
+    to_small_runs: se.Api[pa.Table], small_runs: Sandbox, kind: type[Any], tmp_path: Path
+) -> None:
+    """The backup ends soon and without a manifest, and says so; the next one goes on."""
+
+    class Watched(kind):  # type: ignore[misc]
+        """The server refuses everything from the third unit on."""
+
+        count = 0
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self.count += isinstance(args[0], Task)
+            if self.count == 3:
+                small_runs.faults = parse_faults([*REFUSING])
+            future: Future[Any] = super().submit(work, *args, **kwargs)
+            return future
+
+    lines: list[str] = []
+    try:
+        with Watched(1) as executor, pytest.raises(UnavailableError, match="is away; what was"):
+            se.backup(to_small_runs, to=tmp_path, executor=executor, on_project=lines.append)
+    finally:
+        small_runs.faults = parse_faults([])
+    assert manifests(tmp_path) == []
+    receipts = {path.stem for path in (tmp_path / "state" / "receipts").rglob("*.json")}
+    (line,) = lines
+    counts = {what: int(count) for count, what in re.findall(r"(\d+) (fetched|failed|left)", line)}
+    assert sum(counts.values()) == 12
+    assert counts["left"] > 4
+    report: Any = se.backup(to_small_runs, to=tmp_path)
+    assert len(report) == 12 - len(receipts)
+    (manifest,) = manifests(tmp_path)
+    assert manifest["projects"][0]["counts"]["runs"] == 12
 
 
 def change_worker(cluster: Cluster, change: Callable[[], object]) -> str:
@@ -710,3 +791,22 @@ def test_processes_from_the_command_line(
     assert result.stdout.count('"action":"whole"') == 5
     logins = [each for each in backed_up.requests if each.path == "/login/api_key"]
     assert len(logins) == 2  # of this process, and of the one that does all units
+
+
+def test_a_backup_that_is_killed_leaves_no_process(backed_up: Sandbox, tmp_path: Path) -> None:
+    """Processes that do units, or wait for one, end with the backup, and let go of its streams."""
+    words = ["backup", "run", "vision-team/secret", PROJECT, "--to", str(tmp_path)]
+    options = ["--on", "processes:2", "--host", backed_up.url, "--jobs", "1"]
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "swanlab-export", *words, *options],
+        env=os.environ | {"SWANLAB_API_KEY": backed_up.api_key},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        # By now each of the two has done a unit.
+        assert process.stderr.readline().startswith("vision-team/secret: 2 fetched; ")
+        process.kill()
+        process.communicate(timeout=60)  # until nobody has the stream any more
+    assert process.returncode != 0

@@ -267,6 +267,39 @@ def test_a_server_that_is_away_keeps_what_is_there(world: LivingData, tmp_path: 
         assert nights.objects() == before
 
 
+@pytest.mark.parametrize("path", ["/project/lab/more/runs", "/project/lab/more"])
+def test_a_project_that_the_server_never_serves(
+    world: LivingData, ended: Nights, path: str
+) -> None:
+    """It is named, and its runs stay; those of other projects are in the snapshot."""
+    world.add_project("more")
+    for run_id, project in (("other", "lab-more"), ("three", "lab-digits")):
+        world.start(run_id, project=project)
+        world.log(run_id, 0, loss=1.0)
+    paths = ["lab/digits", "lab/more"]
+    assert {*ended.run(paths=paths)} == {"other", "three"}
+    world.log("three", 1, loss=0.5)
+    ended.sandbox.faults = parse_faults(["500=1", f"where=^{path}$"])
+    with pytest.warns(
+        se.SwanlabExportWarning, match="1 item left out: lab/more: GET .* status 500"
+    ):
+        found = ended.run(paths=paths)
+    assert {*found} == {"three"}
+    assert len(ended.values("three")) == 2
+    assert ended.runs()["other"]["backup.gone_at"] is None
+
+
+def test_a_missing_run_that_the_server_never_serves(world: LivingData, ended: Nights) -> None:
+    """A run that is listed no more is gone only if it is not found; it denies its project nothing."""
+    world.start("three")
+    world.log("three", 0, loss=1.0)
+    world.delete("one")
+    ended.sandbox.faults = parse_faults(["500=1", "where=/runs/one$"])
+    with pytest.warns(se.SwanlabExportWarning, match="1 item left out: lab/digits/one: .* 500"):
+        assert ended.run() == {"three": ("whole", "new")}
+    assert ended.runs()["one"]["backup.gone_at"] is None
+
+
 def test_numbers_that_json_hardly_holds_are_exact(world: LivingData, nights: Nights) -> None:
     """Integers beyond 64 bits, NaN and infinities come back as they were, and change nothing."""
     labels = [{"name": "best", "colors": [BIG + 68]}]
