@@ -10,8 +10,10 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
+import os
 import queue
 import re
+import threading
 import time
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,6 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing import connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -239,7 +242,21 @@ class Processes(Executor):
 
 def _new_process() -> ProcessPoolExecutor:
     # A forked process would have the locks of this one's threads, held by nobody.
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when its parent does, however that ends: else it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def end() -> None:
+        connection.wait([sentinel])
+        os._exit(1)  # a unit may be ended at any step
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def is_remote(executor: Executor | None) -> bool:
