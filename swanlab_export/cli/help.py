@@ -93,8 +93,8 @@ NAME       any column of `run list`: state, name, run_id, slug, group, job_type,
 OPERATOR   =   !=            is, is not; states in upper or lower case
            >=  <=  >  <      numbers as numbers, times as times, words as words;
                              a value that is missing passes none of them
-           in, not in        is one of several values, separated by commas; "a,b" in
-                             double quotes is one value, and a quote in it is doubled
+           in, not in        is one of several values, separated by commas; in
+                             double quotes, "a,b" is one, and quotes are doubled
            ~   !~            contains, does not contain, in any case
            is null           has no value; is not null: has one
 
@@ -105,12 +105,12 @@ state=FINISHED                      'state in CRASHED,ABORTED'
 'run_id in a1b2,c3d4'               'config.dropout is null'
 'name in "a, b",c'                  config.hidden=64
 
-A list is equal to a value if one of its elements is, numbers as numbers, or if it
-is that list: [64,32] passes config.hidden=64, and 'config.hidden=[64,32]'.
+A list is equal to a value if one of its elements is, numbers as numbers, or if
+it is that list: [64,32] passes config.hidden=64, and 'config.hidden=[64,32]'.
 != and not in are passed by exactly the runs that do not pass = and in.
-Servers differ in how they compare lists. So only >= <= > < of config.KEY are sent
-to them. The other rules are checked here: all runs are listed, 100 in a request,
-that pass what is sent, such as state=FINISHED or 'created_at>=-7d'.
+Servers differ in how they compare lists. So only >= <= > < of config.KEY are
+sent to them. The other rules are checked here: all runs are listed, 100 in a
+request, that pass what is sent, such as state=FINISHED or 'created_at>=-7d'.
 
 A time is in UTC where it names no zone; -7d is seven days ago (s, m, h, d, w).
 A name that does not exist, and a value that the field cannot have, are errors.

@@ -182,7 +182,6 @@ def test_jobs_do_not_change_the_table(server: Sandbox) -> None:
         ["run", "metrics", FIRST, "-p", PROJECT, "--keys", "loss"],
         ["run", "metrics", FIRST, "-f", "state=FINISHED", "--keys", "loss"],
         ["run", "list"],
-        ["run", "list", PROJECT, "-p", "ada-lab/sweep"],
     ],
     ids=" ".join,
 )
