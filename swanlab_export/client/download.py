@@ -8,6 +8,7 @@ import re
 import time
 import zlib
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
@@ -22,6 +23,7 @@ from swanlab_export.client.response import (
     Response,
     describe_start,
     media_type,
+    quote_words,
     redirect_target,
 )
 from swanlab_export.client.retry import Attempts, is_transient, is_transient_failure
@@ -162,7 +164,7 @@ class Download:
             message = f"{self._what} was redirected more than {REDIRECTS_MAX} times"
             raise ServerError(message)
         try:
-            self._check_status(response, asks_range=asks_range)
+            self._check_status(response, sock, asks_range=asks_range)
             return self._continue(response, sock, asks_range=asks_range)
         except BaseException:
             response.close()
@@ -178,7 +180,7 @@ class Download:
             kind = ServerError if isinstance(error, ValueError) else UnavailableError
             raise kind(f"{self._what}: {message}") from None
 
-    def _check_status(self, response: requests.Response, *, asks_range: bool) -> None:
+    def _check_status(self, response: requests.Response, sock: Any, *, asks_range: bool) -> None:
         status = response.status_code
         if status in {200, 206} or (status == 416 and asks_range):
             return
@@ -194,7 +196,10 @@ class Download:
         # A presigned URL that has expired is refused with 403; the next attempt has a new one.
         if is_transient(status) or status == 403:
             raise _BrokenError(why, refusal)
-        raise ServerError(f"{self._what}: {why}", status=status)
+        with self._client.limit_read(sock):
+            refusal = replace(refusal, body=_first_bytes(response))
+        words = quote_words(refusal, _signatures_of(response.url))
+        raise ServerError(f"{self._what}: {why}: {words}", status=status)
 
     def _continue(self, response: requests.Response, sock: Any, *, asks_range: bool) -> _Part:
         """Check that a response is of this file, and say what of it is still to be read."""

@@ -13,7 +13,7 @@ from swanlab_export.endpoints.filters import sent_filters
 from swanlab_export.endpoints.items import check_same, identify_by
 from swanlab_export.errors import ServerError
 from swanlab_export.messages import quote
-from swanlab_export.normalizers.values import as_time_ms
+from swanlab_export.normalizers.values import as_time_ms, refuse_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,6 +113,8 @@ def read_source(payload: Any, project_id: str) -> RunSource:
         ServerError: It has no id, or ids that are none.
     """
     if not isinstance(payload, dict) or not isinstance(payload.get("cuid"), str):
+        if isinstance(payload, dict):
+            refuse_error(payload, "a run")
         raise ServerError("the server sent a run without an id")
     roots = [payload.get(name) or "" for name in ("rootExpId", "rootProId")]
     if not all(isinstance(root, str) for root in roots):

@@ -122,8 +122,8 @@ def refuse_error(fields: Mapping[str, Any], what: str) -> None:
         return
     code = fields["code"] if isinstance(fields["code"], str | int) else ""
     words = [str(code), fields["message"], fields.get("detail")]
-    said = ": ".join(word for word in words if isinstance(word, str) and word)
-    message = f"the server sent an error where {what} was expected: {printable(said)}"
+    said = ": ".join(printable(word) for word in words if isinstance(word, str) and word)
+    message = f"the server sent an error where {what} was expected: {said}"
     raise ServerError(message, code=str(code))
 
 

@@ -402,6 +402,28 @@ def test_a_page_in_place_of_a_file(kind: str) -> None:
         assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (
+            b'{"code": "Damaged", "message": "it is cut", "detail": "signature-that-is-secret"}',
+            "application/json",
+            "status 422: 'it is cut' (code 'Damaged', detail '•••')",
+        ),
+        (PAGE, "text/html", "status 422: 'text/html' 'Sign in to go on to /file"),
+        (b"", "application/xml", "status 422: an empty body"),
+    ],
+)
+def test_the_words_of_a_refusal(body: bytes, kind: str, said: str) -> None:
+    """A storage that refuses says why in the message, without the signature that it repeats."""
+    with RawServer(lambda _: reply(422, body, {"content-type": kind})) as server:
+        with pytest.raises(ServerError) as caught:
+            fetch(server)
+        assert said in str(caught.value)
+        assert "is-secret" not in str(caught.value)
+        assert len(server.asked) == 1
+
+
 def test_a_page_that_cannot_be_read() -> None:
     """A page that does not come is refused all the same."""
 
