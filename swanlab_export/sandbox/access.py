@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from swanlab_export.sandbox.data import Project
-    from swanlab_export.sandbox.dataset import Run
+    from swanlab_export.sandbox.dataset import DamagedError, Run
     from swanlab_export.sandbox.state import State
 
 _NOT_FOUND = {"code": "Not_Found", "message": "资源未找到"}
@@ -30,6 +30,19 @@ def refuse_not_found() -> NoReturn:
 def not_found(*_: object) -> Response:
     """The response to a request for what is not there."""
     return _refusal(404, _NOT_FOUND)
+
+
+def damaged(error: DamagedError) -> Response:
+    """The response to a request for what a backup no longer holds as it was written.
+
+    No client repeats it: 422 is about what was asked for, and not about the moment.
+    """
+    return _refusal(422, damaged_body(error))
+
+
+def damaged_body(error: DamagedError) -> dict[str, str]:
+    """What is sent in place of something that cannot be read."""
+    return {"code": "Damaged", "message": f"in this backup {error.what}", "detail": error.cure}
 
 
 def _refusal(status: int, body: dict[str, str]) -> Response:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.sandbox.dataset import Dataset, Folder, Points, Run, Source
+from swanlab_export.sandbox.dataset import (
+    DamagedError,
+    Dataset,
+    Folder,
+    Points,
+    Run,
+    Source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,13 +34,19 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class Project:
-    """One project, as the server sent it, and the path of its index."""
+    """One project, as the server sent it, and the path of its index.
+
+    Attributes:
+        is_replaced: The server has another project of its name: this one is gone, and its name
+            here has its id behind it.
+    """
 
     project_id: str
     workspace: str
     name: str
     payload: dict[str, Any]
     index: str | None = None
+    is_replaced: bool = False
 
 
 class Data:
@@ -61,10 +74,7 @@ class Data:
         """Have what the dataset says beside runs."""
         contents = self._dataset.contents
         self.workspaces: list[dict[str, Any]] = contents["workspaces"]
-        self.projects = [
-            Project(p["project_id"], p["workspace"], p["name"], p["payload"], p["index"])
-            for p in contents["projects"]
-        ]
+        self.projects = _projects(contents["projects"])
         self.instance: dict[str, Any] | None = contents.get("instance")
         self.usage: dict[str, Any] | None = contents.get("usage")
         self.listed_users: list[dict[str, Any]] = contents.get("users") or []
@@ -164,10 +174,17 @@ class Data:
         A backup of the project of a clone need not hold the project of the original.
         """
         for column in ("run_id", "root_exp_id"):
+            damaged: DamagedError | None = None
             for project in self._nearest(project_ids):
-                index = self._dataset.runs(project.project_id, project.index)
+                try:
+                    index = self._dataset.runs(project.project_id, project.index)
+                except DamagedError as error:  # the run may be in another project
+                    damaged = damaged or error
+                    continue
                 if (found := index.find(run_id, column)) is not None:
                     return found
+            if damaged is not None:
+                raise damaged
         return None
 
     def _nearest(self, project_ids: Sequence[Any]) -> Iterator[Project]:
@@ -191,8 +208,8 @@ class Data:
 
     def project_payload(self, project: Project) -> dict[str, Any]:
         """A project as the server sent it, and whether the last backup could read it."""
-        failed = self._why_failed(project)
-        return project.payload | {"backup": {"failed": failed}} if failed else project.payload
+        about = self._about_last_backup(project)
+        return project.payload | {"backup": about} if about else project.payload
 
     def _with_backup(self, run: Run, payload: dict[str, Any]) -> dict[str, Any]:
         """Say of a run what its backup lacks, and since when its server no longer has it."""
@@ -200,20 +217,31 @@ class Data:
             return payload
         project = self.project_of(run.project_id)
         assert project is not None
-        about = {
-            "goneAt": run.gone_at,
-            "missing": "; ".join(self._dataset.missing(run)),
-            "failed": self._why_failed(project, f"/{run.run_id}"),
-        }
-        known = {name: value for name, value in about.items() if value}
-        return payload | {"backup": known} if known else payload
+        about = self._about_last_backup(project, f"/{run.run_id}")
+        if run.gone_at:
+            about["goneAt"] = run.gone_at
+        if missing := self._dataset.missing(run):
+            about["missing"] = "; ".join(missing)
+        return payload | {"backup": about} if about else payload
 
-    def _why_failed(self, project: Project, run: str = "") -> str | None:
-        """Why the last backup failed for a project, or a run of it; None where it did not."""
+    def _about_last_backup(self, project: Project, run: str = "") -> dict[str, str]:
+        """Why the last backup failed for a project, or a run of it; empty where it did not."""
         if not self.is_backup:
-            return None
-        path, failed = f"{project.workspace}/{project.name}", self._dataset.failed
-        return failed.get(f"{path}{run}") or failed.get(path)
+            return {}
+        if project.is_replaced:
+            return {"failed": "another project has its name now"}
+        path = f"{project.workspace}/{project.name}"
+        try:
+            failed = self._dataset.failed
+        except DamagedError as error:  # all else can be read without it
+            return {"missing": f"what failed in the last backup is not known: {error}"}
+        replaced = {each.project_id for each in self.projects if each.is_replaced}
+        whys = [
+            why
+            for why in [*failed.get(f"{path}{run}", []), *failed.get(path, [])]
+            if replaced.isdisjoint(why.split())  # else it is about that one
+        ]
+        return {"failed": whys[0]} if whys else {}
 
     def summary(self, run: Run) -> dict[str, Any] | None:
         """The summary of each key as the server sent it; None where it was not asked for."""
@@ -247,9 +275,8 @@ class Data:
 
     def is_begun(self, project: Project) -> bool:
         """Whether its first backup has not ended yet, so that its runs are not known."""
-        if not self.is_backup or project.index is None:
-            return False
-        return self._dataset.version(project.index) is None
+        is_indexed = self.is_backup and project.index is not None
+        return is_indexed and self._dataset.is_begun(str(project.index))
 
     def left_out(self, run: Run, kind: str, key: str = "") -> bool:
         """Whether a run has metrics of a key, logs or medias that its backup left out."""
@@ -281,8 +308,30 @@ class Data:
 
     def media_file(self, run: Run, path: str) -> bytes | None:
         """The bytes of a media file."""
-        files = {item["path"]: item["file"] for item in self._dataset.medias(run)}
-        return self._dataset.read(files[path]) if files.get(path) else None
+        items = {item["path"]: item for item in self._dataset.medias(run) if item["file"]}
+        return self._dataset.file(items[path]) if path in items else None
+
+
+def _projects(entries: list[dict[str, Any]]) -> list[Project]:
+    """The projects of a dataset, each with a path of its own.
+
+    Of those with the same path, the server has the one that was noted last: it answers to the path.
+    One of the very second has a folder with its id behind the name.
+    """
+    latest: dict[tuple[str, str], str] = {}
+    for entry in sorted(
+        entries, key=lambda each: (each.get("seen_at", ""), each.get("folder", ""))
+    ):
+        latest[entry["workspace"], entry["name"]] = entry["project_id"]
+    projects = []
+    for entry in entries:
+        project_id, workspace, name = entry["project_id"], entry["workspace"], entry["name"]
+        payload, is_replaced = entry["payload"], latest[workspace, name] != project_id
+        if is_replaced:
+            name = f"{name}~{project_id}"
+            payload = payload | {"name": name, "path": f"{workspace}/{name}"}
+        projects.append(Project(project_id, workspace, name, payload, entry["index"], is_replaced))
+    return projects
 
 
 def _reader(contents: dict[str, Any]) -> dict[str, Any]:

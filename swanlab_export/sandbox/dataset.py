@@ -1,24 +1,28 @@
 """A dataset in format 1, such as a backup or the sample data, read only as far as is asked for.
 
 Paths of objects are found in its index and never computed. Names and slugs of the runs of a project
-are held in memory, and where the objects of each run are: about 400 bytes per run. Payloads, points
+are held in memory, and where the objects of each run are: about 500 bytes per run. Payloads, points
 and lines are read from the objects of the run that they belong to.
 
 A backup may be renewed while it is served. What was read is kept only as long as its object is the
 same, so that each table of a run is of one version, and the next request sees what a backup wrote.
+
+What was read is compared with the checksums that a backup holds: those of the pages of tables, and
+the sha256 of payloads and files. What differs, and what is missing, is an error that names the object.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy.typing as npt
@@ -37,14 +41,38 @@ _PROJECTS = "state/projects.json"
 _ACCOUNTS = "accounts.json"
 _SNAPSHOTS = "state/snapshots/"
 _MANIFEST = "/manifest.json"
+# There while a backup is under way, and after one that was interrupted.
+_UNFINISHED = "state/unfinished.json"
 _DATA_COLUMNS = ("payload", "metrics", "logs", "medias")
 _RUN_COLUMNS = ("run_id", "slug", "root_exp_id", *_DATA_COLUMNS, "gone_at", "complete", "receipt")
 
+# What reading an object that is missing, cut off or otherwise damaged raises.
+_UNREADABLE = (OSError, ValueError, LookupError, pa.ArrowException)
+
 Points = dict[str, pa.Array]
+_Parsed = TypeVar("_Parsed")
 
 
 class DatasetError(ValueError):
     """What was to be served is not a dataset that can be served; the message says why."""
+
+
+class DamagedError(DatasetError):
+    """An object of a dataset is not as it was written.
+
+    Attributes:
+        what: What is wrong with which object.
+        cure: What can help.
+    """
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}: {cure}")
+        self.what = what
+        self.cure = cure
+
+
+class MissingError(DamagedError):
+    """An object of a dataset is missing."""
 
 
 class Source(Protocol):
@@ -111,7 +139,8 @@ class Run:
 
     Attributes:
         gone_at: Since when its server no longer has it.
-        receipt: Of a run of which something is missing, what says so.
+        complete: Nothing of it is missing.
+        receipt: What says what is missing, and what its objects must be.
     """
 
     run_id: str
@@ -121,6 +150,7 @@ class Run:
     logs: str | None = None
     medias: str | None = None
     gone_at: str | None = None
+    complete: bool = True
     receipt: str | None = None
 
     @property
@@ -161,6 +191,7 @@ class Dataset:
 
     Raises:
         DatasetError: It is none, it is in a newer format, or its first backup has not ended.
+        DamagedError: What it begins with cannot be read; so it is with all that is read later.
     """
 
     def __init__(self, source: Source) -> None:
@@ -179,7 +210,11 @@ class Dataset:
         self._points = lru_cache(maxsize=8)(self._read_points)
         self._levels = lru_cache(maxsize=4)(self._read_levels)
         self._medias = lru_cache(maxsize=32)(self._read_medias)
-        self._failures = lru_cache(maxsize=1)(self._read_failures)
+        self._manifest = lru_cache(maxsize=1)(self._read_manifest)
+
+    def cure(self, option: str = "") -> str:
+        """What helps where an object is missing or damaged."""
+        return f"`backup verify {self._source!r} --repair{option}` can help"
 
     def refresh(self) -> bool:
         """Read again what there is beside runs, where it may be another; says whether it is."""
@@ -213,14 +248,17 @@ class Dataset:
 
     def payload(self, run: Run) -> dict[str, Any]:
         """What the server sent about a run: run, listed, summary, columns and keys."""
-        return {} if run.payload is None else self._payload(run.payload, self._version(run.payload))
+        if run.payload is None:
+            return {}
+        return self._payload(run.payload, self._version(run.payload), run.receipt)
 
     def keys(self, run: Run) -> list[str]:
         """The keys that a run has points of, in order."""
         if run.metrics is None:
             return []
-        with self._parquet(run.metrics) as file:
-            found: list[str] = pc.unique(file.read(["key"])["key"]).to_pylist()
+        found: list[str] = self._table(
+            run.metrics, lambda file: pc.unique(file.read(["key"])["key"]).to_pylist()
+        )
         return found
 
     def points(self, run: Run, key: str) -> Points | None:
@@ -233,8 +271,7 @@ class Dataset:
         """How many lines the log of a run has."""
         if run.logs is None:
             return 0
-        with self._parquet(run.logs) as file:
-            count: int = file.metadata.num_rows
+        count: int = self._table(run.logs, lambda file: file.metadata.num_rows)
         return count
 
     def lines_above(self, run: Run, low: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -248,16 +285,7 @@ class Dataset:
         """The log lines at ``places``, which are in order, as the server sends them."""
         if run.logs is None or not len(places):
             return []
-        with self._parquet(run.logs) as file:
-            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-            ends = np.cumsum(sizes)
-            groups = np.unique(np.searchsorted(ends, places, side="right"))
-            table = file.read_row_groups(groups.tolist())
-        # Where each place lies among the row groups that were read.
-        starts = np.concatenate([[0], np.cumsum(np.array(sizes)[groups])[:-1]])
-        group_of = np.searchsorted(ends, places, side="right")
-        offsets = places - (ends - np.array(sizes))[group_of]
-        table = table.take(pa.array(starts[np.searchsorted(groups, group_of)] + offsets))
+        table = self._table(run.logs, lambda file: _take(file, places))
         times = table["timestamp"].cast(pa.int64()).to_pylist()
         names = [name for name in table.column_names if name not in {"project_id", "run_id"}]
         return [_line(*each) for each in zip(table.select(names).to_pylist(), times, strict=True)]
@@ -268,20 +296,32 @@ class Dataset:
 
     def missing(self, run: Run) -> list[str]:
         """What of a run is not in the backup though it was asked for, in words."""
-        found: list[str] = [] if run.receipt is None else self._json(run.receipt)["missing"]
+        if run.complete or run.receipt is None:
+            return []
+        found: list[str] = self._parse(run.receipt, lambda content: _load(content)["missing"])
         return found
 
     @property
-    def failed(self) -> dict[str, str]:
+    def failed(self) -> dict[str, list[str]]:
         """What failed in the last backup, by the path of its run or project, and why."""
-        return self._failures(self._version(_SNAPSHOTS))
+        failed: dict[str, list[str]] = {}
+        for text in self._manifest(self._version(_SNAPSHOTS)).get("failed", []):
+            path, _, why = text.partition(": ")
+            failed.setdefault(path, []).append(why)
+        return failed
 
-    def read(self, path: str) -> bytes | None:
-        """The bytes of an object; None where it is not there."""
-        try:
-            return self._source.read(path)
-        except FileNotFoundError:
-            return None
+    def is_begun(self, index: str) -> bool:
+        """Whether a project has no index yet, since its first backup has not ended."""
+        if self._version(index) is not None:
+            return False
+        projects = self._manifest(self._version(_SNAPSHOTS)).get("projects", [])
+        if any(index in each["objects"] for each in projects):
+            raise MissingError(f"{index} is missing", self.cure())
+        return True
+
+    def file(self, item: dict[str, Any]) -> bytes:
+        """The bytes of the file of a media item."""
+        return self._parse(item["file"], lambda content: content, item["sha256"])
 
     def _check_format(self) -> dict[str, Any]:
         about = self._json(_ABOUT)
@@ -297,11 +337,11 @@ class Dataset:
         return about
 
     def _json(self, path: str) -> Any:
-        found = self.read(path)
+        """What an object says; None where it is not there."""
         try:
-            return None if found is None else json.loads(found)
-        except ValueError:
-            raise DatasetError(f"{self._source!r}: {path} is not JSON") from None
+            return self._parse(path, _load)
+        except MissingError:
+            return None
 
     def _version(self, path: str) -> str | None:
         try:
@@ -309,50 +349,88 @@ class Dataset:
         except FileNotFoundError:
             return None
 
-    @contextmanager
-    def _parquet(self, path: str) -> Iterator[pq.ParquetFile]:
-        with self._source.open(path) as stream, pq.ParquetFile(stream) as file:
-            yield file
+    def _parse(
+        self, path: str, parse: Callable[[bytes], _Parsed], sha256: str | None = None
+    ) -> _Parsed:
+        """What is made of the bytes of an object, which have this sha256 where that is known."""
+
+        def read() -> _Parsed:
+            content = self._source.read(path)
+            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+                raise ValueError("its sha256 is another one")
+            return parse(content)
+
+        return self._try(path, read)
+
+    def _table(self, path: str, read: Callable[[pq.ParquetFile], _Parsed]) -> _Parsed:
+        """What is read of a table."""
+
+        def read_open() -> _Parsed:
+            with (
+                self._source.open(path) as stream,
+                pq.ParquetFile(stream, page_checksum_verification=True) as file,
+            ):
+                return read(file)
+
+        return self._try(path, read_open)
+
+    def _try(self, path: str, read: Callable[[], _Parsed], *, is_again: bool = False) -> _Parsed:
+        """What is read of an object; it is read again in case a backup has just replaced it.
+
+        Raises:
+            DamagedError: It is missing, or not as it was written.
+        """
+        try:
+            return read()
+        except FileNotFoundError:
+            raise MissingError(f"{path} is missing", self.cure()) from None
+        except _UNREADABLE as error:
+            if is_again:
+                why = " ".join(str(error).split())
+                # What is as long as it was is found only by a check that reads it.
+                cure = self.cure(" --read all")
+                raise DamagedError(f"{path} cannot be read: {why}", cure) from None
+        return self._try(path, read, is_again=True)
 
     def _read_index(self, path: str | None) -> pa.Table:
         if path is None:
             return pa.table({name: pa.array([], pa.string()) for name in _RUN_COLUMNS})
-        with self._parquet(path) as file:
-            table = file.read(list(_RUN_COLUMNS))
+        table = self._table(path, lambda file: file.read(list(_RUN_COLUMNS)))
         gone_at = table["gone_at"]
         if pa.types.is_timestamp(gone_at.type):
             gone_at = _iso(gone_at)
-        # Of runs that are whole, no receipt is asked for.
-        receipt = pc.if_else(table["complete"], None, table["receipt"])
-        for name, column in (("gone_at", gone_at), ("receipt", receipt)):
-            table = table.set_column(table.schema.get_field_index(name), name, column)
-        return table.drop_columns("complete")
+        return table.set_column(table.schema.get_field_index("gone_at"), "gone_at", gone_at)
 
     # What follows is kept as long as the version of an object is the same.
 
-    def _read_failures(self, version: str | None) -> dict[str, str]:
+    def _read_manifest(self, version: str | None) -> dict[str, Any]:
+        """What the last backup has left, as it says; empty where none has ended."""
         del version
         paths = [path for path in self._source.list(_SNAPSHOTS) if path.endswith(_MANIFEST)]
-        manifest = self._json(max(paths)) if paths else {}
-        texts = (text.partition(": ") for text in manifest.get("failed", []))
-        return {path: why for path, _, why in texts}
+        found: dict[str, Any] = self._parse(max(paths), _load) if paths else {}
+        return found
 
-    def _read_payload(self, path: str, version: str | None) -> dict[str, Any]:
+    def _read_payload(self, path: str, version: str | None, receipt: str | None) -> dict[str, Any]:
         del version
-        packed = pa.BufferReader(self._source.read(path))
-        found: dict[str, Any] = json.loads(pa.CompressedInputStream(packed, "zstd").read())
+        try:
+            return self._read_checked(path, receipt)
+        except DamagedError:
+            if self._json(_UNFINISHED) is None:  # else a backup may have ended in this moment
+                return self._read_checked(path, receipt)
+        # A backup writes a payload first and then its receipt: until it has ended they may differ.
+        return self._read_checked(path, None)
+
+    def _read_checked(self, path: str, receipt: str | None) -> dict[str, Any]:
+        sha256 = None
+        if receipt is not None:
+            with suppress(DamagedError):  # without its hash, a payload can still be read
+                sha256 = self._parse(receipt, _hash_of_payload)
+        found: dict[str, Any] = self._parse(path, _unpack, sha256)
         return found
 
     def _read_points(self, path: str, version: str | None, key: str) -> Points | None:
         del version
-        with self._parquet(path) as file:
-            column = file.schema_arrow.get_field_index("key")
-            groups = [
-                number
-                for number in range(file.num_row_groups)
-                if _can_hold(file.metadata.row_group(number).column(column).statistics, key)
-            ]
-            table = file.read_row_groups(groups, ["key", "step", "value", "timestamp", "text"])
+        table = self._table(path, lambda file: _read_groups_of(file, key))
         table = table.filter(pc.equal(table["key"], key)).combine_chunks()
         if not table.num_rows:
             return None
@@ -361,14 +439,51 @@ class Dataset:
 
     def _read_levels(self, path: str, version: str | None) -> pa.ChunkedArray:
         del version
-        with self._parquet(path) as file:
-            return file.read(["level"])["level"]
+        return self._table(path, lambda file: file.read(["level"])["level"])
 
     def _read_medias(self, path: str, version: str | None) -> list[dict[str, Any]]:
         del version
-        with self._parquet(path) as file:
-            items: list[dict[str, Any]] = file.read().to_pylist()
+        items: list[dict[str, Any]] = self._table(path, lambda file: file.read().to_pylist())
         return items
+
+
+def _load(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+
+
+def _hash_of_payload(receipt: bytes) -> str:
+    return str(_load(receipt)["objects"]["payload"]["sha256"])
+
+
+def _unpack(packed: bytes) -> Any:
+    return _load(pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read())
+
+
+def _read_groups_of(file: pq.ParquetFile, key: str) -> pa.Table:
+    """The row groups that can have points of a key."""
+    column = file.schema_arrow.get_field_index("key")
+    groups = [
+        number
+        for number in range(file.num_row_groups)
+        if _can_hold(file.metadata.row_group(number).column(column).statistics, key)
+    ]
+    return file.read_row_groups(groups, ["key", "step", "value", "timestamp", "text"])
+
+
+def _take(file: pq.ParquetFile, places: npt.NDArray[np.int64]) -> pa.Table:
+    """The rows at ``places``, which are in order; only their row groups are read."""
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    ends = np.cumsum(sizes)
+    groups = np.unique(np.searchsorted(ends, places, side="right"))
+    table = file.read_row_groups(groups.tolist())
+    # Where each place lies among the row groups that were read.
+    starts = np.concatenate([[0], np.cumsum(np.array(sizes)[groups])[:-1]])
+    group_of = np.searchsorted(ends, places, side="right")
+    offsets = places - (ends - np.array(sizes))[group_of]
+    return table.take(pa.array(starts[np.searchsorted(groups, group_of)] + offsets))
 
 
 def _line(row: dict[str, Any], time_ms: int | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, PathConverter, Rule
 
 from swanlab_export.sandbox import (
     accounts,
@@ -21,7 +21,8 @@ from swanlab_export.sandbox import (
     storage,
     summaries,
 )
-from swanlab_export.sandbox.access import not_found
+from swanlab_export.sandbox.access import damaged, not_found
+from swanlab_export.sandbox.dataset import DamagedError
 from swanlab_export.sandbox.generations import is_offered
 from swanlab_export.sandbox.state import PRIVATE
 
@@ -68,6 +69,16 @@ _ROUTES: dict[str, Callable[..., Response]] = {
 }
 
 
+class _FileName(PathConverter):
+    """A name of a file, which has the ids and paths that runs came with: line ends, too."""
+
+    part_isolating = False
+    regex = "(?s:.+?)"
+
+
+_CONVERTERS = {"file": _FileName}
+
+
 @cache
 def _map_api(generation: str) -> Map:
     """The rules of the API of a generation, which take longer to compile than all else to start."""
@@ -77,12 +88,16 @@ def _map_api(generation: str) -> Map:
         for method, _, rule in [endpoint.partition(" ")]
         if is_offered(endpoint, generation)
     ]
-    return Map([*rules, Rule(f"{PRIVATE}<path:name>", endpoint="file", methods=["GET"])])
+    return Map([*rules, _rule_of_files(PRIVATE)], converters=_CONVERTERS)
 
 
 @cache
 def _map_storage() -> Map:
-    return Map([Rule("/<path:name>", endpoint="file", methods=["GET"])])
+    return Map([_rule_of_files("/")], converters=_CONVERTERS)
+
+
+def _rule_of_files(folder: str) -> Rule:
+    return Rule(f"{folder}<file:name>", endpoint="file", methods=["GET"])
 
 
 def build_api(state: State) -> Flask:
@@ -95,6 +110,7 @@ def build_api(state: State) -> Flask:
     app.before_request(state.data.refresh)
     for status in (404, 405):
         app.register_error_handler(status, not_found)
+    app.register_error_handler(DamagedError, damaged)
     return app
 
 
@@ -103,4 +119,5 @@ def build_storage(state: State) -> Flask:
     app = Flask("storage", static_folder=None)
     app.url_map = _map_storage()
     app.view_functions["file"] = partial(storage.send_file, state, 400)
+    app.register_error_handler(DamagedError, damaged)
     return app

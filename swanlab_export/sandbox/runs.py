@@ -10,12 +10,14 @@ from flask import Response, jsonify, request
 
 from swanlab_export.sandbox.access import (
     current_user,
+    damaged_body,
     find_project,
     refuse,
     refuse_begun,
     refuse_not_found,
     require_project,
 )
+from swanlab_export.sandbox.dataset import DamagedError
 from swanlab_export.sandbox.filters import (
     DISPUTED_OPERATORS,
     OPERATORS,
@@ -73,9 +75,11 @@ def filtered_runs(state: State, workspace: str, name: str) -> Response:
             [_field(state, rule, run, payload) for rule in groups],
         )
         for run in state.data.runs_of(project.project_id)
-        for payload in [state.data.listed(run)]
-        # Pinned runs come whatever the filter says.
-        if payload.get("pin") or all(_passes(state, rule, run, payload) for rule in rules)
+        for payload in [_listed(state, run)]
+        # Pinned runs come whatever the filter says, and so does what nobody can judge.
+        if payload.get("pin")
+        or "cuid" not in payload
+        or all(_passes(state, rule, run, payload) for rule in rules)
     ]
     found.sort(key=lambda match: match.order, reverse=True)
     for place, rule in reversed(list(enumerate(sorts))):
@@ -151,6 +155,8 @@ def _check_filter(state: State, rule: dict[str, Any]) -> None:
 def _passes(state: State, rule: dict[str, Any], run: Run, payload: dict[str, Any]) -> bool:
     try:
         return passes(_field(state, rule, run, payload), rule)
+    except DamagedError:
+        raise
     except ValueError:
         refuse(400, "invalid time", "Bad_Request")
 
@@ -166,7 +172,15 @@ def _field(state: State, rule: dict[str, Any], run: Run, payload: dict[str, Any]
 
 
 def _show_listed(state: State, run: Run) -> dict[str, Any]:
-    return _show(state, state.data.listed(run))
+    return _show(state, _listed(state, run))
+
+
+def _listed(state: State, run: Run) -> dict[str, Any]:
+    """A run as a list has it; the error in its place, so that the other runs can be had."""
+    try:
+        return state.data.listed(run)
+    except DamagedError as error:
+        return damaged_body(error)
 
 
 def _show(state: State, payload: dict[str, Any]) -> dict[str, Any]:

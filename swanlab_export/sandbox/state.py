@@ -7,6 +7,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from swanlab_export.sandbox.traffic import Traffic
 
@@ -61,4 +62,5 @@ class State:
         """A URL on the storage, or a path on the API host, that gives one file."""
         query = f"X-Amz-Expires=300&X-Amz-Signature={self.signature(name)}"
         is_path = self.faults.has("relative-presign")
-        return f"{PRIVATE if is_path else self.storage_url + '/'}{name}?{query}"
+        # A name has the ids and paths that runs came with, whatever characters these hold.
+        return f"{PRIVATE if is_path else self.storage_url + '/'}{quote(name)}?{query}"

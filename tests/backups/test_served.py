@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -17,6 +19,7 @@ from swanlab_export.cli.main import root
 from swanlab_export.sandbox import Sandbox, parse_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from backup_support import Nights
@@ -69,7 +72,7 @@ def test_a_key_that_is_given_is_refused(folder: Path) -> None:
     ("about", "said"),
     [
         (None, "is not a backup: it has no swanlab-backup.json"),
-        ("{", "swanlab-backup.json is not JSON"),
+        ("{", "swanlab-backup.json cannot be read: it is not JSON"),
         ('{"format": 2}', "in format 2, and this version reads format 1"),
         ('{"format": 1}', "is incomplete: no backup into it has ended"),
     ],
@@ -150,9 +153,6 @@ def test_a_run_that_is_gone_is_served(tmp_path: Path) -> None:
     """What the server no longer has can be read from the backup, which says since when."""
     folder = write_tiny(tmp_path)
     (folder / "accounts.json").unlink()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = folder / "state" / "index" / "team" / "open.parquet"
     table = pq.read_table(path)
     gone = pa.array([None, "2026-02-01T00:00:00Z", None])
@@ -358,3 +358,233 @@ def test_a_backup_of_a_backup_has_its_tables(world: LivingData, ended: Nights) -
     assert about["host"] == host
     done = CliRunner().invoke(root, ["backup", "run", "--host", "sandbox", "--to", str(second)])
     assert (done.exit_code, f"a backup of {host}, not of sandbox" in done.stderr) == (2, True)
+
+
+ONE = "lab/digits/one"
+# Where the objects of the run ``one`` lie, and the commands that read them.
+OBJECTS = {
+    "tables/metrics/lab/digits/one.parquet": ["run", "metrics", ONE, "--keys", "loss", "--all"],
+    "tables/logs/lab/digits/one.parquet": ["run", "logs", ONE],
+    "tables/medias/lab/digits/one.parquet": ["run", "medias", ONE, "--keys", "*", "--all"],
+    "state/payloads/lab/digits/one.json.zst": ["run", "info", ONE],
+    "state/index/lab/digits.parquet": ["run", "list", "lab/digits"],
+}
+
+
+def flip(path: Path) -> None:
+    """Flip a bit of an object, so that it can still be read: it then says something else."""
+    content = bytearray(path.read_bytes())
+    if path.suffix == ".parquet":
+        for name in ("value", "message", "caption", "payload"):
+            place = pq.read_schema(path).get_field_index(name)
+            if place >= 0:
+                column = pq.read_metadata(path).row_group(0).column(place)
+                content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    elif path.suffix == ".zst":
+        content = next(each for each in flipped(bytes(content)) if unpack(each) != unpack(content))
+    else:
+        content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def flipped(content: bytes) -> Iterator[bytearray]:
+    """An object with another bit flipped each time, of those that can be read."""
+    for number in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[number // 8] ^= 1 << number % 8
+        with suppress(OSError, ValueError):
+            unpack(changed)
+            yield changed
+
+
+def unpack(content: bytes | bytearray) -> Any:
+    """What a payload says."""
+    return json.loads(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
+
+
+def check_refused(done: Result, path: str, folder: Path, option: str = "") -> None:
+    """One line names the object and what can help; nothing is tried again, and nothing printed."""
+    assert (done.exit_code in {1, 5}, done.stdout) == (True, ""), done.output
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("hint: "))
+    assert path in line
+    assert f"`backup verify {folder.resolve()} --repair{option}` can help" in line
+
+
+@pytest.mark.parametrize("path", OBJECTS)
+def test_a_flipped_bit_is_an_error(path: str, ended: Nights) -> None:
+    """What is not as it was written is refused, and never shown as if it were right."""
+    host = f"backup:{ended.folder}"
+    assert call(host, *OBJECTS[path]).exit_code == 0
+    flip(ended.folder / path)
+    check_refused(call(host, *OBJECTS[path]), path, ended.folder, " --read all")
+
+
+@pytest.mark.parametrize("path", OBJECTS)
+def test_a_truncated_object_is_an_error(path: str, ended: Nights) -> None:
+    """An object that ends too early is named, with what can help."""
+    (ended.folder / path).write_bytes((ended.folder / path).read_bytes()[:100])
+    check_refused(call(f"backup:{ended.folder}", *OBJECTS[path]), path, ended.folder, " --read all")
+
+
+@pytest.mark.parametrize("path", OBJECTS)
+def test_a_missing_object_is_an_error(path: str, ended: Nights) -> None:
+    """An object that is not there is named, with what can help."""
+    (ended.folder / path).unlink()
+    check_refused(call(f"backup:{ended.folder}", *OBJECTS[path]), path, ended.folder)
+
+
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_a_damaged_file_is_an_error(is_missing: bool, ended: Nights, tmp_path: Path) -> None:
+    """A medium whose bytes are not those that were logged is not written anywhere."""
+    (file,) = (ended.folder / "files/lab/digits/one").iterdir()
+    if is_missing:
+        file.unlink()
+    else:
+        flip(file)
+    path = file.relative_to(ended.folder).as_posix()
+    words = ["run", "medias", ONE, "--keys", "*", "--all", "--download", str(tmp_path / "files")]
+    done = call(f"backup:{ended.folder}", *words)
+    check_refused(done, path, ended.folder, "" if is_missing else " --read all")
+    assert not (tmp_path / "files").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["run", "list", "lab/digits", "--fields", "run_id"], ["run_id", "two"]),
+        (
+            ["run", "list", "lab/digits", "--summary", "loss", "--fields", "run_id"],
+            ["run_id", "two"],
+        ),
+        (
+            ["run", "filter", "lab/digits", "-f", "state=FINISHED", "--fields", "run_id"],
+            ["run_id", "two"],
+        ),
+        (
+            ["run", "summary", "--project", "lab/digits", "--keys", "loss", "--fields", "run_id"],
+            ["run_id", "two"],
+        ),
+    ],
+)
+def test_other_runs_of_a_list_are_given(words: list[str], left: list[str], ended: Nights) -> None:
+    """With --partial, a run that is damaged is named, and the list has the others."""
+    path = "state/payloads/lab/digits/one.json.zst"
+    (ended.folder / path).write_bytes(b"cut")
+    host = f"backup:{ended.folder}"
+    check_refused(call(host, *words), path, ended.folder, " --read all")
+    done = call(host, *words, "--partial", "--format", "csv")
+    assert (done.exit_code, done.stdout.splitlines()) == (5, left)
+    assert path in done.stderr
+
+
+def test_points_of_other_runs_are_given(ended: Nights) -> None:
+    """With --partial, the points of all runs but the damaged one come."""
+    path = "tables/metrics/lab/digits/one.parquet"
+    flip(ended.folder / path)
+    words = ["run", "metrics", "--project", "lab/digits", "--keys", "loss", "--fields", "run_id"]
+    for how in ([], ["--all"]):
+        done = call(f"backup:{ended.folder}", *words, *how, "--partial", "--format", "csv")
+        assert (done.exit_code, set(done.stdout.splitlines())) == (5, {"run_id", "two"})
+        assert path in done.stderr
+
+
+def test_a_damaged_index_of_another_project(world: LivingData, ended: Nights) -> None:
+    """What is asked for by the id of a run alone is found as long as its own project is whole."""
+    world.add_project("another")
+    world.start("other", project="lab-another")
+    ended.run()
+    (ended.folder / "state/index/lab/another.parquet").write_bytes(b"cut")
+    host = f"backup:{ended.folder}"
+    with Sandbox(ended.folder) as served:
+        caller = Caller(served)
+        assert caller.get("/experiment/one/column", page=1, size=20)["total"] == 4
+        caller.close()
+    done = call(host, "run", "list", "lab/another")
+    check_refused(done, "state/index/lab/another.parquet", ended.folder, " --read all")
+
+
+def test_a_damaged_manifest_is_told(ended: Nights) -> None:
+    """It says only what failed in the last backup: all else is given, with a warning."""
+    (manifest,) = (ended.folder / "state/snapshots").glob("*/manifest.json")
+    manifest.write_bytes(manifest.read_bytes()[:100])
+    path = manifest.relative_to(ended.folder).as_posix()
+    for words in (["run", "list", "lab/digits"], ["project", "info", "lab/digits"]):
+        done = call(f"backup:{ended.folder}", *words)
+        assert (done.exit_code, len(done.stderr.splitlines())) == (0, 1)
+        assert f"what failed in the last backup is not known: {path} cannot be read" in done.stderr
+        assert f"`backup verify {ended.folder.resolve()} --repair --read all`" in done.stderr
+
+
+def test_a_receipt_that_is_missing(ended: Nights) -> None:
+    """A run whose receipt alone is lost can be read."""
+    (ended.folder / "state/receipts/lab/digits/one.json").unlink()
+    assert call(f"backup:{ended.folder}", "run", "info", ONE).exit_code == 0
+
+
+def test_a_payload_that_is_newer_than_its_receipt(world: LivingData, ended: Nights) -> None:
+    """While a backup is under way, and after one that was interrupted, runs can be read."""
+    world.edit("one", name="a better name")
+    with killed_at(ended.folder, match="state/receipts/lab/digits/one"), OneByOne() as executor:
+        ended.run(executor=executor)
+    done = call(f"backup:{ended.folder}", "run", "info", ONE, "--fields", "name", "--format", "csv")
+    assert (done.exit_code, done.stdout.splitlines()) == (0, ["name", "a better name"])
+
+
+@pytest.mark.parametrize(("old", "new"), [("c2", "c9"), ("c9", "c2")])
+def test_a_project_that_was_made_anew(old: str, new: str, world: LivingData, ended: Nights) -> None:
+    """The project that the server has answers to its path; the one that is gone has its id there."""
+    world.add_project("three", cuid=old)
+    world.start("old", project=old)
+    world.log("old", 0, loss=1.0)
+    ended.run()
+    world.remove_project("lab", "three")
+    world.add_project("three", cuid=new)
+    world.start("new", project=new)
+    world.log("new", 0, loss=2.0)
+    with pytest.warns(se.SwanlabExportWarning, match="another one has its name now"):
+        ended.run()
+    host = f"backup:{ended.folder}"
+    for project, run_id, value in (("lab/three", "new", 2.0), (f"lab/three~{old}", "old", 1.0)):
+        with se.connect(host=host, frame="arrow") as served, warnings.catch_warnings():
+            warnings.simplefilter("ignore", se.SwanlabExportWarning)
+            assert served.run.list(project)["run_id"].to_pylist() == [run_id]
+            points = served.run.metrics(f"{project}/{run_id}", keys="loss", all=True)
+            assert points["value"].to_pylist() == [value]
+            listed = dict(
+                zip(
+                    *served.project.list(workspace="lab").select(["path", "project_id"]),
+                    strict=True,
+                )
+            )
+    assert {str(path): str(project_id) for path, project_id in listed.items()} == {
+        "lab/digits": "lab-digits",
+        "lab/three": new,
+        f"lab/three~{old}": old,
+    }
+    assert call(host, "run", "list", "lab/three").stderr == ""
+    told = f"lab/three~{old}: another project has its name now"
+    assert told in call(host, "project", "info", f"lab/three~{old}").stderr
+
+
+@pytest.mark.parametrize(
+    "run_id", ["q?x=1", "a#b", "a%2fb", "a%b", "two\nlines", "a b", "a&b=c", "é"]
+)
+def test_ids_with_odd_characters(
+    run_id: str, world: LivingData, nights: Nights, tmp_path: Path
+) -> None:
+    """Files of a run whose id means something in a URL are handed out like all others."""
+    world.start(run_id)
+    world.log_many(run_id, 5, "loss")
+    world.print_line(run_id, "hello")
+    world.show(run_id, "image", 0, b"a picture")
+    assert nights.run()[run_id][0] == "whole"
+    assert len(nights.values(run_id)) == 5
+    (file,) = (nights.folder / "files").rglob("*.png")
+    assert file.read_bytes() == b"a picture"
+    with Sandbox(nights.folder) as served:
+        caller = Caller(served)
+        asked = {"projectId": "lab-digits", "experimentId": run_id, "start": 0, "rows": 10}
+        key = caller.post("/house/metrics/log/export", asked)["cosKey"]
+        (url,) = caller.post("/files/presigned/get", {"paths": [key]})["urls"]
+        assert caller.download(url).content == b"hello\n"
+        caller.close()
