@@ -1,7 +1,7 @@
 """Excel workbooks of one sheet, row by row.
 
-Text is always text, never a formula or a link. What a cell of Excel cannot hold exactly is text, too:
-integers of more than 15 digits, NaN and infinities, times before 1900, lists (as JSON).
+Text is always text, never a formula or a link. What a cell of Excel cannot hold is text, too: integers
+of more than 15 digits, NaN and infinities, times before 1900, lists (as JSON). Fractions have 16 digits.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _ROWS_MAX = 1_048_576
 _COLUMNS_MAX = 16_384
 _TEXT_MAX = 32_767
 _EXACT_MAX = 10**15
+# With the 16 digits that a number has in the file, larger ones would be read as infinite.
+_LARGEST = 1.797693134862315e308
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  times of Excel have no zone; ours are UTC
 _FIRST_MS, _END_MS = (
     int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000 for year in (1900, 9999)
@@ -109,7 +111,7 @@ def _writer(field: pa.Field, sheet: Any, book: Any) -> Callable[[int, int, Any],
     def write_number(row: int, column: int, value: float) -> None:
         if isinstance(value, int) and abs(value) >= _EXACT_MAX:
             sheet.write_string(row, column, str(value))
-        elif math.isfinite(value):
+        elif abs(value) <= _LARGEST:
             sheet.write_number(row, column, value)
         else:
             sheet.write_string(row, column, "NaN" if math.isnan(value) else str(value))

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from swanlab_export.sandbox.state import State
 
 _PIECE_BYTES = 1 << 20
-# Beyond any step.
-_AGAIN = 1 << 40
 
 
 def send_file(state: State, leak_status: int, name: str) -> Response:
@@ -82,7 +80,9 @@ def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> b
     header = ["step"]
     for _, key, name in columns:
         header += [_quoted(f"{name}-{key}_step"), _quoted(f"{name}-{key}_timestamp")]
-    present = [_places(points) for points in found if points is not None]
+    last = max((pc.max(p["step"]).as_py() or 0 for p in found if p is not None), default=0)
+    bits = int(last).bit_length()
+    present = [_places(points, bits) for points in found if points is not None]
     first = ",".join(header).encode() + b"\n"
     if not present:
         return first
@@ -93,10 +93,10 @@ def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> b
     parts = [first]
     for start in range(0, len(rows), 200_000):
         piece = rows.slice(start, 200_000)
-        steps = pc.bit_wise_and(piece, _AGAIN - 1).cast(pa.string())
+        steps = pc.bit_wise_and(piece, (1 << bits) - 1).cast(pa.string())
         cells = [pc.binary_join_element_wise(steps, end, "") if end else steps]
         for points in found:
-            cells += _cells(points, piece)
+            cells += _cells(points, piece, bits)
         lines = pc.binary_join_element_wise(pc.binary_join_element_wise(*cells, ","), "", "\n")
         parts.append(
             pc.binary_join(pa.ListArray.from_arrays([0, len(lines)], lines), "")[0]
@@ -106,8 +106,11 @@ def build_csv(data: Data, columns: tuple[tuple[Run | None, str, str], ...]) -> b
     return b"".join(parts)
 
 
-def _places(points: dict[str, pa.Array]) -> pa.Array:
-    """The row of each point: its step; where a step comes again, as in a resumed run, behind all."""
+def _places(points: dict[str, pa.Array], bits: int) -> pa.Array:
+    """The row of each point: its step; where a step comes again, as in a resumed run, behind all.
+
+    No step has more than ``bits`` bits; those above count how often the step was there before.
+    """
     steps = points["step"].cast(pa.int64())
     if pc.all(pc.greater(steps[1:], steps[:-1])).as_py() in {True, None}:
         return steps
@@ -115,15 +118,17 @@ def _places(points: dict[str, pa.Array]) -> pa.Array:
     order = np.argsort(numbers, kind="stable")
     is_first = np.diff(numbers[order], prepend=-1) != 0
     again = count - np.maximum.accumulate(np.where(is_first, count, 0))
+    if int(again.max()) >> (63 - bits):
+        raise ValueError("so large a step cannot be there so often")
     places = numbers.copy()
-    places[order] += again * _AGAIN
+    places[order] += again << bits
     return pa.array(places)
 
 
-def _cells(points: dict[str, pa.Array] | None, rows: pa.Array) -> list[pa.Array]:
+def _cells(points: dict[str, pa.Array] | None, rows: pa.Array, bits: int) -> list[pa.Array]:
     if points is None:
         return [pa.repeat(pa.scalar(""), len(rows))] * 2
-    at = pc.index_in(rows, value_set=_places(points))
+    at = pc.index_in(rows, value_set=_places(points, bits))
     values, times = points["value"].take(at), points["timestamp"].take(at)
     text = values.cast(pa.string())
     text = pc.if_else(pc.is_nan(values), "NaN", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import responses
 from click.testing import CliRunner
+from living import LivingData
 from raw_server import Asked, RawServer, reply, reply_json, reply_login
 
 import swanlab_export as se
@@ -390,3 +392,41 @@ def test_texts_have_neither_url_nor_file(tmp_path: Path) -> None:
     assert found["url"].to_pylist() == [None, "https://files.test/a"]
     assert found["size_bytes"].to_pylist() == [None, 3]
     assert Path(found["file"][1].as_py()).read_bytes() == b"png"
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_step_excludes_all(call: Callable[..., Result], server: Sandbox, step: int) -> None:
+    """Step 0 is a step like any other."""
+    words = ("run", "medias", "ada-lab/digits/mlp-adam", "--keys", "*", "--step", str(step))
+    result = call(*words, "--all")
+    assert (result.exit_code, logins(server)) == (2, 0)
+    assert "--step and --all exclude each other" in result.stderr
+
+
+def test_an_empty_name_is_no_folder(call: Callable[..., Result], server: Sandbox) -> None:
+    """A variable that is not set does not download into the current folder."""
+    words = ("run", "medias", "ada-lab/digits/mlp-adam", "--keys", "*", "--all")
+    result = call(*words, "--download", "")
+    assert (result.exit_code, logins(server)) == (2, 0)
+    assert "--download is empty" in result.stderr
+
+
+def test_steps_that_are_times() -> None:
+    """Steps may be Unix milliseconds, or whatever fits 63 bits; one that comes again is kept."""
+    first = 1_767_603_600_000
+    world = LivingData()
+    world.add_project("digits")
+    for run_id, begin in (("ms", first), ("ns", first * 10**6)):
+        world.start(run_id)
+        for step in (begin, begin + 1000, begin + 1000, begin + 2000):
+            world.log(run_id, step, loss=0.5)
+    with Sandbox(world) as sandbox:
+        connected = se.connect(host=sandbox.url, api_key=sandbox.api_key, frame="arrow")
+        with warnings.catch_warnings(), connected as api:
+            warnings.simplefilter("ignore", se.SwanlabExportWarning)
+            for run_id, begin in (("ms", first), ("ns", first * 10**6)):
+                found = api.run.metrics(f"lab/digits/{run_id}", keys="loss", all=True)
+                steps = [begin, begin + 1000, begin + 2000, begin + 1000]
+                assert sorted(found["step"].to_pylist()) == sorted(steps)
+                head = api.run.metrics(f"lab/digits/{run_id}", keys="loss", range_head=1)
+                assert head["step"].to_pylist() == [begin]

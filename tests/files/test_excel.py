@@ -89,6 +89,8 @@ def test_what_excel_would_change_is_text(tmp_path: Path) -> None:
     rows = saved(columns, tmp_path)[1:]
     assert rows[0] == ["9007199254740993", "NaN", "1874-12-07T18:40:00.000Z"]
     assert rows[1] == ["-1000000000000000", "-inf", datetime(1970, 1, 1)]  # noqa: DTZ001
+    (row,) = saved({"value": [1.7976931348623157e308]}, tmp_path)[1:]
+    assert row == ["1.7976931348623157e+308"], "no number of 16 digits is that large"
 
 
 def test_more_rows_than_a_sheet_has(tmp_path: Path) -> None:

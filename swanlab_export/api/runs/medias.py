@@ -83,8 +83,10 @@ class RunMedias(Resource[F]):
         step = None if step is None else read_integer("step", step)
         if step is not None and not 0 <= step < 2**63:
             raise UsageError(f"{argument('step')} is 0 or more, and fits 64 bits")
-        if all and step:
+        if all and step is not None:
             raise UsageError(f"{argument('step')} and {argument('all', True)} exclude each other")
+        if download is not None and not fspath(download):
+            raise UsageError(f"{argument('download')} is empty")
         if download is not None and is_store_url(fspath(download)):
             raise UsageError(
                 f"{argument('download')} is a folder of this machine; an object store takes tables "
