@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 dates: Any = _dates  # which has no types
 # Lines that leave the others less than this part of the axis are cut off.
 _FLAT = 1 / 6
+# So many times larger than those of one or two other lines, values are those of a run that diverged.
+_FAR = 1e6
 _LONG = 1e9
 _DAY_MS = 86_400_000
 
@@ -121,7 +123,7 @@ def show_limits(
         report.warn(
             f"{panel.key}: values from {whole[0]:.3g} to {whole[1]:.3g} would flatten the other lines; "
             f"what is beyond the axis is marked at its edge ({some}); {argument('log_scale', 'True')} "
-            "shows all"
+            "shows all values above 0 and up to 1e100"
         )
     return _with_bands(panel, shown, is_log_scale=is_log_scale)
 
@@ -145,21 +147,34 @@ def find_limits(values: Sequence[Any]) -> Span:
 
     A line's own range is that of 98 % of its values, and the range of the lines is that of two
     thirds of them at least. Whatever leaves that range less than a sixth of the axis is cut off.
+    One of two or three lines does not count if its values are a million times larger.
 
     Args:
         values: Of each line, without gaps; none is empty.
     """
     ordered = [np.sort(each) for each in values]
     lows, highs = (np.array([each[end] for each in ordered]) for end in (0, -1))
-    outliers = (len(values) - 1) // 3
-    low = np.sort([each[len(each) // 100] for each in ordered])[outliers]
-    high = np.sort([each[-1 - len(each) // 100] for each in ordered])[-1 - outliers]
+    usual = _without_diverged(ordered)
+    outliers = len(usual) // 3
+    low = np.sort([each[len(each) // 100] for each in usual])[outliers]
+    high = np.sort([each[-1 - len(each) // 100] for each in usual])[-1 - outliers]
     room = (high - low) * (1 / _FLAT - 1)
     if not room > 0 or max(low - lows.min(), highs.max() - high) <= room:
         return float(lows.min()), float(highs.max())
     bottom = lows[lows >= low - room].min(initial=low)
     top = highs[highs <= high + room].max(initial=high)
     return float(bottom), float(top)
+
+
+def _without_diverged(ordered: Sequence[Any]) -> Sequence[Any]:
+    """Two or three lines without one that is far larger than the others; more lines as they are."""
+    if not 2 <= len(ordered) <= 3:
+        return ordered
+    sizes = [max(-each[0], each[-1]) for each in ordered]
+    *_, usual, largest = sorted(sizes)
+    if largest <= _FAR * usual:
+        return ordered
+    return [each for each, size in zip(ordered, sizes, strict=True) if size < largest]
 
 
 class _Numbers(ticker.Formatter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swanlab_export.plot.lines import MISSING, SEVERAL
+from swanlab_export.plot.lines import MISSING, NOT_FINITE, SEVERAL
 
 if TYPE_CHECKING:
     from swanlab_export.plot.lines import Plot
@@ -17,6 +17,8 @@ OKABE_ITO = (
 )
 _STROKES = ("-", "--", ":")
 GREY = "#808080"
+# Of numbers that are NaN or infinite.
+_NOT_FINITE = {"color": GREY, "linestyle": ":"}
 # Of groups whose runs differ in what gives the colours.
 _SEVERAL = {"color": "#404040", "linestyle": "--"}
 # Of numbers, from small to large; its pale end is left out.
@@ -36,7 +38,7 @@ def line_styles(plot: Plot) -> dict[str, dict[str, Any]]:
     else:
         styles = {name: _distinct(names.index(label)) for name, label in plot.labels.items()}
     if plot.colour_by:
-        fixed = {MISSING: {"color": GREY}, SEVERAL: _SEVERAL}
+        fixed = {MISSING: {"color": GREY}, NOT_FINITE: _NOT_FINITE, SEVERAL: _SEVERAL}
         styles |= {name: fixed[label] for name, label in plot.labels.items() if label in fixed}
     return styles
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ _NAME_CELLS = 40
 _LARGEST, _SMALLEST = 1e100, 1e-100
 # Beyond these years no library draws dates; nothing was logged then.
 _TIMES_MS = tuple(np.array(["1900", "3000"], "datetime64[ms]").astype(np.float64))
-MISSING, SEVERAL = "missing", "several"
+MISSING, NOT_FINITE, SEVERAL = "missing", "not finite", "several"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Plot:
         is_time: The x axis is one of times.
         title: Above all panels.
         colour_by: The column that gives the lines their colours; empty where each has its own.
-        values: What each line has in that column, where these are numbers.
+        values: What each line has in that column, where these are numbers; only finite ones.
         is_grouped: The lines are groups, with bands.
     """
 
@@ -204,6 +205,12 @@ def gather_plot(table: Table, report: Report, options: PlotOptions, *, points: i
     )
     if len(set(labels.values())) > LEGEND_MAX and not values:
         report.hint(options.hint_of_many(len(labels)))
+    if not plot.legend:
+        for reason in (MISSING, NOT_FINITE):
+            if count := list(labels.values()).count(reason):
+                report.warn(
+                    f"{plot.colour_by}, which gives the colours, is {reason} for {count} lines"
+                )
     return plot
 
 
@@ -375,19 +382,21 @@ def _warn_without_x(traces: Mapping[str, Mapping[str, Trace]], x_axis: str, repo
 
 def _drawable(panel: Panel, report: Report, *, is_log: bool) -> Panel:
     """Make gaps of values that the y axis cannot show, with a warning."""
-    lines, runs = [], 0
+    lines, large, not_positive = [], 0, 0
     for line in panel.every_line:
         with np.errstate(invalid="ignore"):
-            is_shown = (np.abs(line.y) <= _LARGEST) & ((line.y > 0) | (not is_log))
-        runs += bool((~is_shown & ~np.isnan(line.y)).any())
-        lines.append(replace(line, y=np.where(is_shown, line.y, np.nan)))
-    if runs and is_log:
+            is_not_positive = is_log & (line.y <= 0)
+            is_large = (np.abs(line.y) > _LARGEST) & ~is_not_positive
+        large += bool(is_large.any())
+        not_positive += bool(is_not_positive.any())
+        lines.append(replace(line, y=np.where(is_large | is_not_positive, np.nan, line.y)))
+    if not_positive:
         report.warn(
-            f"{panel.key}: values that are not positive, of {runs} lines, are not shown on a "
+            f"{panel.key}: values that are not positive, of {not_positive} lines, are not shown on a "
             "logarithmic axis"
         )
-    elif runs:
-        report.warn(f"{panel.key}: values beyond 1e100, of {runs} lines, are not shown")
+    if large:
+        report.warn(f"{panel.key}: values beyond 1e100, of {large} lines, are not shown")
     return Panel(panel.key, lines[: len(panel.lines)], lines[len(panel.lines) :])
 
 
@@ -418,10 +427,17 @@ def _coloured(
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     known = [name for name, value in found.items() if value is not None]
-    if len(numbers) == len(known):
-        known.sort(key=lambda name: numbers[name])
-    else:
+    if len(numbers) < len(known):
         numbers = {}
-    missing = [name for name, value in found.items() if value is None]
+    rest = {name: NOT_FINITE for name, number in numbers.items() if not math.isfinite(number)}
+    rest |= {name: MISSING for name, value in found.items() if value is None}
+    rest |= dict.fromkeys(mixed, SEVERAL)
+    numbers = {name: _in_range(number) for name, number in numbers.items() if name not in rest}
+    known = sorted(numbers, key=lambda name: numbers[name]) or known
     labels = {name: shorten(show(str(found[name])), _NAME_CELLS) for name in known}
-    return labels | dict.fromkeys(missing, MISSING) | dict.fromkeys(mixed, SEVERAL), numbers
+    return labels | rest, numbers
+
+
+def _in_range(number: float) -> float:
+    """The number, or the closest one that scales can have."""
+    return 0.0 if abs(number) < _SMALLEST else max(-_LARGEST, min(_LARGEST, number))

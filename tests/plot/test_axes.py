@@ -89,7 +89,7 @@ def test_one_diverged_run_does_not_flatten_the_others() -> None:
     assert limits == pytest.approx((0.5, 2.0 + 10 / 9))
     (warning,) = report.warnings
     assert warning.startswith("loss: values from 0.5 to 1e+30 would flatten the other lines")
-    assert "(gone); log_scale=True shows all" in warning
+    assert "(gone); log_scale=True shows all values above 0 and up to 1e100" in warning
     everything = show_limits(panel, plot.names, report, is_log_scale=True)
     assert everything == (0.5, 1e30)
 
@@ -134,6 +134,14 @@ def test_bands_have_room_but_do_not_flatten_lines() -> None:
         ([[*np.linspace(1, 2, 999), 1e6]], (1.0, 2.0)),  # one point of a thousand is
         ([[*np.linspace(1, 2, 999), -1e6]] * 4, (1.0, 2.0)),
         ([[3.0]], (3.0, 3.0)),
+        ([[2.3, 0.1], [2.4, 0.2], [2.3, 1e36]], (0.1, 2.4)),  # one of three runs diverged
+        ([[2.3, 0.1], [2.4, 0.2], [2.3, 99.0]], (0.1, 2.4)),
+        ([[2.3, 0.1], [2.3], [2.3, -1e36]], (0.1, 2.3)),  # another one has ended at once
+        ([[2.3, 0.1], [2.3, 1e36]], (0.1, 2.3)),  # one of two
+        ([[2.3, 0.1], [3e3, 1e36]], (0.1, 2.3)),
+        ([[2.3, 0.1], [2.3, -1e36]], (0.1, 2.3)),
+        ([[2.3, 0.1], [9e3, 1e5]], (0.1, 1e5)),  # two that differ
+        ([[0.0, 0.0], [0.0, 1.0]], (0.0, 1.0)),  # nor beside one that is constant
     ],
 )
 def test_what_is_an_outlier(values: list[list[float]], expected: tuple[float, float]) -> None:

@@ -66,10 +66,12 @@ def test_what_cannot_be_drawn_is_a_gap(gap: float | None) -> None:
 def test_what_a_log_scale_cannot_show_is_told() -> None:
     """Zero and less are gaps on a log scale, with a warning that names the key."""
     report = Report()
-    plot = plot_of(metrics(line([0.0, -1.0, 1.0, 10.0])), report, log_scale=True)
+    points = [*line([0.0, -1.0, 1.0, 10.0], "a"), *line([1.0, 1e101], "b"), *line([1e101], "c")]
+    plot = plot_of(metrics(points), report, log_scale=True)
     assert np.isnan(plot.panels[0].lines[0].y).tolist() == [True, True, False, False]
     assert report.warnings == [
-        "loss: values that are not positive, of 1 lines, are not shown on a logarithmic axis"
+        "loss: values that are not positive, of 1 lines, are not shown on a logarithmic axis",
+        "loss: values beyond 1e100, of 2 lines, are not shown",
     ]
 
 
@@ -215,6 +217,22 @@ def test_lines_are_coloured_by_a_column() -> None:
     words = {"run-0": "sgd", "run-1": "adam", "run-2": True, "run-3": "sgd"}
     plot = plot_of(metrics(runs_of(4), run_values=words), color_by="config.opt")
     assert (plot.legend, plot.values) == (["sgd", "adam", "True"], {})
+
+
+def test_numbers_that_are_not_finite_have_a_name() -> None:
+    """NaN and infinite numbers are after the others; a scale has numbers up to 1e100."""
+    values = {"run-0": NAN, "run-1": 0.3, "run-2": INF, "run-3": 0.1, "run-4": None, "run-5": 1e308}
+    plot = plot_of(metrics(runs_of(6), run_values=values), color_by="config.lr")
+    assert plot.legend == ["0.1", "0.3", "1e+308", "not finite", "missing"]
+    assert plot.values == {"run-1": 0.3, "run-3": 0.1, "run-5": 1e100}
+    report = Report()
+    values = {f"run-{i}": [NAN, -INF, None][i] if i < 3 else i * 0.1 for i in range(30)}
+    plot = plot_of(metrics(runs_of(30), run_values=values), report, color_by="config.lr")
+    assert plot.values == {name: values[name] for name in list(values)[3:]}
+    assert report.warnings == [
+        "config.lr, which gives the colours, is missing for 1 lines",
+        "config.lr, which gives the colours, is not finite for 2 lines",
+    ]
 
 
 def test_more_lines_than_a_legend_can_name() -> None:

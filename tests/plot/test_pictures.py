@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from swanlab_export.tables import Table
 
-NAN = float("nan")
+NAN, INF = float("nan"), float("inf")
 TWO = [*line([1 / (i + 1) for i in range(40)], "run-a"), *line([3.0] * 40, "run-b", "acc $x$")]
 
 
@@ -117,6 +117,28 @@ def test_runs_without_the_column_are_grey() -> None:
     for values in ({"run-0": "sgd", "run-1": "adam"}, {"run-0": 1, "run-1": 2.5}):
         drawn = strokes(svg(metrics(runs_of(3), run_values=values), color_by="config.x"))
         assert [GREY in style for style in drawn] == [False, False, True]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("odd", "greys"),
+    [([NAN] * 25, 25), ([-INF] * 25, 25), ([0.1, NAN, 0.2], 1), ([INF, -INF], 2), ([1e308, -1e308], 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [".png", ".svg"])
+def test_every_run_is_drawn_whatever_number_gives_its_colour(
+    odd: list[float], greys: int, kind: str
+) -> None:
+    """Runs whose number is not finite are grey; more runs than a legend can name are all there."""
+    numbers = [*odd, *range(1, 26 - len(odd))]
+    table = metrics(runs_of(25), run_values={f"run-{i}": each for i, each in enumerate(numbers)})
+    report = Report()
+    drawn = draw_picture(table, kind, report, PlotOptions(color_by="config.lr"))
+    warning = f"config.lr, which gives the colours, is not finite for {greys} lines"
+    assert report.warnings == [warning] * bool(greys)
+    if kind == ".svg":
+        styles = strokes(drawn.decode())
+        assert len(styles) == 25
+        assert sum(GREY in style for style in styles) == greys
 
 
 def test_the_runs_of_groups_are_thin_grey_lines() -> None:
