@@ -67,6 +67,13 @@ class PlotOptions:
         Raises:
             UsageError: One of them has no meaning.
         """
+        if not isinstance(log_scale, bool):
+            raise UsageError(
+                f"{argument('log_scale')} is True or False, not {quote(str(log_scale))}"
+            )
+        for name, text in (("title", title), ("color_by", color_by)):
+            if not isinstance(text, str | None):
+                raise UsageError(f"{argument(name)} is a text, not {quote(str(text))}")
         return cls(log_scale, title, None if size is None else _parse_size(size), color_by)
 
     def refuse(self, where: str) -> None:
@@ -89,9 +96,8 @@ class PlotOptions:
 
 def _parse_size(size: str | tuple[float, float]) -> tuple[float, float]:
     low, high = _SIZES
-    words = re.split("[x×]", size) if isinstance(size, str) else list(size)
     try:
-        width, height = map(float, words)
+        width, height = map(float, re.split("[x×]", size) if isinstance(size, str) else size)
     except (TypeError, ValueError):
         width = height = 0.0
     if not (low <= width <= high and low <= height <= high):

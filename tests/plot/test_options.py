@@ -82,6 +82,9 @@ def test_sizes_are_read(size: Any, expected: tuple[float, float] | None) -> None
         ["--save", "x.png", "--layout", "wide"],
         ["--save", "x.png", "--size", "huge"],
         ["--format", "plot", "--fields"],
+        ["--save", "x.png", "--color-by", "summary.acc"],
+        ["--format", "plot", "--color-by", "summary.acc"],
+        ["--save", "x.png", "--color-by", ""],
     ],
     ids=" ".join,
 )
@@ -95,6 +98,43 @@ def test_options_without_a_meaning_are_refused(
     assert done.exit_code == 2, done.output
     assert len(server.requests) == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("plot", "message"),
+    [
+        ({"title": 5}, "title= is a text, not '5'"),
+        ({"title": ["a"]}, "title= is a text, not "),
+        ({"color_by": 5}, "color_by= is a text, not '5'"),
+        ({"color_by": ["a"]}, "color_by= is a text, not "),
+        ({"size": 6}, "size= is width and height in inches"),
+        ({"size": ["a"]}, "size= is width and height in inches"),
+        ({"log_scale": "no"}, "log_scale= is True or False, not 'no'"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused(
+    plot: dict[str, Any], message: str, api: se.Api[pa.Table], server: Sandbox, tmp_path: Path
+) -> None:
+    """The error names the argument before any request, in a call and for a connection."""
+    before = len(server.requests)
+    for refused in (
+        lambda: api.run.metrics(LINEAR, keys="loss", save=tmp_path / "x.png", **plot),
+        lambda: api.using(save=tmp_path / "x.png", **plot),
+        lambda: api.using("arrow", **plot),
+    ):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            refused()
+    assert len(server.requests) == before
+
+
+def test_summaries_give_no_colours(api: se.Api[pa.Table], tmp_path: Path) -> None:
+    """The error is that of other arguments that take columns of runs."""
+    for name in ("color_by", "run_columns"):
+        takes = f"^{name}= takes columns of runs, such as state or config.lr, not 'summary.acc'"
+        wrong: dict[str, Any] = {name: "summary.acc"}
+        with pytest.raises(UsageError, match=takes):
+            api.run.metrics(LINEAR, keys="loss", save=tmp_path / "x.png", **wrong)
 
 
 def test_options_in_python(api: se.Api[pa.Table], tmp_path: Path) -> None:

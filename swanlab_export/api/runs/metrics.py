@@ -223,7 +223,9 @@ class RunMetrics(Resource[F]):
         report = self._output.report = output.begin(query.declared())
         context = self._context
         left_out = Partial(report, is_wanted=partial)
-        colour_by = [] if output.color_by is None else [output.color_by]
+        colour_by = parse_columns(
+            None if output.color_by is None else [output.color_by], "color_by"
+        )
         with_profile = bool(by or added or colour_by)
         runs = find_runs(context, wanted, left_out, report, with_profile=with_profile)
         named = wanted.projects
