@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from swanlab_export.plot.lines import LEGEND_MAX, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
     from swanlab_export.plot import PlotOptions
     from swanlab_export.plot.lines import Line, Panel, Plot, Span
@@ -27,8 +29,11 @@ POINTS = 400_000
 _PANEL_INCHES = {1: (8.0, 4.0), 2: (5.5, 2.8), 3: (4.5, 2.5)}
 _PANELS_MAX = 30
 _CELLS_PER_INCH = 11
+# What the labels of a y axis need.
+_LEFT_INCHES = 0.35
 _DPI = 144
 _FEW_POINTS = 30
+_TITLE_LINES = 3
 # How opaque bands are.
 _BAND = 0.2
 # Of an axis at most, and so that their labels have room beside each other.
@@ -107,19 +112,19 @@ def _draw(plot: Plot, report: Report, options: PlotOptions) -> Figure:
     every = list(figure.subplots(down, across, squeeze=False).flat)
     for axis in every[len(panels) :]:
         axis.remove()
-    cells = int(size[0] / across * _CELLS_PER_INCH)
+    legend = None
+    if plot.legend or (len(plot.labels) == 1 and _of_groups(plot)):
+        legend = _add_legend(figure, plot, styles, report)
+    beside = 1.0 if legend is None else 1 - legend.get_window_extent().width / figure.bbox.width
+    cells = max(4, int((beside * size[0] / across - _LEFT_INCHES) * _CELLS_PER_INCH))
     ticks = int(size[0] / across * _TICKS_PER_INCH * (2 / 3 if plot.legend else 1))
     for panel, axis in zip(panels, every, strict=False):
         axis.set_title(_plain(shorten(panel.key, cells)))
         axis.set_xlabel(_plain(shorten(plot.x_name, cells)))
         _draw_panel(axis, panel, plot, styles, report, ticks, is_log=options.log_scale)
     if plot.title:
-        figure.suptitle(
-            _plain(shorten(plot.title, int(size[0] * _CELLS_PER_INCH * 0.75))), fontweight="bold"
-        )
-    if plot.legend or (len(plot.labels) == 1 and _of_groups(plot)):
-        _add_legend(figure, plot, styles, report)
-    elif len(set(plot.values.values())) > 1:
+        _add_title(figure, plot.title, beside, report)
+    if not plot.legend and len(set(plot.values.values())) > 1:
         bar = figure.colorbar(colour_scale(plot), ax=every[: len(panels)], aspect=40, pad=0.02)
         bar.set_label(_plain(plot.colour_by))
         bar.outline.set_visible(False)
@@ -245,9 +250,23 @@ def _why_empty(x_span: Any, is_log_scale: bool) -> str:
     return "no positive values" if is_log_scale else "no finite values"
 
 
+def _add_title(figure: Figure, title: str, width: float, report: Report) -> None:
+    """Write the title above the panels, in as many lines as that part of the page needs."""
+    drawn = figure.suptitle(_plain(title), x=width / 2, fontweight="bold")
+    room = 0.96 * width * figure.bbox.width
+    characters = min(len(title), int(figure.get_figwidth() * _CELLS_PER_INCH * 2))
+    lines = [title]
+    while drawn.get_window_extent().width > room and characters > 4:
+        lines = textwrap.wrap(title, characters, max_lines=_TITLE_LINES, placeholder="…")
+        drawn.set_text(_plain("\n".join(lines)))
+        characters -= 1
+    if lines[-1:] and lines[-1].endswith("…") and not title.endswith("…"):
+        report.warn(f"the title is shortened: a larger {argument('size')} has room for more")
+
+
 def _add_legend(
     figure: Figure, plot: Plot, styles: dict[str, dict[str, Any]], report: Report
-) -> None:
+) -> Legend | None:
     """Name the lines to the right of the panels, within the page, where no name covers a line."""
     from matplotlib.lines import Line2D
 
@@ -259,7 +278,7 @@ def _add_legend(
     if font < _FONT_LEAST:
         report.warn(f"the legend has no room for {len(names)} names: a larger "
                     f"{argument('size')} would have")  # fmt: skip
-        return
+        return None
     cells = int(width / 3 * _CELLS_PER_INCH * _FONT / font)
     first = {label: name for name, label in reversed(plot.labels.items())}
     handles: list[Any] = [
@@ -278,6 +297,7 @@ def _add_legend(
     # Set afterwards, since legends leave out labels that begin with an underscore.
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(_plain(shorten(name, max(8, cells))))
+    return legend
 
 
 def _of_groups(plot: Plot) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from fontTools.pens.t2CharStringPen import T2CharStringPen  # type: ignore[impor
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
 from fontTools.ttLib import TTCollection, TTFont  # type: ignore[import-untyped]
 from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from points import grouped, line, metrics, runs_of
 from systems import needs_posix
 
@@ -262,6 +264,27 @@ def test_the_page_has_a_fixed_size(size: Any) -> None:
     assert all(float(left) + float(panel) < float(x) < float(width) for x, _, _ in named)
     assert all(0 < float(y) < float(height) for _, y, _ in named)
     assert float(panel) > float(width) / 3
+
+
+@pytest.mark.parametrize(("size", "is_whole"), [((6, 4), True), ((3, 2), False)])
+def test_titles_and_keys_are_beside_the_legend(size: tuple[float, float], is_whole: bool) -> None:
+    """A long title has several lines, or a warning says that it is shortened; none covers the legend."""
+    title = "Training loss on digits: an adaptive optimizer against the linear baseline"
+    key = "validation/accuracy-of-" * 9
+    points = [p for name in ("mlp-adam", "linear") for p in line([1.0] * 9, name, key)]
+    report = Report()
+    picture = svg(metrics(points), report, title=title, size=size)
+    lines = re.findall(r'font-weight: 700[^>]*translate\((\S+) \S+\)">([^<]*)<', picture)
+    assert (" ".join(text for _, text in lines) == title) is is_whole
+    assert [each[:22] for each in report.warnings] == ["the title is shortened"] * (not is_whole)
+    (of_key,) = re.findall(r'x="(\S+)" [^>]*>(val[^<]*…[^<]*)<', picture)
+    legend = float(re.findall(r'x="(\S+)" [^>]*>mlp-adam<', picture)[0])
+    for kind, (x, text), points_of_font in (
+        *(("bold", each, 12) for each in lines), ("normal", of_key, 10)
+    ):  # fmt: skip
+        drawn = TextPath((0, 0), text, points_of_font, FontProperties(weight=kind))
+        assert float(x) > 0
+        assert float(x) + drawn.get_extents().width < legend - 20, "where its lines begin"
 
 
 def test_labels_of_steps_have_room() -> None:
