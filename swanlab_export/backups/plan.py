@@ -85,7 +85,7 @@ class ProjectPlan:
         unchanged: How many runs stay as they are.
         gone: Runs that the server no longer has.
         failures: What could not be found out, by path.
-        misfit: Why no run of it can pass the filter; None where one might.
+        mismatch: Why no run of it can pass the filter; None where one might.
         accepted: Those of ``Planner.accepted`` that are runs of it.
     """
 
@@ -97,7 +97,7 @@ class ProjectPlan:
     unchanged: int = 0
     gone: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    misfit: NotFoundError | None = None
+    mismatch: NotFoundError | None = None
     accepted: set[RunRef] = field(default_factory=set)
 
 
@@ -151,7 +151,7 @@ class Planner:
                 raise
             # Without a status it was not the server that said so.
             if isinstance(error, NotFoundError | UsageError) and error.status is None:
-                made.misfit = NotFoundError(error.message)
+                made.mismatch = NotFoundError(error.message)
             else:
                 made.failures[str(place)] = error.message
         return made

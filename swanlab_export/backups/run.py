@@ -283,7 +283,7 @@ class Backup:
         self._entries: dict[str, dict[str, Any]] = {}
         self._folded: set[str] = set()
         self._failed: list[str] = []
-        self._misfits: dict[str, NotFoundError] = {}
+        self._mismatches: dict[str, NotFoundError] = {}
         self._has_passing = False
         self._absent = set(wish.rules.asked.keys or ())
         self._has_points = False
@@ -828,8 +828,8 @@ class Backup:
     def _take_failures(self, plan: ProjectPlan) -> None:
         for path, why in plan.failures.items():
             self._fail(path, IncompleteError(why))
-        if plan.misfit is not None:
-            self._misfits[str(plan.place)] = plan.misfit
+        if plan.mismatch is not None:
+            self._mismatches[str(plan.place)] = plan.mismatch
         self._not_accepted -= plan.accepted
         self._has_passing |= bool(plan.tasks or plan.unchanged)
 
@@ -838,7 +838,7 @@ class Backup:
 
         A project that lacks what a rule names has no run to fetch, if another one has any.
         """
-        for path, error in self._misfits.items() if not self._has_passing else ():
+        for path, error in self._mismatches.items() if not self._has_passing else ():
             self._fail(path, error)
         for key in sorted(self._absent) if self._has_points else ():
             self._report.warn(f"none of the runs that were fetched has a key {quote(key)}")

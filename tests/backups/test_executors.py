@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -705,6 +705,28 @@ def test_an_executor_that_breaks(connected: se.Api[pa.Table], tmp_path: Path) ->
     assert len(report) == 3
 
 
+@contextmanager
+def backup_under_way(
+    backed_up: Sandbox, to: Path, on: str
+) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """A backup in a process of its own that is done with one project and not with the next one.
+
+    Yields it, and what it says from there on.
+    """
+    words = ["backup", "run", "vision-team/secret", PROJECT, "--to", str(to)]
+    options = ["--on", on, "--host", backed_up.url, "--jobs", "1"]
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "swanlab-export", *words, *options],
+        env=os.environ | {"SWANLAB_API_KEY": backed_up.api_key},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("vision-team/secret: 2 fetched; ")
+        yield process, process.stderr
+
+
 def test_a_scheduler_that_goes_away(
     connected: se.Api[pa.Table], backed_up: Sandbox, tmp_path: Path
 ) -> None:
@@ -712,19 +734,11 @@ def test_a_scheduler_that_goes_away(
     folder = tmp_path / "cluster"
     folder.mkdir()
     home = {"HOME": str(folder), "SWANLAB_API_KEY": backed_up.api_key}
-    words = ["backup", "run", "vision-team/secret", PROJECT, "--to", str(tmp_path / "x")]
     with run_cluster(folder, workers=1, environ=home) as running:
-        on = ["--on", f"dask:{running.address}", "--host", backed_up.url, "--jobs", "1"]
-        with subprocess.Popen(
-            [Path(sys.executable).parent / "swanlab-export", *words, *on],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stderr is not None
-            assert process.stderr.readline().startswith("vision-team/secret: 2 fetched; ")
+        on = f"dask:{running.address}"
+        with backup_under_way(backed_up, tmp_path / "x", on) as (process, stderr):
             running.process.kill()
-            said = process.stderr.read()
+            said = stderr.read()
     assert process.returncode == 6
     assert re.fullmatch(
         r"error: the scheduler of the cluster has ended, or cannot be reached; \d runs were fetched; "
@@ -795,18 +809,8 @@ def test_processes_from_the_command_line(
 
 def test_a_backup_that_is_killed_leaves_no_process(backed_up: Sandbox, tmp_path: Path) -> None:
     """Processes that do units, or wait for one, end with the backup, and let go of its streams."""
-    words = ["backup", "run", "vision-team/secret", PROJECT, "--to", str(tmp_path)]
-    options = ["--on", "processes:2", "--host", backed_up.url, "--jobs", "1"]
-    with subprocess.Popen(
-        [Path(sys.executable).parent / "swanlab-export", *words, *options],
-        env=os.environ | {"SWANLAB_API_KEY": backed_up.api_key},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        # By now each of the two has done a unit.
-        assert process.stderr.readline().startswith("vision-team/secret: 2 fetched; ")
+    # As it begins, each of the two has done a unit.
+    with backup_under_way(backed_up, tmp_path, "processes:2") as (process, _):
         process.kill()
         process.communicate(timeout=60)  # until nobody has the stream any more
     assert process.returncode != 0
